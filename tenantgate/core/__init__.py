@@ -1,0 +1,1 @@
+"""The judge: pure functions over values. No clock, network, database, randomness or threads."""

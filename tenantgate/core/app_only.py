@@ -1,0 +1,78 @@
+"""Is there no user behind this token? Entra by its documented marks, other issuers by the client-credentials form.
+
+Strict (the default) asks for proof; compatible is for publishers who cannot switch the proof on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tenantgate.core.claims import VerifiedClaims
+from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.strict import guid_text
+
+_ID_TOKEN_MARKS: Final = ("nonce", "at_hash", "c_hash", "s_hash")
+_ENTRA_USER_MARKS: Final = ("name", "upn", "unique_name", "preferred_username", "puid", "amr", "scp")
+_USER_MARKS: Final = ("amr", "auth_time", "sid", "session_state", "email", "given_name", "family_name", "upn")
+_ACCESS_TYPES: Final = ("bearer", "jwt", "at+jwt")
+_AGENT: Final = 11
+_NO_SERVICE_PRINCIPAL: Final = 13
+_SERVICE_PRINCIPALS: Final = frozenset((7, 33))
+
+
+def check_app_only(claims: VerifiedClaims, *, strict: bool, pinned: bool) -> R | None:
+    """Return why a verified token may stand for a user, or None. `pinned`: the daemon's `sub` is pinned."""
+    payload = claims.payload
+    for mark in _ID_TOKEN_MARKS:
+        if mark in payload:
+            return R.ID_TOKEN_PRESENTED
+    if "events" in payload:  # security event and logout tokens (RFC 8417)
+        return R.TOKEN_TYPE_NOT_ALLOWED
+    if claims.entra:
+        return _entra(claims, payload, strict)
+    return _other(claims, payload, strict and not pinned)
+
+
+def _entra(claims: VerifiedClaims, payload: dict[str, Any], strict: bool) -> R | None:
+    if "xms_idrel" in payload:
+        relations = _numbers(payload["xms_idrel"])
+        if _NO_SERVICE_PRINCIPAL in relations:
+            return R.SERVICE_PRINCIPAL_MISSING
+        if _SERVICE_PRINCIPALS.isdisjoint(relations):
+            return R.NOT_APP_ONLY
+    for facets in ("xms_act_fct", "xms_sub_fct"):
+        if facets in payload and _AGENT in _numbers(payload[facets]):
+            return R.AGENT_IDENTITY_NOT_ALLOWED
+    if "idtyp" in payload:
+        # An agent's app-only token may carry an empty scope; a real one contradicts idtyp.
+        return None if payload["idtyp"] == "app" and payload.get("scp", "") in ("", "/") else R.NOT_APP_ONLY
+    if strict or any(mark in payload for mark in _ENTRA_USER_MARKS):
+        return R.NOT_APP_ONLY
+    return None if claims.oid is not None and claims.sub.lower() == guid_text(claims.oid) else R.NOT_APP_ONLY
+
+
+def _numbers(value: object) -> frozenset[int]:
+    """Read Entra's number lists: `"7 28"`, `[7, 28]` or `7`; anything unreadable says nothing and so proves nothing."""
+    words = value.split() if isinstance(value, str) else value if isinstance(value, list) else [value]
+    return frozenset(int(word) for word in map(str, words) if word.isascii() and word.isdigit() and len(word) < 5)
+
+
+def _other(claims: VerifiedClaims, payload: dict[str, Any], strict: bool) -> R | None:
+    typ = payload.get("typ")  # Keycloak says in the payload which kind of token it is
+    if typ is not None and (type(typ) is not str or typ.lower() not in _ACCESS_TYPES):
+        return R.TOKEN_TYPE_NOT_ALLOWED
+    if payload.get("token_use", "access") != "access":
+        return R.ID_TOKEN_PRESENTED
+    if any(mark in payload for mark in _USER_MARKS):
+        return R.NOT_APP_ONLY
+    return R.NOT_APP_ONLY if strict and not _is_client(claims, payload) else None
+
+
+def _is_client(claims: VerifiedClaims, payload: dict[str, Any]) -> bool:
+    """RFC 9068 §2.2: with client credentials `sub` is the client. The other forms are Auth0's and Keycloak's."""
+    client = claims.client_id
+    return (
+        claims.sub in (client, f"{client}@clients")
+        or payload.get("preferred_username") == f"service-account-{client}"
+        or payload.get("gty") == "client-credentials"
+    )

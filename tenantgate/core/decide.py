@@ -1,0 +1,24 @@
+"""The whole judgement in one call, for who has the keys at hand: batch command, tests, benchmarks."""
+
+from __future__ import annotations
+
+from tenantgate.core.decision import Decision, Denied
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.judge import Torn, judge
+from tenantgate.core.keys import KeySource
+from tenantgate.core.verify import NeedKeys, verify
+
+
+def decide(
+    token: str | bytes, index: PolicyIndex, keys: KeySource, resource: str, wanted: tuple[str, ...], now: float
+) -> Decision | Torn:
+    """Judge one token. Keys that are not at hand are a denial here; nothing is fetched.
+
+    `token` is untrusted; `now` is epoch seconds. Every input ends in a decision (or Torn, see `judge`).
+    """
+    verified = verify(token, index, keys)
+    if isinstance(verified, NeedKeys):
+        return Denied(verified.reason, verified.detail, index.revision, "", resource, wanted)
+    if isinstance(verified, Denied):
+        return verified
+    return judge(verified.claims, index, resource, wanted, now)

@@ -1,0 +1,345 @@
+"""The policy live in memory: plain dicts of small structs, changed in place by one writer.
+
+Readers take no lock. The writer makes `generation` odd while it changes rows and even again after; a
+judgement reads it before and after and, where it moved or was odd, is done again, so that no decision
+mixes two revisions (without this, 2,125 of 775,000 torn reads granted wrongly). Rows stay normalised:
+suspending a partner is one write. Dates are kept and judged with `now`, never compiled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, NamedTuple
+
+import msgspec
+
+from tenantgate.core.policy import (
+    KINDS,
+    AppRoleRow,
+    DaemonRow,
+    IssuerRow,
+    PartnerRow,
+    PolicyDelta,
+    PolicyError,
+    PolicySnapshot,
+    ResourceRow,
+    RoleAssignmentRow,
+    Row,
+    TenantRow,
+)
+from tenantgate.core.strict import guid_bytes
+
+PLACEHOLDER: Final = "{tenantid}"
+_GUID_LENGTH: Final = 36
+_ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
+
+
+class DaemonEntry(msgspec.Struct, gc=False):
+    """A listed daemon. `grants` are its own role assignments, dates included."""
+
+    id: str
+    tenant: str
+    key: bytes | str
+    oid: bytes | None
+    subject: str | None
+    partner: str | None
+    active: bool
+    min_credential: str
+    grants: tuple[RoleAssignmentRow, ...] = ()
+
+
+class TenantEntry(msgspec.Struct):
+    """A listed tenant and its daemons by client id (16 bytes for Entra, the exact string elsewhere)."""
+
+    row: TenantRow
+    tid: bytes | None
+    daemons: dict[bytes | str, DaemonEntry] = {}
+    grants: tuple[RoleAssignmentRow, ...] = ()
+
+
+class IssuerEntry(msgspec.Struct):
+    """An issuer and its tenants by tid (the OIDC issuer's one tenant stands under None)."""
+
+    row: IssuerRow
+    tenants: dict[bytes | None, TenantEntry] = {}
+
+
+class ResourceEntry(msgspec.Struct, gc=False):
+    """A resource with its audiences ready to be asked."""
+
+    row: ResourceRow
+    audiences: frozenset[str]
+
+
+class IssuerMatch(NamedTuple):
+    """An issuer found by an unverified `iss`, the document its form names, and the tid in it."""
+
+    entry: IssuerEntry
+    document: str
+    tid: bytes | None
+
+
+class _Template(NamedTuple):
+    prefix: str
+    suffix: str
+    document: str
+    issuer: str
+
+
+class PolicyIndex:
+    """The policy a gate enforces. One thread writes (`apply`), any number read."""
+
+    def __init__(self, epoch: str = "", revision: int = 0) -> None:
+        self.epoch = epoch
+        self.revision = revision
+        self.generation = 0
+        self.broken = False
+        self.issuers: dict[str, IssuerEntry] = {}
+        self.partners: dict[str, PartnerRow] = {}
+        self.tenants: dict[str, TenantEntry] = {}
+        self.daemons: dict[str, DaemonEntry] = {}
+        self.resources: dict[str, ResourceEntry] = {}
+        self.app_roles: dict[str, AppRoleRow] = {}
+        self.assignments: dict[str, RoleAssignmentRow] = {}
+        self._by_iss: dict[str, IssuerEntry] = {}
+        self._templates: tuple[_Template, ...] = ()
+
+    @classmethod
+    def from_snapshot(cls, snapshot: PolicySnapshot) -> PolicyIndex:
+        """Build an index from a whole policy.
+
+        Raises:
+            PolicyError: a row refers to what is not there.
+        """
+        index = cls(snapshot.epoch, snapshot.revision)
+        for row in sorted(snapshot.rows, key=lambda each: _ORDER[each.kind]):
+            index._apply_row(row)
+        return index
+
+    def apply(self, delta: PolicyDelta, before_seen: Callable[[], None] | None = None) -> None:
+        """Apply a delta in place; readers see all of it or none of it.
+
+        `before_seen` runs when the rows are in and nobody has judged by them yet: the place to change
+        what must change together with them (an issuer's keys).
+
+        Raises:
+            PolicyError: the delta does not follow this revision (nothing changed), or a row cannot be
+                applied: the index is then `broken` and refuses everything until it is replaced.
+        """
+        if delta.epoch != self.epoch or delta.since != self.revision:
+            raise PolicyError("delta_out_of_order", f"delta since {delta.since} does not follow {self.revision}")
+        self.generation += 1
+        try:
+            for row in delta.rows:
+                self._apply_row(row)
+            if before_seen is not None:
+                before_seen()
+            self.revision = delta.revision
+        except BaseException:
+            self.broken = True
+            raise
+        finally:
+            self.generation += 1
+
+    def retire(self) -> None:
+        """End this index: whoever still judges by it starts again with the one that follows."""
+        self.generation |= 1
+
+    def find_issuer(self, iss: str) -> IssuerMatch | None:
+        """Return the issuer an unverified `iss` names, or None. Exact strings and configured templates only."""
+        entry = self._by_iss.get(iss)
+        if entry is not None:
+            return IssuerMatch(entry, "v2", None)
+        found: IssuerMatch | None = None
+        for template in self._templates:
+            prefix, suffix, document, issuer = template
+            if len(iss) != len(prefix) + _GUID_LENGTH + len(suffix):
+                continue
+            if not (iss.startswith(prefix) and iss.endswith(suffix)):
+                continue
+            tid = guid_bytes(iss[len(prefix) : len(prefix) + _GUID_LENGTH])
+            entry = self.issuers.get(issuer)
+            if tid is None or entry is None:
+                continue
+            if tid in entry.tenants:
+                return IssuerMatch(entry, document, tid)
+            # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant.
+            found = found or IssuerMatch(entry, document, tid)
+        return found
+
+    # One writer below.
+
+    def _apply_row(self, row: Row) -> None:
+        if row.op == "delete":
+            self._delete[row.kind](self, row.id)
+        elif row.data is None or row.data.id != row.id or type(row.data) is not KINDS[row.kind]:
+            raise PolicyError("row_malformed", f"put of {row.kind} {row.id} without its data")
+        else:
+            self._put[row.kind](self, row.data)
+
+    def _put_issuer(self, row: IssuerRow) -> None:
+        entry = self.issuers.get(row.id)
+        if entry is None:
+            self.issuers[row.id] = IssuerEntry(row)
+        else:
+            entry.row = row
+        self._find_anew()
+
+    def _delete_issuer(self, id_: str) -> None:
+        entry = self.issuers.pop(id_, None)
+        for tenant in list(entry.tenants.values()) if entry else ():
+            self._delete_tenant(tenant.row.id)
+        self._find_anew()
+
+    def _find_anew(self) -> None:
+        """Rebuild the two ways from an `iss` to its issuer; issuers are few and change rarely."""
+        by_iss: dict[str, IssuerEntry] = {}
+        templates: list[_Template] = []
+        for entry in self.issuers.values():
+            row = entry.row
+            if row.kind == "oidc":
+                by_iss[row.issuer or ""] = entry
+                continue
+            for document, template in (("v2", row.v2_issuer), ("v1", row.v1_issuer)):
+                if template is not None:
+                    prefix, _, suffix = template.partition(PLACEHOLDER)
+                    templates.append(_Template(prefix, suffix, document, row.id))
+        self._by_iss = by_iss
+        self._templates = tuple(templates)
+
+    def _put_partner(self, row: PartnerRow) -> None:
+        self.partners[row.id] = row
+
+    def _delete_partner(self, id_: str) -> None:
+        self.partners.pop(id_, None)
+
+    def _put_tenant(self, row: TenantRow) -> None:
+        issuer = self.issuers.get(row.issuer)
+        if issuer is None:
+            raise PolicyError("reference_unknown", f"tenant {row.id} names issuer {row.issuer}, which is not there")
+        tid = guid_bytes(row.tid) if row.tid is not None else None
+        old = self.tenants.get(row.id)
+        if old is not None:
+            self._unlink_tenant(old)
+            old.row, old.tid = row, tid
+        entry = old or TenantEntry(row, tid)
+        if tid in issuer.tenants:
+            raise PolicyError("tenant_duplicate", f"tenant {row.id} is listed twice at issuer {row.issuer}")
+        self.tenants[row.id] = entry
+        issuer.tenants[tid] = entry
+
+    def _delete_tenant(self, id_: str) -> None:
+        entry = self.tenants.pop(id_, None)
+        if entry is None:
+            return
+        self._unlink_tenant(entry)
+        for daemon in list(entry.daemons.values()):
+            self._delete_daemon(daemon.id)
+        for grant in entry.grants:
+            self.assignments.pop(grant.id, None)
+
+    def _unlink_tenant(self, entry: TenantEntry) -> None:
+        issuer = self.issuers.get(entry.row.issuer)
+        if issuer is not None and issuer.tenants.get(entry.tid) is entry:
+            del issuer.tenants[entry.tid]
+
+    def _put_daemon(self, row: DaemonRow) -> None:
+        tenant = self.tenants.get(row.tenant)
+        if tenant is None:
+            raise PolicyError("reference_unknown", f"daemon {row.id} names tenant {row.tenant}, which is not there")
+        key = client_key(row.client_id, entra=tenant.tid is not None)
+        old = self.daemons.get(row.id)
+        if old is not None:
+            self._unlink_daemon(old)
+        if key in tenant.daemons:
+            raise PolicyError("daemon_duplicate", f"daemon {row.id} is listed twice in tenant {row.tenant}")
+        entry = DaemonEntry(
+            row.id,
+            row.tenant,
+            key,
+            guid_bytes(row.oid) if row.oid is not None else None,
+            row.subject,
+            row.partner,
+            row.state == "active",
+            row.min_credential,
+            old.grants if old is not None else (),
+        )
+        tenant.daemons[key] = entry
+        self.daemons[row.id] = entry
+
+    def _delete_daemon(self, id_: str) -> None:
+        entry = self.daemons.pop(id_, None)
+        if entry is None:
+            return
+        self._unlink_daemon(entry)
+        for grant in entry.grants:
+            self.assignments.pop(grant.id, None)
+
+    def _unlink_daemon(self, entry: DaemonEntry) -> None:
+        tenant = self.tenants.get(entry.tenant)
+        if tenant is not None and tenant.daemons.get(entry.key) is entry:
+            del tenant.daemons[entry.key]
+
+    def _put_resource(self, row: ResourceRow) -> None:
+        self.resources[row.id] = ResourceEntry(row, frozenset(row.audiences))
+
+    def _delete_resource(self, id_: str) -> None:
+        self.resources.pop(id_, None)
+
+    def _put_app_role(self, row: AppRoleRow) -> None:
+        self.app_roles[row.id] = row
+
+    def _delete_app_role(self, id_: str) -> None:
+        self.app_roles.pop(id_, None)
+
+    def _put_assignment(self, row: RoleAssignmentRow) -> None:
+        self._delete_assignment(row.id)
+        holder = self._holder(row)
+        if holder is None:
+            raise PolicyError("reference_unknown", f"assignment {row.id} names a daemon or tenant that is not there")
+        holder.grants = (*holder.grants, row)
+        self.assignments[row.id] = row
+
+    def _delete_assignment(self, id_: str) -> None:
+        old = self.assignments.pop(id_, None)
+        holder = self._holder(old) if old is not None else None
+        if holder is not None:
+            holder.grants = tuple(grant for grant in holder.grants if grant.id != id_)
+
+    def _holder(self, row: RoleAssignmentRow) -> DaemonEntry | TenantEntry | None:
+        if row.daemon is not None:
+            return self.daemons.get(row.daemon)
+        return self.tenants.get(row.tenant or "")
+
+    _put: ClassVar[dict[str, Callable[[PolicyIndex, Any], None]]] = {
+        "issuer": _put_issuer,
+        "partner": _put_partner,
+        "tenant": _put_tenant,
+        "daemon": _put_daemon,
+        "resource": _put_resource,
+        "app_role": _put_app_role,
+        "role_assignment": _put_assignment,
+    }
+    _delete: ClassVar[dict[str, Callable[[PolicyIndex, str], None]]] = {
+        "issuer": _delete_issuer,
+        "partner": _delete_partner,
+        "tenant": _delete_tenant,
+        "daemon": _delete_daemon,
+        "resource": _delete_resource,
+        "app_role": _delete_app_role,
+        "role_assignment": _delete_assignment,
+    }
+
+
+def client_key(client_id: str, *, entra: bool) -> bytes | str:
+    """Return the form a client id is looked up by: 16 bytes where it is a GUID of Entra's, else itself.
+
+    Raises:
+        PolicyError: an Entra client id that is no GUID.
+    """
+    if not entra:
+        return client_id
+    key = guid_bytes(client_id)
+    if key is None:
+        raise PolicyError("guid_malformed", "an Entra client id is not a GUID")
+    return key

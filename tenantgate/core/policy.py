@@ -1,0 +1,239 @@
+"""The policy as rows: what a gate knows about partners, and the only form it travels in.
+
+Tables, the policy file, the change feed and (later) bundles all become these rows; `core.index`
+makes them live. A row is `{v, revision, kind, id, op, data}`; `data` is one of the structs below.
+Everything here was written by an operator and is trusted; nothing here comes from a token.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal
+
+import msgspec
+
+ROW_VERSION: Final = 1
+"""Version of the row format. A feed with another version is refused, never guessed at."""
+
+ID_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}\Z"
+"""Ids are slugs: lower case, digits, `.`, `_`, `-`; at most 63 characters."""
+
+_ID: Final = re.compile(ID_PATTERN)
+_GUID: Final = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+
+CONSUMER_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""The tenant of personal Microsoft accounts: never a partner's."""
+
+IssuerKind = Literal["entra", "oidc"]
+PartnerState = Literal["invited", "active", "suspended", "archived"]
+TenantState = Literal["active", "suspended"]
+DaemonState = Literal["active", "suspended"]
+CredentialStrength = Literal["none", "secret", "certificate"]
+AppOnlyRule = Literal["strict", "compatible"]
+TokenRoles = Literal["ignore", "intersect"]
+Op = Literal["put", "delete"]
+
+
+class PolicyError(Exception):
+    """A policy cannot be used. `code` is stable; `path` names the member at fault (`tenants[2].tid`)."""
+
+    def __init__(self, code: str, message: str, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.code = code
+        self.path = path
+        self.message = message
+
+
+class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What every kind of row shares: an id, and strictness about members."""
+
+    id: str
+
+
+class IssuerRow(_Data, frozen=True, kw_only=True):
+    """Something trusted to sign. One Entra row covers every tenant of its cloud, v1 and v2.
+
+    Entra: `authority` is the login address (`https://login.microsoftonline.com`); the issuer
+    templates hold `{tenantid}` once. OIDC: `issuer` is the exact `iss`. Keys are discovered from the
+    metadata addresses unless `jwks` (and `v1_jwks`) give them. `algorithms` lists what a key may be
+    used with; a key is bound to exactly one of them when it is loaded. Addresses come from
+    configuration alone, never from a token.
+    """
+
+    kind: IssuerKind
+    authority: str | None = None
+    v1_issuer: str | None = None
+    v2_issuer: str | None = None
+    v1_metadata_url: str | None = None
+    issuer: str | None = None
+    metadata_url: str | None = None
+    jwks: dict[str, Any] | None = None
+    v1_jwks: dict[str, Any] | None = None
+    jwks_hosts: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    client_id_claim: str | None = None
+    token_types: tuple[str, ...] = ("JWT", "at+jwt")
+    allow_private_addresses: bool = False
+    insecure_allow_http: bool = False
+
+
+class PartnerRow(_Data, frozen=True, kw_only=True):
+    """A company. `ends_at` (epoch seconds) is judged with `now`; expired is never a stored state."""
+
+    name: str
+    state: PartnerState = "active"
+    ends_at: int | None = None
+
+
+class TenantRow(_Data, frozen=True, kw_only=True):
+    """A partner's slice of an issuer: a `tid` at an Entra cloud, or the OIDC issuer itself (no `tid`).
+
+    A hosted tenant is the publisher's own: it names no partner, its daemons do.
+    """
+
+    issuer: str
+    partner: str | None = None
+    tid: str | None = None
+    state: TenantState = "active"
+    hosted: bool = False
+
+
+class DaemonRow(_Data, frozen=True, kw_only=True):
+    """A confidential client in a tenant. `oid` (Entra) or `subject` (OIDC) pins who must hold it."""
+
+    tenant: str
+    client_id: str
+    oid: str | None = None
+    subject: str | None = None
+    partner: str | None = None
+    state: DaemonState = "active"
+    min_credential: CredentialStrength = "none"
+
+
+class ResourceRow(_Data, frozen=True, kw_only=True):
+    """A protected API and its token rules. Durations in seconds.
+
+    `app_only` strict asks for proof that no user stands behind the token (Entra: `idtyp` = `app`).
+    `max_lifetime` bounds `exp - iat`. `show_reasons` lets a caller read the exact reason of a refusal.
+    """
+
+    audiences: tuple[str, ...]
+    app_only: AppOnlyRule = "strict"
+    token_roles: TokenRoles = "ignore"
+    tenant_wide_roles: bool = False
+    min_credential: CredentialStrength = "none"
+    max_lifetime: int = 86_400
+    clock_skew: int = 60
+    show_reasons: bool = False
+
+
+class AppRoleRow(_Data, frozen=True, kw_only=True):
+    """A role a resource defines; `value` is what the API asks for (`Orders.Read`)."""
+
+    resource: str
+    value: str
+
+
+class RoleAssignmentRow(_Data, frozen=True, kw_only=True):
+    """Daemon × app role, or tenant × app role where the resource allows it. Epoch seconds, end exclusive."""
+
+    app_role: str
+    daemon: str | None = None
+    tenant: str | None = None
+    not_before: int | None = None
+    expires_at: int | None = None
+
+
+RowData = IssuerRow | PartnerRow | TenantRow | DaemonRow | ResourceRow | AppRoleRow | RoleAssignmentRow
+
+KINDS: Final[dict[str, type[RowData]]] = {
+    "issuer": IssuerRow,
+    "partner": PartnerRow,
+    "tenant": TenantRow,
+    "daemon": DaemonRow,
+    "resource": ResourceRow,
+    "app_role": AppRoleRow,
+    "role_assignment": RoleAssignmentRow,
+}
+"""Every kind a row may have, in the order in which a full load applies them (referred-to first)."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One change: put or delete one thing. `data` is None only for a delete."""
+
+    revision: int
+    kind: str
+    id: str
+    op: Op
+    data: RowData | None = None
+    v: int = ROW_VERSION
+
+
+class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole policy as a value: every row, its epoch and revision."""
+
+    epoch: str
+    revision: int
+    rows: tuple[Row, ...]
+
+
+class PolicyDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows changed after `since` up to and including `revision`, in order of revision."""
+
+    epoch: str
+    since: int
+    revision: int
+    rows: tuple[Row, ...]
+
+
+def row_of(data: RowData, revision: int) -> Row:
+    """Return the row that puts `data` in force."""
+    return Row(revision=revision, kind=kind_of(data), id=data.id, op="put", data=data)
+
+
+def kind_of(data: RowData) -> str:
+    """Return the kind name of a row's data."""
+    for kind, struct in KINDS.items():
+        if type(data) is struct:
+            return kind
+    raise PolicyError("kind_unknown", f"{type(data).__name__} is not a kind of row")
+
+
+def encode_row(row: Row) -> bytes:
+    """Serialise a row as JSON."""
+    return msgspec.json.encode(row)
+
+
+def decode_row(raw: bytes | dict[str, Any]) -> Row:
+    """Read a row written by `encode_row` (bytes, or the same as a decoded object).
+
+    Raises:
+        PolicyError: unknown version or kind, unknown member, wrong type.
+    """
+    try:
+        loose = msgspec.json.decode(raw) if isinstance(raw, bytes) else raw
+        version, kind, op = loose["v"], loose["kind"], loose["op"]
+        if version != ROW_VERSION:
+            raise PolicyError("row_version_unknown", f"row version {version!r} is not {ROW_VERSION}")
+        if kind not in KINDS:
+            raise PolicyError("kind_unknown", f"{kind!r} is not a kind this version knows")
+        data = loose.get("data")
+        return Row(
+            revision=msgspec.convert(loose["revision"], int),
+            kind=kind,
+            id=msgspec.convert(loose["id"], str),
+            op=msgspec.convert(op, Op),
+            data=None if data is None else msgspec.convert(data, KINDS[kind]),
+        )
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
+        raise PolicyError("row_malformed", f"a row cannot be read: {error}") from None
+
+
+def is_id(value: str) -> bool:
+    """Whether `value` may be the id of a row."""
+    return _ID.match(value) is not None
+
+
+def is_guid(value: str) -> bool:
+    """Whether `value` is a GUID in its 8-4-4-4-12 form, either case."""
+    return _GUID.match(value) is not None

@@ -1,0 +1,279 @@
+"""Is this token authentic? Form, issuer, key, binding, signature: a table of steps over one token.
+
+Nothing a token says is believed before its signature holds; until then `iss` and `tid` only choose the
+rule. What comes out has not been weighed by the policy yet: time, audience and the allow-list are asked
+by `core.judge` on every request, whether the claims are fresh or remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from tenantgate.core.claims import VerifiedClaims, read_entra, read_oidc
+from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.decision import Denied
+from tenantgate.core.index import PLACEHOLDER, IssuerEntry, PolicyIndex
+from tenantgate.core.keys import KeySet, KeySetRef, KeySource, NoKeys, VerifyKey
+from tenantgate.core.policy import CONSUMER_TENANT, IssuerRow
+from tenantgate.core.strict import guid_bytes, guid_text, shown
+from tenantgate.core.token import Refused, UnverifiedToken, parse_token
+
+_CONSUMERS: Final = guid_bytes(CONSUMER_TENANT)
+_VERSIONS: Final = {"v1": "1.0", "v2": "2.0"}
+
+
+class NeedKeys(NamedTuple):
+    """The judgement waits for keys: `ref` has never been fetched, or does not hold `kid`.
+
+    `reason` is the denial if no fetch brings it.
+    """
+
+    ref: KeySetRef
+    kid: str | None
+    reason: R
+    detail: str
+
+
+class Verified(NamedTuple):
+    """An authentic token: its claims, and what they hang on: the key, its key set, the issuer's row.
+
+    Remembered claims hold only while the key set still has this very key and the policy this very row.
+    """
+
+    claims: VerifiedClaims
+    key: VerifyKey
+    ref: KeySetRef
+    issuer: IssuerRow
+
+
+class Reading:
+    """One token on its way through the steps; each step finds what the next one needs."""
+
+    __slots__ = ("claims", "document", "entry", "index", "iss", "key", "keys", "raw", "ref", "refused", "tid", "token")
+
+    def __init__(self, raw: str | bytes, index: PolicyIndex, keys: KeySource) -> None:
+        self.raw: str | bytes = raw
+        self.index = index
+        self.keys = keys
+        self.token: UnverifiedToken
+        self.iss: str = ""
+        self.entry: IssuerEntry
+        self.document = "v2"
+        self.tid: bytes | None = None
+        self.key: VerifyKey
+        self.ref: KeySetRef
+        self.claims: VerifiedClaims
+        self.refused: Refused | None = None
+
+
+Outcome = R | NeedKeys | None
+
+
+class Step(NamedTuple):
+    """One step: a test, and the two sides of it for the trace (safe values only)."""
+
+    name: str
+    test: Callable[[Reading], Outcome]
+    expected: Callable[[Reading], str]
+    received: Callable[[Reading], str]
+
+
+def verify(token: str | bytes, index: PolicyIndex, keys: KeySource) -> Verified | Denied | NeedKeys:
+    """Decide whether a token was signed by the issuer it names, with a key that is that issuer's own.
+
+    `token` is untrusted. Asks no clock, opens no connection. Any input ends in one of the three.
+    """
+    reading = Reading(token, index, keys)
+    for step in STEPS:
+        outcome = step.test(reading)
+        if outcome is not None:
+            if isinstance(outcome, NeedKeys):
+                return outcome
+            return Denied(outcome, f"{step.name}: expected {step.expected(reading)}, got {step.received(reading)}")
+    return Verified(reading.claims, reading.key, reading.ref, reading.entry.row)
+
+
+def _form(reading: Reading) -> R | None:
+    try:
+        reading.token = parse_token(reading.raw)
+    except Refused as refused:
+        reading.refused = refused
+        return refused.reason
+    return None
+
+
+def _issuer(reading: Reading) -> R | None:
+    iss = reading.token.payload.get("iss")
+    if iss is None:
+        return R.CLAIM_MISSING
+    if type(iss) is not str:
+        return R.CLAIM_MALFORMED
+    match = reading.index.find_issuer(iss)
+    if match is None:
+        return R.ISSUER_UNKNOWN
+    reading.iss = iss
+    reading.entry, reading.document, reading.tid = match
+    return R.CONSUMER_TENANT if reading.tid == _CONSUMERS else None
+
+
+def _tenant(reading: Reading) -> R | None:
+    """Entra: `tid` is a GUID, the one in `iss`, and stands there once however it is spelled."""
+    if reading.tid is None:
+        return None
+    payload = reading.token.payload
+    tid = payload.get("tid")
+    if tid is None:
+        return R.CLAIM_MISSING
+    named = guid_bytes(tid)
+    if named is None or _twins(reading.token.payload_bytes, payload):
+        return R.CLAIM_MALFORMED
+    # Compared as text too, as Microsoft's own validator does: the issuer writes both alike.
+    return None if named == reading.tid and tid in reading.iss else R.TENANT_MISMATCH
+
+
+def _twins(raw: bytes, payload: dict[str, Any]) -> bool:
+    """Whether two members equal `tid` ignoring case (one of them would be believed by somebody else)."""
+    if raw.lower().count(b'"tid"') == 1 and b"\\u" not in raw:
+        return False
+    return sum(name.lower() == "tid" for name in payload) > 1
+
+
+def _version(reading: Reading) -> R | None:
+    if reading.tid is None:
+        return None
+    version = reading.token.payload.get("ver")
+    if version is None:
+        return R.CLAIM_MISSING
+    return None if version == _VERSIONS[reading.document] else R.VERSION_MISMATCH
+
+
+def _type(reading: Reading) -> R | None:
+    typ = reading.token.header.typ
+    if typ is None:
+        return None
+    short = typ.lower().removeprefix("application/")
+    return (
+        None if any(short == allowed.lower() for allowed in reading.entry.row.token_types) else R.TOKEN_TYPE_NOT_ALLOWED
+    )
+
+
+def _key(reading: Reading) -> Outcome:
+    """Find the key by `kid`. A v1 token looks in its cloud's v1 document, then in the v2 one (same keys, bound)."""
+    row, kid = reading.entry.row, reading.token.header.kid
+    documents = ("v1", "v2") if reading.document == "v1" and _has_v1(reading.entry) else ("v2",)
+    need: NeedKeys | None = None
+    for document in documents:
+        ref = KeySetRef(row.id, document)
+        found = reading.keys.key_set(ref)
+        if isinstance(found, KeySet):
+            key = found.find(kid)
+            if key is not None:
+                reading.key, reading.ref = key, ref
+                return None
+            need = need or NeedKeys(ref, kid, R.SIGNING_KEY_UNKNOWN, f"no key {shown(kid)} at {row.id}")
+        else:
+            need = need or _no_keys(ref, kid, found)
+    return need
+
+
+def _has_v1(entry: IssuerEntry) -> bool:
+    return entry.row.v1_metadata_url is not None or entry.row.v1_jwks is not None
+
+
+def _no_keys(ref: KeySetRef, kid: str | None, found: NoKeys) -> NeedKeys:
+    if found.too_old:
+        return NeedKeys(ref, kid, R.KEY_SET_TOO_OLD, f"keys of {ref.issuer} are {found.age or 0:.0f} s old")
+    return NeedKeys(ref, kid, R.KEY_SET_UNAVAILABLE, f"keys of {ref.issuer} ({ref.document}) have not been fetched")
+
+
+def _algorithm(reading: Reading) -> R | None:
+    return None if reading.token.header.alg == reading.key.alg else R.ALGORITHM_NOT_ALLOWED
+
+
+def _binding(reading: Reading) -> R | None:
+    """The key belongs to the token's issuer (Entra's per-key `issuer`). No setting switches this off."""
+    if reading.tid is None:
+        named = reading.key.issuer
+        return None if named is None or named == reading.iss else R.KEY_ISSUER_MISMATCH
+    tid = reading.token.payload["tid"]
+    if reading.ref.document == "v1":
+        wanted: str | None = reading.entry.row.v1_issuer
+        if reading.key.issuer is None:  # v1 documents name no issuer: the document itself is the cloud's own
+            return None
+    else:
+        wanted = reading.entry.row.v2_issuer
+        if reading.key.issuer is None:
+            return R.KEY_ISSUER_MISMATCH  # a tenant-independent v2 document must say whose each key is
+    if wanted is None:
+        return R.KEY_ISSUER_MISMATCH
+    # v1 tokens may be signed by keys of the v2 document: then the v2 issuer with this tid must be the key's.
+    return (
+        None
+        if reading.key.issuer.replace(PLACEHOLDER, tid) == wanted.replace(PLACEHOLDER, tid)
+        else R.KEY_ISSUER_MISMATCH
+    )
+
+
+def _signature(reading: Reading) -> R | None:
+    token = reading.token
+    return None if reading.key.verify(token.signed, token.signature) else R.SIGNATURE_INVALID
+
+
+def _claims(reading: Reading) -> R | None:
+    """From here on the payload is what the issuer signed; its types are settled once."""
+    payload = reading.token.payload
+    try:
+        if reading.tid is None:
+            reading.claims = read_oidc(payload, reading.entry.row)
+        else:
+            reading.claims = read_entra(payload, reading.entry.row, reading.document, reading.tid)
+    except Refused as refused:
+        reading.refused = refused
+        return refused.reason
+    return None
+
+
+def _refused(reading: Reading) -> str:
+    return reading.refused.detail if reading.refused is not None else "as expected"
+
+
+def _claim(name: str) -> Callable[[Reading], str]:
+    return lambda reading: f"{name} {shown(reading.token.payload.get(name))}"
+
+
+def _tenant_in_issuer(reading: Reading) -> str:
+    return "no tid" if reading.tid is None else f"tid {guid_text(reading.tid)}, once"
+
+
+def _typ(reading: Reading) -> str:
+    typ = reading.token.header.typ
+    return "no typ" if typ is None else f"typ {shown(typ)}"
+
+
+def _wanted_version(reading: Reading) -> str:
+    return "no ver" if reading.tid is None else f"ver {_VERSIONS[reading.document]}"
+
+
+def _key_issuer(reading: Reading) -> str:
+    return "a key that names no issuer" if reading.key.issuer is None else f"a key of {shown(reading.key.issuer)}"
+
+
+STEPS: Final = (
+    Step("form", _form, lambda r: "a compact JWS of a supported algorithm", _refused),
+    Step("issuer", _issuer, lambda r: "an iss the policy knows", _claim("iss")),
+    Step("tenant", _tenant, _tenant_in_issuer, _claim("tid")),
+    Step("version", _version, _wanted_version, _claim("ver")),
+    Step("type", _type, lambda r: f"typ absent or one of {', '.join(r.entry.row.token_types)}", _typ),
+    Step(
+        "key",
+        _key,
+        lambda r: f"a kid that {r.entry.row.id} publishes",
+        lambda r: f"kid {shown(r.token.header.kid)}",
+    ),
+    Step("algorithm", _algorithm, lambda r: f"alg {r.key.alg}", lambda r: f"alg {shown(r.token.header.alg)}"),
+    Step("binding", _binding, lambda r: f"a key of {shown(r.iss)}", _key_issuer),
+    Step("signature", _signature, lambda r: f"a signature by key {shown(r.key.kid)}", lambda r: "another signature"),
+    Step("claims", _claims, lambda r: "every needed claim, of its type", _refused),
+)
+"""The steps in order. `verify` runs the tests; `core.trace` runs the same rows and writes both sides down."""

@@ -1,0 +1,1 @@
+"""Where policy comes from and where decisions go."""
