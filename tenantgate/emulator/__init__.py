@@ -1,0 +1,1 @@
+"""An Entra-shaped authority on loopback, for the demo and for tests: no Microsoft service is contacted."""
