@@ -83,6 +83,8 @@ def read_oidc(payload: dict[str, Any], issuer: IssuerRow) -> VerifiedClaims:
     """
     claim = issuer.client_id_claim or ("client_id" if payload.get("client_id") is not None else "azp")
     client_id = _identity(payload, claim)
+    if issuer.client_id_claim is None and payload.get("azp", client_id) != client_id:
+        raise Refused(R.CLAIM_MALFORMED, "client_id and azp disagree")
     return VerifiedClaims(
         issuer=issuer.id,
         entra=False,

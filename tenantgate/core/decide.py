@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenantgate.core.decision import Decision, Denied
 from tenantgate.core.index import PolicyIndex
-from tenantgate.core.judge import Torn, judge
+from tenantgate.core.judge import TORN, Torn, judge
 from tenantgate.core.keys import KeySource
 from tenantgate.core.verify import NeedKeys, verify
 
@@ -16,9 +16,14 @@ def decide(
 
     `token` is untrusted; `now` is epoch seconds. Every input ends in a decision (or Torn, see `judge`).
     """
+    generation = index.generation
     verified = verify(token, index, keys)
-    if isinstance(verified, NeedKeys):
-        return Denied(verified.reason, verified.detail, index.revision, "", resource, wanted)
-    if isinstance(verified, Denied):
-        return verified
-    return judge(verified.claims, index, resource, wanted, now)
+    decision: Decision | Torn
+    if isinstance(verified, NeedKeys | Denied):
+        entry = index.resources.get(resource)
+        show = entry is not None and entry.row.show_reasons
+        decision = Denied(verified.reason, verified.detail, index.revision, "", resource, wanted, show)
+    else:
+        decision = judge(verified.claims, index, resource, wanted, now)
+    # `judge` guards itself; here the verification before it must have seen the same policy.
+    return decision if index.generation == generation and not generation & 1 else TORN

@@ -112,7 +112,7 @@ class PolicyIndex:
             PolicyError: a row refers to what is not there.
         """
         index = cls(snapshot.epoch, snapshot.revision)
-        for row in sorted(snapshot.rows, key=lambda each: _ORDER[each.kind]):
+        for row in sorted(snapshot.rows, key=lambda each: _ORDER.get(each.kind, len(_ORDER))):
             index._apply_row(row)
         return index
 
@@ -161,15 +161,20 @@ class PolicyIndex:
             entry = self.issuers.get(issuer)
             if tid is None or entry is None:
                 continue
-            if tid in entry.tenants:
+            tenant = entry.tenants.get(tid)
+            if tenant is not None and tenant.row.state == "active":
                 return IssuerMatch(entry, document, tid)
-            # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant.
-            found = found or IssuerMatch(entry, document, tid)
+            # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and
+            # where both do (one of them suspended, or the policy is refused), the one where it is active.
+            if found is None or (tenant is not None and tid not in found.entry.tenants):
+                found = IssuerMatch(entry, document, tid)
         return found
 
     # One writer below.
 
     def _apply_row(self, row: Row) -> None:
+        if row.kind not in KINDS:
+            raise PolicyError("kind_unknown", f"{row.kind!r} is not a kind this version knows")
         if row.op == "delete":
             self._delete[row.kind](self, row.id)
         elif row.data is None or row.data.id != row.id or type(row.data) is not KINDS[row.kind]:
@@ -198,10 +203,11 @@ class PolicyIndex:
         for entry in self.issuers.values():
             row = entry.row
             if row.kind == "oidc":
-                by_iss[row.issuer or ""] = entry
+                if row.issuer:  # a row without one never matches: an empty `iss` is nobody's
+                    by_iss[row.issuer] = entry
                 continue
             for document, template in (("v2", row.v2_issuer), ("v1", row.v1_issuer)):
-                if template is not None:
+                if template is not None and template.count(PLACEHOLDER) == 1:
                     prefix, _, suffix = template.partition(PLACEHOLDER)
                     templates.append(_Template(prefix, suffix, document, row.id))
         self._by_iss = by_iss
@@ -217,7 +223,7 @@ class PolicyIndex:
         issuer = self.issuers.get(row.issuer)
         if issuer is None:
             raise PolicyError("reference_unknown", f"tenant {row.id} names issuer {row.issuer}, which is not there")
-        tid = guid_bytes(row.tid) if row.tid is not None else None
+        tid = _optional_guid(row.tid, f"tid of tenant {row.id}")
         old = self.tenants.get(row.id)
         if old is not None:
             self._unlink_tenant(old)
@@ -257,7 +263,7 @@ class PolicyIndex:
             row.id,
             row.tenant,
             key,
-            guid_bytes(row.oid) if row.oid is not None else None,
+            _optional_guid(row.oid, f"oid of daemon {row.id}"),
             row.subject,
             row.partner,
             row.state == "active",
@@ -329,6 +335,16 @@ class PolicyIndex:
         "app_role": _delete_app_role,
         "role_assignment": _delete_assignment,
     }
+
+
+def _optional_guid(value: str | None, what: str) -> bytes | None:
+    """Read a GUID that may be absent. One that cannot be read must not turn into "not pinned"."""
+    if value is None:
+        return None
+    guid = guid_bytes(value)
+    if guid is None:
+        raise PolicyError("guid_malformed", f"the {what} is not a GUID")
+    return guid
 
 
 def client_key(client_id: str, *, entra: bool) -> bytes | str:

@@ -258,15 +258,20 @@ def _wanted_strength(case: Case) -> str:
 
 
 def _wanted_roles(case: Case) -> str:
-    return ", ".join(case.wanted) if case.wanted else "at least one role"
+    return _listed(case.wanted) or "at least one role"
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    """Return values for a trace: bounded, however many an operator or an issuer has named."""
+    return shown(", ".join(values), 300)
 
 
 CHECKS: Final = (
     Check(
         "audience",
         _audience,
-        lambda c: f"one of {', '.join(c.resource.row.audiences)}",
-        lambda c: shown(", ".join(c.claims.audiences)),
+        lambda c: f"one of {_listed(c.resource.row.audiences)}",
+        lambda c: _listed(c.claims.audiences),
     ),
     Check(
         "expiry",
@@ -299,7 +304,7 @@ CHECKS: Final = (
     Check("daemon", _daemon, lambda c: "a listed, active daemon", _caller),
     Check("pin", _pin, _pinned, _holder),
     Check("strength", _strength, _wanted_strength, lambda c: c.claims.strength or "unknown"),
-    Check("roles", _roles, _wanted_roles, lambda c: ", ".join(c.roles) or "no role"),
+    Check("roles", _roles, _wanted_roles, lambda c: _listed(c.roles) or "no role"),
 )
 """The checks in order. `judge` runs the tests; `core.trace` runs the same rows and writes both sides down."""
 

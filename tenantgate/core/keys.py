@@ -199,6 +199,8 @@ def parse_jwk(jwk: object, issuer: IssuerRow) -> VerifyKey:
         raise Unusable(f"not a {shown(jwk.get('kty'))} public key ({type(error).__name__})") from None
     if jwk["kty"] == "RSA":
         _check_rsa(public)
+    elif jwk["kty"] == "OKP":
+        _check_ed25519(public)
     return VerifyKey(kid, alg, algorithm, public, named)
 
 
@@ -277,8 +279,31 @@ def _check_rsa(public: Any) -> None:
         raise Unusable(f"RSA key of {bits} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are accepted")
     if numbers.e < 65537 or numbers.e % 2 == 0 or numbers.e.bit_length() > 32:
         raise Unusable("RSA exponent is not an odd number from 65537 to 2^32")
+    if any(numbers.n % prime == 0 for prime in (2, *_ROCA_PRIMES)):
+        raise Unusable("RSA modulus has a small factor")
     if has_roca_fingerprint(numbers.n):
         raise Unusable("RSA key has the ROCA fingerprint (CVE-2017-15361)")
+
+
+# The y coordinates of Ed25519's points of small order, canonical and not, without the sign bit: under
+# such a key anybody can make signatures that hold for any message.
+_P25519: Final = 2**255 - 19
+_SMALL_ORDER: Final = frozenset(
+    (
+        0,
+        1,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+        _P25519 - 1,
+        _P25519,
+        _P25519 + 1,
+    )
+)
+
+
+def _check_ed25519(public: Any) -> None:
+    if int.from_bytes(public.public_bytes_raw(), "little") & (2**255 - 1) in _SMALL_ORDER:
+        raise Unusable("Ed25519 key is a point of small order")
 
 
 @functools.cache

@@ -12,6 +12,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from tenantgate.core.strict import Unreadable, read_object
+
 ROW_VERSION: Final = 1
 """Version of the row format. A feed with another version is refused, never guessed at."""
 
@@ -186,6 +188,9 @@ class PolicyDelta(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
 
 
+_ROW_MEMBERS: Final = frozenset(("v", "revision", "kind", "id", "op", "data"))
+
+
 def row_of(data: RowData, revision: int) -> Row:
     """Return the row that puts `data` in force."""
     return Row(revision=revision, kind=kind_of(data), id=data.id, op="put", data=data)
@@ -208,25 +213,33 @@ def decode_row(raw: bytes | dict[str, Any]) -> Row:
     """Read a row written by `encode_row` (bytes, or the same as a decoded object).
 
     Raises:
-        PolicyError: unknown version or kind, unknown member, wrong type.
+        PolicyError: no strict JSON, unknown version or kind, unknown member, wrong type, a put without
+            its data or with the data of another id, a delete with data.
     """
     try:
-        loose = msgspec.json.decode(raw) if isinstance(raw, bytes) else raw
-        version, kind, op = loose["v"], loose["kind"], loose["op"]
-        if version != ROW_VERSION:
+        loose = read_object(raw) if isinstance(raw, bytes) else raw
+        version, kind = loose["v"], loose["kind"]
+        if type(version) is not int or version != ROW_VERSION:
             raise PolicyError("row_version_unknown", f"row version {version!r} is not {ROW_VERSION}")
         if kind not in KINDS:
             raise PolicyError("kind_unknown", f"{kind!r} is not a kind this version knows")
+        if not _ROW_MEMBERS.issuperset(loose):
+            raise PolicyError("row_malformed", f"a row has no member {min(map(repr, set(loose) - _ROW_MEMBERS))}")
         data = loose.get("data")
-        return Row(
+        row = Row(
             revision=msgspec.convert(loose["revision"], int),
             kind=kind,
             id=msgspec.convert(loose["id"], str),
-            op=msgspec.convert(op, Op),
+            op=msgspec.convert(loose["op"], Op),
             data=None if data is None else msgspec.convert(data, KINDS[kind]),
         )
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
+    except (Unreadable, msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
         raise PolicyError("row_malformed", f"a row cannot be read: {error}") from None
+    if row.op == "delete" and row.data is not None:
+        raise PolicyError("row_malformed", f"delete of {row.kind} {row.id} carries data")
+    if row.op == "put" and (row.data is None or row.data.id != row.id):
+        raise PolicyError("row_malformed", f"put of {row.kind} {row.id} without its data")
+    return row
 
 
 def is_id(value: str) -> bool:

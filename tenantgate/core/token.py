@@ -98,6 +98,8 @@ def parse_header(segment: bytes) -> Header:
     if "enc" in header:
         raise Refused(R.TOKEN_ENCRYPTED, "header names a content encryption")
     alg = header.get("alg")
+    if alg == "Ed25519":  # RFC 9864 gives EdDSA with this curve a name of its own; the key still decides
+        alg = "EdDSA"
     if type(alg) is not str or alg not in SUPPORTED:
         raise Refused(R.ALGORITHM_NOT_ALLOWED, f"alg is {shown(alg)}")
     if not _FORBIDDEN.isdisjoint(header):

@@ -94,6 +94,11 @@ def verify(token: str | bytes, index: PolicyIndex, keys: KeySource) -> Verified 
     return Verified(reading.claims, reading.key, reading.ref, reading.entry.row)
 
 
+def _policy(reading: Reading) -> R | None:
+    """A policy that was applied by half cannot say whose fault anything is."""
+    return R.POLICY_UNAVAILABLE if reading.index.broken else None
+
+
 def _form(reading: Reading) -> R | None:
     try:
         reading.token = parse_token(reading.raw)
@@ -260,6 +265,12 @@ def _key_issuer(reading: Reading) -> str:
 
 
 STEPS: Final = (
+    Step(
+        "policy",
+        _policy,
+        lambda r: "a policy that could be applied",
+        lambda r: "one that could not" if r.index.broken else "as expected",
+    ),
     Step("form", _form, lambda r: "a compact JWS of a supported algorithm", _refused),
     Step("issuer", _issuer, lambda r: "an iss the policy knows", _claim("iss")),
     Step("tenant", _tenant, _tenant_in_issuer, _claim("tid")),

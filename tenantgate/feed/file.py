@@ -6,6 +6,7 @@ The file is an operator's; it is looked at again each second and a bad one keeps
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 import tomllib
@@ -122,6 +123,7 @@ class FileSource:
         self._path = path
         self._pause = pause
         self._closed = threading.Event()
+        self._process = os.getpid()
         self._seen = b""
         self._key_files: tuple[Path, ...] = ()
         self._revision = 0
@@ -135,6 +137,8 @@ class FileSource:
 
     def wait(self, timeout: float) -> PolicySnapshot | PolicyDelta | None:
         """Look at the file each second; return its policy when its bytes (or those of its key files) changed."""
+        if self._process != os.getpid():  # a forked child: the parent's event may be locked for ever
+            self._process, self._closed = os.getpid(), threading.Event()
         remaining = timeout
         while remaining > 0 and not self._pause(self._closed, min(1.0, remaining)):
             remaining -= 1.0
@@ -147,10 +151,6 @@ class FileSource:
 
     def acknowledge(self, revision: int) -> None:
         """A file has nobody to tell."""
-
-    def reopen(self) -> None:
-        """Nothing is inherited but an event, which a parent may have left set or locked."""
-        self._closed = threading.Event()
 
     def close(self) -> None:
         """Wake a `wait` under way."""

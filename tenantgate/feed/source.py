@@ -18,6 +18,7 @@ class FeedError(Exception):
 class PolicySource(Protocol):
     """Delivers the policy to one gate. Every method may block: each source has a worker thread of its own.
 
+    A source notices by itself that it runs in a forked child and uses nothing it inherited.
     The rows it delivers are trusted. A source never delivers an empty policy because something is
     missing or broken: it raises.
     """
@@ -36,10 +37,6 @@ class PolicySource(Protocol):
 
     def acknowledge(self, revision: int) -> None:
         """Tell the source that this gate now enforces `revision`."""
-        ...
-
-    def reopen(self) -> None:
-        """Forget connections inherited from a parent process; `load` is called next. Never closes them."""
         ...
 
     def close(self) -> None:

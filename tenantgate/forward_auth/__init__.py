@@ -1,0 +1,1 @@
+"""The endpoint a reverse proxy asks before it lets a request through."""

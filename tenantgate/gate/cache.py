@@ -1,0 +1,47 @@
+"""Verified tokens remembered by digest, so that a token seen before costs no signature.
+
+Keeps what `core.verify` found, never the token. Two generations: a new entry goes to the young one; when
+that is full it becomes the old one and the old one is forgotten. No lock: each step is one operation on a
+dict, and a lost race costs at most a second verification.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenantgate.core.verify import Verified
+
+ENTRIES: Final = 16_384
+"""Tokens remembered, at most."""
+BYTES: Final = 32 * 1024 * 1024
+"""Bytes of token text whose claims are remembered, at most (the claims weigh about twice their text)."""
+
+
+class VerifiedTokens:
+    """SHA-256 digest of a token → what verification found."""
+
+    def __init__(self, entries: int = ENTRIES, size: int = BYTES) -> None:
+        self._half_entries = max(1, entries // 2)
+        self._half_size = size // 2
+        self._size = 0
+        self._young: dict[bytes, Verified] = {}
+        self._old: dict[bytes, Verified] = {}
+
+    def get(self, digest: bytes) -> Verified | None:
+        """Return what is remembered; the caller still asks whether key and issuer are the same."""
+        found = self._young.get(digest)
+        if found is None:
+            found = self._old.get(digest)
+            if found is not None:
+                self._young[digest] = found
+        return found
+
+    def put(self, digest: bytes, verified: Verified, size: int) -> None:
+        """Remember a verified token of `size` bytes."""
+        self._size += size
+        if len(self._young) >= self._half_entries or self._size > self._half_size:
+            self._old, self._young, self._size = self._young, {}, size
+        self._young[digest] = verified
+
+    def __len__(self) -> int:
+        return len(self._young.keys() | self._old.keys())

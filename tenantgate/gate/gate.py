@@ -1,0 +1,187 @@
+"""The gate: one judgement for every door, synchronous or not, with all waiting outside of it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from tenantgate.core.decision import Decision, Denied
+from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.judge import Torn, judge
+from tenantgate.core.keys import KeySet, KeySource
+from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot
+from tenantgate.core.verify import NeedKeys, Verified, verify
+from tenantgate.feed.source import PolicySource
+from tenantgate.gate.answer import Answer, answer
+from tenantgate.gate.cache import VerifiedTokens
+from tenantgate.gate.keeper import Follower, Keeper, Keys
+from tenantgate.gate.request import RequestView, present
+
+MAX_TORN: Final = 10_000
+"""Times a judgement is begun anew while the policy keeps changing, before the answer is `overloaded`."""
+
+
+class KeyRing(KeySource, Keys, Protocol):
+    """Keys at hand, and the means to fetch more (`discovery.keyring.Keyring`)."""
+
+    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
+        """Take over the issuers of the policy."""
+        ...
+
+
+class Gate:
+    """Judges the requests for one resource. Thread-safe; `decide` and `adecide` may be mixed.
+
+    `now` gives wall-clock epoch seconds, `yield_thread` lets a policy writer run, `id_prefix` makes this
+    gate's decision ids its own. Real ones come from `tenantgate.embed` and `tenantgate.server`.
+    """
+
+    def __init__(
+        self,
+        resource: str,
+        keys: KeyRing,
+        *,
+        now: Callable[[], float],
+        yield_thread: Callable[[], None],
+        id_prefix: str,
+        deadline: float = 2.0,
+    ) -> None:
+        self.resource = resource
+        self._keys = keys
+        self._now = now
+        self._yield = yield_thread
+        self._id_prefix = id_prefix
+        self._count = itertools.count(1)
+        self._index: PolicyIndex | None = None
+        self._tokens = VerifiedTokens()
+        self._keeper = Keeper(keys, deadline=deadline)
+        self._followers: list[Follower] = []
+
+    def decide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
+        """Judge a request. All `roles` are needed; with none, any role on the resource will do."""
+        outcome = self._judge(view, roles)
+        if isinstance(outcome, NeedKeys):
+            self._keeper.fetch(outcome.ref, outcome.kid)
+            outcome = self._last(view, roles)
+        return outcome
+
+    async def adecide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
+        """Do as `decide` does, without blocking the event loop."""
+        outcome = self._judge(view, roles)
+        if isinstance(outcome, NeedKeys):
+            await self._keeper.afetch(outcome.ref, outcome.kid)
+            outcome = self._last(view, roles)
+        return outcome
+
+    def answer(self, decision: Decision) -> Answer:
+        """Render a decision of this gate."""
+        return answer(decision, self.resource)
+
+    def follow(self, source: PolicySource, *, pause: float = 1.0) -> None:
+        """Load a PolicySource and keep following it. Raises FeedError or PolicyError where it has no policy."""
+        follower = Follower(source, self.install, pause=pause)
+        follower.load()
+        self._followers.append(follower)
+        follower.start()
+        self._keeper.start()
+
+    def install(self, news: PolicySnapshot | PolicyDelta) -> None:
+        """Put a policy, or a change of it, in force. One thread calls this: the source's.
+
+        Raises:
+            PolicyError: it cannot be applied. After a failed delta the gate refuses until a snapshot comes.
+        """
+        old = self._index
+        if isinstance(news, PolicyDelta):
+            if old is None:
+                raise PolicyError("delta_out_of_order", "a change came before a whole policy")
+            changed = any(row.kind == "issuer" for row in news.rows)
+            old.apply(news, (lambda: self._take_issuers(old)) if changed else None)
+            return
+        index = PolicyIndex.from_snapshot(news)
+        if old is not None:
+            old.retire()  # nobody may judge by the old rows and the new keys
+        self._take_issuers(index)
+        self._index = index
+
+    def _take_issuers(self, index: PolicyIndex) -> None:
+        self._keys.set_issuers([entry.row for entry in index.issuers.values()])
+
+    def require_resource(self) -> None:
+        """Raise PolicyError (`resource_unknown`) where the policy in force lacks this gate's resource."""
+        if self._index is None or self.resource not in self._index.resources:
+            raise PolicyError("resource_unknown", f"the policy has no resource {self.resource!r}")
+
+    @property
+    def revision(self) -> tuple[str, int]:
+        """The epoch and revision in force (empty and 0 before the first policy)."""
+        index = self._index
+        return (index.epoch, index.revision) if index is not None else ("", 0)
+
+    def close(self) -> None:
+        """Stop following and fetching. Decisions go on with what is at hand."""
+        for follower in self._followers:
+            follower.close()
+        self._keeper.close()
+
+    # The judgement. Pure but for the cache: no I/O, no lock.
+
+    def _judge(self, view: RequestView, roles: tuple[str, ...]) -> Decision | NeedKeys:
+        presented = present(view)
+        if presented.token is None:
+            assert presented.reason is not None
+            return self._denied(Denied(presented.reason, presented.detail), roles)
+        for _ in range(MAX_TORN):
+            outcome = self._judge_token(presented.token, roles)
+            if not isinstance(outcome, Torn):
+                return outcome
+            self._yield()
+        return self._denied(Denied(R.OVERLOADED, "the policy changed throughout the judgement"), roles)
+
+    def _last(self, view: RequestView, roles: tuple[str, ...]) -> Decision:
+        """Judge again after a fetch: what is still missing is a denial now."""
+        outcome = self._judge(view, roles)
+        if isinstance(outcome, NeedKeys):
+            return self._denied(Denied(outcome.reason, outcome.detail), roles)
+        return outcome
+
+    def _judge_token(self, token: bytes, roles: tuple[str, ...]) -> Decision | NeedKeys | Torn:
+        index = self._index
+        if index is None:
+            return self._denied(Denied(R.POLICY_UNAVAILABLE, "no policy has been loaded"), roles)
+        digest = hashlib.sha256(token).digest()
+        verified = self._tokens.get(digest)
+        if verified is None or not self._holds(verified, index):
+            generation = index.generation
+            fresh = verify(token, index, self._keys)
+            if index.generation != generation or generation & 1:
+                return Torn()
+            if isinstance(fresh, NeedKeys):
+                return fresh
+            if isinstance(fresh, Denied):
+                return self._denied(fresh, roles)
+            verified = fresh
+            self._tokens.put(digest, verified, len(token))
+        return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id())
+
+    def _holds(self, verified: Verified, index: PolicyIndex) -> bool:
+        """Whether remembered claims still hang on the very key and issuer they were verified with."""
+        issuer = index.issuers.get(verified.ref.issuer)
+        if issuer is None or issuer.row is not verified.issuer:
+            return False
+        keys = self._keys.key_set(verified.ref)
+        return isinstance(keys, KeySet) and keys.find(verified.key.kid) is verified.key
+
+    def _next_id(self) -> str:
+        return f"{self._id_prefix}{next(self._count):x}"
+
+    def _denied(self, denied: Denied, roles: tuple[str, ...]) -> Denied:
+        """Complete a denial that was reached before the policy was asked."""
+        index = self._index
+        revision = index.revision if index is not None else 0
+        resource = index.resources.get(self.resource) if index is not None else None
+        show = resource is not None and resource.row.show_reasons
+        return Denied(denied.reason, denied.detail, revision, self._next_id(), self.resource, roles, show)

@@ -1,0 +1,224 @@
+"""The threads of a gate: one with a loop for the network, one for each policy source.
+
+All I/O of a gate lives here, so that judging never waits but for keys it has not got. Threads are started
+on need and again in a forked child, which inherits none; a hung database never delays a key refresh, since
+each source blocks in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from tenantgate.core.keys import KeySetRef
+from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot
+from tenantgate.feed.source import FeedError, PolicySource
+
+log: Final = logging.getLogger("tenantgate.gate")
+
+
+class Keys(Protocol):
+    """What the keeper needs of `discovery.keyring.Keyring`."""
+
+    def wants(self, ref: KeySetRef, kid: str | None) -> bool:
+        """Whether a fetch would be made or joined now."""
+        ...
+
+    async def ensure(self, ref: KeySetRef, kid: str | None) -> None:
+        """Fetch, or join the fetch under way. Never raises."""
+        ...
+
+    async def run(self) -> None:
+        """Refresh in the background until cancelled."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections."""
+        ...
+
+    def reset_after_fork(self) -> None:
+        """Forget what belongs to the parent's loop."""
+        ...
+
+
+class Keeper:
+    """Owns the loop thread in which keys are fetched. `deadline`: seconds a request may wait for keys."""
+
+    def __init__(self, keys: Keys, *, deadline: float = 2.0) -> None:
+        self._keys = keys
+        self._deadline = deadline
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        _after_fork(self)
+
+    def start(self) -> None:
+        """Start the loop thread and the background refresh, if they are not running."""
+        self._running_loop()
+
+    def fetch(self, ref: KeySetRef, kid: str | None) -> None:
+        """Have missing keys fetched and wait for it, at most the deadline. Any thread but a loop's own."""
+        if not self._keys.wants(ref, kid):
+            return
+        future = asyncio.run_coroutine_threadsafe(self._keys.ensure(ref, kid), self._running_loop())
+        with contextlib.suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+            future.result(self._deadline)
+
+    async def afetch(self, ref: KeySetRef, kid: str | None) -> None:
+        """Do as `fetch` does, without blocking the caller's loop."""
+        if not self._keys.wants(ref, kid):
+            return
+        future = asyncio.run_coroutine_threadsafe(self._keys.ensure(ref, kid), self._running_loop())
+        # wait(), not wait_for(): a caller that goes away must not cancel what others wait for.
+        await asyncio.wait([asyncio.wrap_future(future)], timeout=self._deadline)
+
+    def close(self) -> None:
+        """Stop the background refresh, close connections and end the thread."""
+        with self._lock:
+            self._closed = True
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(timeout=10)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop
+        if loop is not None:
+            return loop
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this gate is closed")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._loop, self._keys), name="tenantgate-keeper", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def _restart_in_child(self) -> None:
+        running = self._loop is not None
+        self._lock = threading.Lock()
+        self._loop = self._thread = None
+        self._keys.reset_after_fork()
+        if running and not self._closed:
+            self.start()
+
+
+def _serve(loop: asyncio.AbstractEventLoop, keys: Keys) -> None:
+    """Run the loop until it is stopped, then end every task and release what they held."""
+    asyncio.set_event_loop(loop)
+    refresh: asyncio.Task[None] = loop.create_task(keys.run())
+    refresh.add_done_callback(_report)
+    try:
+        loop.run_forever()
+    finally:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(keys.aclose())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("the background refresh of keys ended", exc_info=task.exception())
+
+
+class Follower:
+    """Follows one policy source in a thread of its own and hands every change to `install`.
+
+    What cannot be read keeps the policy in force; it is said once for each change of the complaint and tried
+    again. `pause` seconds lie between attempts after a failure.
+    """
+
+    def __init__(
+        self,
+        source: PolicySource,
+        install: Callable[[PolicySnapshot | PolicyDelta], None],
+        *,
+        pause: float = 1.0,
+    ) -> None:
+        self._source = source
+        self._install = install
+        self._pause = pause
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._reload = False
+        self._complaint = ""
+        _after_fork(self)
+
+    def load(self) -> None:
+        """Load and install the whole policy now. Raises FeedError or PolicyError."""
+        snapshot = self._source.load()
+        self._install(snapshot)
+        self._source.acknowledge(snapshot.revision)
+
+    def start(self) -> None:
+        """Start following."""
+        self._thread = threading.Thread(target=self._follow, name="tenantgate-follower", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following, then release the source."""
+        self._stop.set()
+        self._source.close()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            self._thread = None
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._step()
+                self._complaint = ""
+            except (FeedError, PolicyError) as error:
+                # What was half-applied is marked broken and refuses; only a whole load mends it.
+                self._reload = self._reload or isinstance(error, PolicyError)
+                if str(error) != self._complaint:
+                    self._complaint = str(error)
+                    log.warning("the policy in force stays: %s", error, extra={"code": error.code})
+                self._stop.wait(self._pause)
+
+    def _step(self) -> None:
+        news = self._source.load() if self._reload else self._source.wait(1.0)
+        if news is None:
+            return
+        self._install(news)
+        self._reload = False
+        self._source.acknowledge(news.revision)
+
+    def _restart_in_child(self) -> None:
+        running = self._thread is not None
+        self._stop = threading.Event()
+        self._thread = None
+        if running:
+            self._reload = True  # what the parent had heard of may have moved on
+            self.start()
+
+
+class _Forkable(Protocol):
+    def _restart_in_child(self) -> None: ...
+
+
+def _after_fork(owner: _Forkable) -> None:
+    """Have `owner` restart its threads in a forked child, for as long as it lives."""
+    reference = weakref.ref(owner)
+
+    def restart() -> None:
+        alive = reference()
+        if alive is not None:
+            alive._restart_in_child()  # noqa: SLF001 - a private protocol of this module
+
+    os.register_at_fork(after_in_child=restart)

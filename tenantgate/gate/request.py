@@ -1,0 +1,65 @@
+"""What a door knows about a request, and the one credential it presents.
+
+Everything here is untrusted, as it came from the wire. No header but the credential's own is read; an
+incoming `X-TG-*` or forwarded header means nothing to a gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from tenantgate.core.decision import DenialReason as R
+
+MAX_HEADERS: Final = 64 * 1024
+"""Bytes of all header names and values together."""
+
+_AUTHORIZATION: Final = b"authorization"
+
+
+class RequestView(NamedTuple):
+    """A request as the door saw it: raw header pairs in order (names in any case), peer address or None."""
+
+    method: str
+    path: str
+    headers: Sequence[tuple[bytes, bytes]]
+    peer: str | None = None
+
+
+class Presented(NamedTuple):
+    """Either a bearer token, or why there is none to judge."""
+
+    token: bytes | None
+    reason: R | None = None
+    detail: str = ""
+
+
+def present(view: RequestView) -> Presented:
+    """Return the one credential a request presents; never tries several (RFC 6750 §2, RFC 9110 §11.6.2)."""
+    size = 0
+    found: bytes | None = None
+    for name, value in view.headers:
+        size += len(name) + len(value)
+        if name[:4].lower() != b"auth":
+            continue
+        lower = name.lower()
+        if lower == _AUTHORIZATION:
+            if found is not None:
+                return Presented(None, R.CREDENTIAL_AMBIGUOUS, "two Authorization headers")
+            found = value
+        elif lower.strip() == _AUTHORIZATION:
+            return Presented(None, R.REQUEST_INVALID, "white space around the name Authorization")
+    if size > MAX_HEADERS:
+        return Presented(None, R.REQUEST_INVALID, f"headers of {size} bytes; {MAX_HEADERS} are accepted")
+    if found is None:
+        return Presented(None, R.NO_CREDENTIAL, "no Authorization header")
+    return _bearer(found)
+
+
+def _bearer(value: bytes) -> Presented:
+    scheme, _, token = value.strip(b" ").partition(b" ")
+    if scheme.lower() != b"bearer":
+        return Presented(None, R.SCHEME_NOT_ALLOWED, "the scheme is not Bearer")
+    if b"," in token:
+        return Presented(None, R.CREDENTIAL_AMBIGUOUS, "a comma in the Authorization header: joined headers")
+    return Presented(token.lstrip(b" "))

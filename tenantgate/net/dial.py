@@ -1,0 +1,83 @@
+"""The network backend under httpx: look up, check, and dial the very address that was checked.
+
+Because the check and the connection use one look-up, a name that changes its mind in between (DNS
+rebinding) gains nothing. TLS still asks for the certificate of the name: httpcore hands it to `start_tls`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Final
+
+import httpcore
+
+from tenantgate.net.address import check_addresses
+from tenantgate.net.door import ConnectFailed, DeadlinePassed, DnsFailed, FetchRules
+from tenantgate.net.resolve import Resolve
+
+MOST_ATTEMPTS: Final = 4
+"""Addresses of one name that are tried."""
+
+
+class CheckedBackend(httpcore.AsyncNetworkBackend):
+    """Dials for one set of rules. With a proxy, the proxy is what is dialled and checked."""
+
+    def __init__(self, rules: FetchRules, resolve: Resolve) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._dialler = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address of `host` that answers.
+
+        Raises:
+            DnsFailed, AddressRefused, ConnectFailed, DeadlinePassed.
+        """
+        found = await self._resolve(host, port)
+        if not found:
+            raise DnsFailed(f"{host} has no address")
+        check_addresses(host, found, self._rules)
+        candidates = in_turn(found)[:MOST_ATTEMPTS]
+        # An address that swallows packets must leave time for the next one; the last has all that is left.
+        share = self._rules.deadline / (len(candidates) + 1)
+        for address in candidates[:-1]:
+            try:
+                return await self._dialler.connect_tcp(address, port, share, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        try:
+            return await self._dialler.connect_tcp(candidates[-1], port, timeout, local_address, socket_options)
+        except httpcore.ConnectTimeout:
+            raise DeadlinePassed(f"{host} port {port} did not take the connection in time") from None
+        except httpcore.ConnectError:
+            raise ConnectFailed(f"{host} port {port} does not take connections") from None
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """There is no way out by a file."""
+        raise ConnectFailed("connections to a Unix socket are not made")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, as httpcore would between its own retries (it has none here)."""
+        await self._dialler.sleep(seconds)
+
+
+def in_turn(addresses: Sequence[str]) -> list[str]:
+    """Return the addresses with the two families taking turns (RFC 8305 §4), the system's first choice first."""
+    first = ipaddress.ip_address(addresses[0]).version
+    same = [each for each in addresses if ipaddress.ip_address(each).version == first]
+    other = [each for each in addresses if ipaddress.ip_address(each).version != first]
+    return [each for pair in zip_longest(same, other) for each in pair if each is not None]

@@ -1,0 +1,72 @@
+"""`docs/configuration.md` and the settings tell the same story, and bad settings end the start clearly."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tenantgate.settings import Settings, SettingsError, read_settings
+from tests.real_parts import ROOT
+
+PAGE = (ROOT / "docs" / "configuration.md").read_text()
+
+
+def test_every_setting_has_its_heading():
+    """Each setting is a heading on the page, and each such heading a setting."""
+    headings = set(re.findall(r"(?m)^## TENANTGATE_([A-Z_]+)$", PAGE))
+    assert headings == {name.upper() for name in Settings.model_fields}
+
+
+def test_example_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The page's example of a tenantgate.toml is one."""
+    example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert example is not None
+    (tmp_path / "tenantgate.toml").write_text(example[1])
+    monkeypatch.chdir(tmp_path)
+
+    settings = read_settings({})
+
+    assert (settings.resource, settings.host, settings.port) == ("orders", "127.0.0.1", 8440)
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("TENANTGATE_DATABASE_URI", "sqlite:///a.db", "is TENANTGATE_DATABASE_URL meant"),
+        ("TENANTGATE_DATABASE_URL", "mysql://somewhere", "TENANTGATE_DATABASE_URL: must begin with sqlite:///"),
+        ("TENANTGATE_BIND", "8440", "TENANTGATE_BIND: must be HOST:PORT"),
+        ("TENANTGATE_BIND", "127.0.0.1:99999", "TENANTGATE_BIND: must be HOST:PORT"),
+        ("TENANTGATE_PUBLIC_URL", "http://partners.example", "TENANTGATE_PUBLIC_URL: must be https"),
+        ("TENANTGATE_PUBLIC_URL", "https://user@partners.example", "TENANTGATE_PUBLIC_URL: must be an https address"),
+        ("TENANTGATE_LOG_LEVEL", "loud", "TENANTGATE_LOG_LEVEL"),
+    ],
+)
+def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str):
+    """A setting that is unknown or unsafe ends in one message that names it."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=re.escape(complaint)):
+        read_settings({name: value})
+
+
+def test_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """The same setting in both: the environment's counts."""
+    (empty_folder / "tenantgate.toml").write_text('resource = "billing"\n')
+    monkeypatch.setenv("TENANTGATE_RESOURCE", "orders")
+    assert read_settings({"TENANTGATE_RESOURCE": "orders"}).resource == "orders"
+
+
+@pytest.mark.parametrize("text", ["resource = ", 'resorce = "orders"\n'], ids=["not TOML", "unknown member"])
+def test_bad_file_is_named(empty_folder: Path, text: str):
+    """A settings file that is no TOML, or has an unknown member, is an error."""
+    (empty_folder / "tenantgate.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"tenantgate\.toml"):
+        read_settings({})
