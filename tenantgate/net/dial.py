@@ -28,6 +28,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         self._rules = rules
         self._resolve = resolve
         self._dialler = httpcore.AnyIOBackend()
+        self._opened: list[httpcore.AsyncNetworkStream] = []
 
     async def connect_tcp(
         self,
@@ -46,16 +47,22 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         if not found:
             raise DnsFailed(f"{host} has no address")
         check_addresses(host, found, self._rules)
-        candidates = in_turn(found)[:MOST_ATTEMPTS]
+        stream = await self._connect(host, port, in_turn(found)[:MOST_ATTEMPTS], timeout)
+        self._opened.append(stream)
+        return stream
+
+    async def _connect(
+        self, host: str, port: int, candidates: Sequence[str], last_timeout: float | None
+    ) -> httpcore.AsyncNetworkStream:
         # An address that swallows packets must leave time for the next one; the last has all that is left.
         share = self._rules.deadline / (len(candidates) + 1)
         for address in candidates[:-1]:
             try:
-                return await self._dialler.connect_tcp(address, port, share, local_address, socket_options)
+                return await self._dialler.connect_tcp(address, port, share)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
         try:
-            return await self._dialler.connect_tcp(candidates[-1], port, timeout, local_address, socket_options)
+            return await self._dialler.connect_tcp(candidates[-1], port, last_timeout)
         except httpcore.ConnectTimeout:
             raise DeadlinePassed(f"{host} port {port} did not take the connection in time") from None
         except httpcore.ConnectError:
@@ -73,6 +80,11 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait, as httpcore would between its own retries (it has none here)."""
         await self._dialler.sleep(seconds)
+
+    async def aclose(self) -> None:
+        """Close what was dialled: httpcore forgets a connection whose TLS handshake is cancelled, open as it is."""
+        while self._opened:
+            await self._opened.pop().aclose()
 
 
 def in_turn(addresses: Sequence[str]) -> list[str]:

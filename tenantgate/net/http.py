@@ -75,7 +75,8 @@ class HttpDoor:
         self._closed = True
 
     async def _get(self, target: httpx.URL, rules: FetchRules) -> Fetched:
-        transport = _Transport(self._pool(rules))
+        backend = CheckedBackend(rules, self._resolve)
+        transport = _Transport(self._pool(rules, backend), backend)
         async with (
             httpx.AsyncClient(
                 transport=transport, trust_env=False, follow_redirects=False, timeout=rules.deadline, headers=_HEADERS
@@ -92,8 +93,7 @@ class HttpDoor:
                 date=_date(response.headers.get("date", "")),
             )
 
-    def _pool(self, rules: FetchRules) -> httpcore.AsyncConnectionPool:
-        backend = CheckedBackend(rules, self._resolve)
+    def _pool(self, rules: FetchRules, backend: CheckedBackend) -> httpcore.AsyncConnectionPool:
         context = self._tls(rules.ca_file)
         if rules.proxy is None:
             return httpcore.AsyncConnectionPool(
@@ -125,8 +125,9 @@ class HttpDoor:
 class _Transport(httpx.AsyncBaseTransport):
     """httpx on a pool of ours; what goes wrong below comes out as NetError."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+    def __init__(self, pool: httpcore.AsyncConnectionPool, backend: CheckedBackend) -> None:
         self._pool = pool
+        self._backend = backend
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with _net_errors(request.url.host):
@@ -146,7 +147,10 @@ class _Transport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        try:
+            await self._pool.aclose()
+        finally:
+            await self._backend.aclose()
 
 
 class _Body(httpx.AsyncByteStream):

@@ -1,0 +1,57 @@
+"""The root of the command line: names of commands to modules, imported when one is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS: Final = {
+    "demo": ("tenantgate.cli.demo.command", "Show the whole job on this machine, without network."),
+    "serve": ("tenantgate.cli.serve", "Serve the REST API, the page and /auth/check."),
+    "token": ("tenantgate.cli.token", "Judge and explain tokens against a policy, offline."),
+}
+"""Command → module (its `app`) and the line `--help` shows for it without importing it."""
+
+_LISTING: Final = "tenantgate.listing"
+
+
+class LazyGroup(TyperGroup):
+    """Imports a command's module when it is called, so that `token judge` never loads the database."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; a stand-in with its help text where only the list of commands is asked for."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, summary = COMMANDS[cmd_name]
+        if ctx.meta.get(_LISTING):
+            return TyperCommand(cmd_name, help=summary, rich_markup_mode=None)
+        command = typer.main.get_command(importlib.import_module(module).app)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands without importing them."""
+        ctx.meta[_LISTING] = True
+        super().format_help(ctx, formatter)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="An allow-list of partner tenants for your API, and the gate that enforces it.",
+)
+
+
+@app.callback()
+def root() -> None:
+    """An allow-list of partner tenants for your API, and the gate that enforces it."""

@@ -1,0 +1,145 @@
+"""`tenantgate token`: judge tokens by a policy file, and explain one. Offline: nothing is fetched."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tenantgate.core.decide import decide
+from tenantgate.core.decision import Denied, Granted
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.judge import Torn
+from tenantgate.core.keys import StaticKeys
+from tenantgate.core.policy import IssuerRow, PolicyError
+from tenantgate.core.strict import Unreadable, read_document
+from tenantgate.core.trace import Trace, explain
+from tenantgate.feed.file import FileSource
+from tenantgate.feed.source import FeedError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+PolicyFile = Annotated[Path, typer.Option("--policy", help="Policy file (TOML or JSON; docs/policy-file.md).")]
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    """One question of the batch: which token, for which resource and roles, judged when (epoch seconds)."""
+
+    token: str
+    resource: str
+    roles: tuple[str, ...] | None = None
+    now: int | None = None
+
+
+@app.callback()
+def token() -> None:
+    """Judge and explain tokens against a policy, offline."""
+
+
+@app.command("judge")
+def judge_tokens(
+    policy: PolicyFile,
+    batch: Annotated[bool, typer.Option("--batch", help="JSON lines in, one JSON decision a line out.")] = False,
+    resource: Annotated[str, typer.Option(help="Slug of the resource (without --batch).")] = "",
+    role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
+    now: Annotated[int | None, typer.Option(help="Judge as of this epoch second.")] = None,
+) -> None:
+    """Judge the token on standard input, or with --batch one JSON line each.
+
+    A batch line is {"token": …, "resource": …, "roles": […], "now": …}; the last two may be left out.
+    Exit status: 0 all judged, 1 some lines unreadable, 2 policy unusable.
+    """
+    index, keys = _load(policy)
+    if not batch:
+        question = Line(sys.stdin.read().strip(), resource, tuple(role or ()), now)
+        typer.echo(_encode(_judged(index, keys, question)))
+        return
+    unreadable = 0
+    for number, raw in enumerate(sys.stdin.buffer, 1):
+        answer = _answer(index, keys, raw, number)
+        unreadable += "error" in answer
+        sys.stdout.write(_encode(answer) + "\n")
+    raise typer.Exit(1 if unreadable else 0)
+
+
+@app.command("explain")
+def explain_token(
+    policy: PolicyFile,
+    resource: Annotated[str, typer.Option(help="Slug of the resource.")],
+    role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
+    now: Annotated[int | None, typer.Option(help="Judge as of this epoch second.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Explain the token on standard input step by step. Exit status: 0 granted, 1 denied, 2 policy unusable."""
+    index, keys = _load(policy)
+    moment = time.time() if now is None else now
+    trace = explain(sys.stdin.read().strip(), index, keys, resource, tuple(role or ()), moment)
+    if as_json:
+        typer.echo(_encode(msgspec.to_builtins(trace)))
+    else:
+        _show(trace)
+    raise typer.Exit(0 if trace.reason is None else 1)
+
+
+def _load(path: Path) -> tuple[PolicyIndex, StaticKeys]:
+    try:
+        snapshot = FileSource(path).load()
+        rows = [row.data for row in snapshot.rows if isinstance(row.data, IssuerRow)]
+        return PolicyIndex.from_snapshot(snapshot), StaticKeys(rows)
+    except (PolicyError, FeedError) as error:
+        typer.echo(f"policy unusable: {error.code}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _answer(index: PolicyIndex, keys: StaticKeys, raw: bytes, number: int) -> dict[str, Any]:
+    try:
+        question = msgspec.convert(read_document(raw), Line)
+    except (Unreadable, msgspec.ValidationError):
+        # The line may hold a token: it is named by its number, never quoted.
+        return {"error": {"code": "line_malformed", "line": number}}
+    return _judged(index, keys, question)
+
+
+def _judged(index: PolicyIndex, keys: StaticKeys, question: Line) -> dict[str, Any]:
+    moment = time.time() if question.now is None else question.now
+    decision = decide(question.token, index, keys, question.resource, question.roles or (), moment)
+    assert not isinstance(decision, Torn)  # nothing writes to this index
+    if isinstance(decision, Denied):
+        return {"granted": False, "reason": decision.reason.value, "principal": None}
+    return {"granted": True, "reason": None, "principal": _principal(decision)}
+
+
+def _principal(decision: Granted) -> dict[str, Any]:
+    who = decision.principal
+    return {
+        "partner": who.partner,
+        "tenant": who.tenant,
+        "client_id": who.client_id,
+        "oid": who.oid,
+        "roles": list(who.roles),
+        "credential": who.credential,
+    }
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _show(trace: Trace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_lines=False)
+    for title in ("step", "", "expected", "got"):
+        table.add_column(title, overflow="fold")
+    for step in trace.steps:
+        table.add_row(step.name, "ok" if step.passed else "NO", step.expected, step.received)
+    console = Console()
+    console.print(table)
+    console.print("granted" if trace.reason is None else f"denied: {trace.reason.value}", style="bold", markup=False)
+    if trace.advice:
+        console.print(f"{trace.meaning} {trace.advice}", markup=False)

@@ -1,0 +1,1 @@
+"""Issuers' metadata and key sets: fetched through `net`, held to configuration, kept through outages."""

@@ -1,0 +1,94 @@
+"""From issuer rows to key sets: which exist, which stay as they are, which begin anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from tenantgate.core.keys import KeySetRef, MalformedKeySet, build_key_set
+from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.limits import KeyLimits
+from tenantgate.discovery.metadata import Document, metadata_url
+from tenantgate.discovery.published import Published
+from tenantgate.discovery.state import IssuerState
+
+States = Mapping[KeySetRef, IssuerState]
+
+
+def states_for(
+    rows: Iterable[IssuerRow], old: States, limits: KeyLimits, clock: Callable[[], float]
+) -> dict[KeySetRef, IssuerState]:
+    """Return the state of every key set these rows name, taken over from `old` where it may be.
+
+    Called by the policy's thread while the Keeper's loop may be writing to the old states: they are only
+    read here, and what a fetch under way brings to a replaced state is not looked at any more.
+    """
+    states: dict[KeySetRef, IssuerState] = {}
+    for row in rows:
+        for document in _documents(row):
+            ref = KeySetRef(row.id, document)
+            before = old.get(ref)
+            if before is not None and before.row == row:
+                states[ref] = before
+            else:
+                states[ref] = _new_state(ref, row, document, before, limits, clock)
+    return states
+
+
+def static_keys(row: IssuerRow, document: Document) -> dict[str, Any] | None:
+    """Return the keys that a row gives itself: they never age, and nothing is fetched."""
+    return row.v1_jwks if document == "v1" else row.jwks
+
+
+def _documents(row: IssuerRow) -> Iterator[Document]:
+    both: tuple[Document, Document] = ("v2", "v1")
+    for document in both if row.kind == "entra" else both[:1]:
+        if static_keys(row, document) is not None or metadata_url(row, document) is not None:
+            yield document
+
+
+def _new_state(
+    ref: KeySetRef,
+    row: IssuerRow,
+    document: Document,
+    before: IssuerState | None,
+    limits: KeyLimits,
+    clock: Callable[[], float],
+) -> IssuerState:
+    given = static_keys(row, document)
+    state = IssuerState(ref, row, document, static=given is not None)
+    state.forget_flight(limits, clock)
+    if given is not None:
+        _publish_static(state, given, clock())
+    elif before is not None and _same_keys(before.row, row):
+        _take_over(state, before)
+    return state
+
+
+def _publish_static(state: IssuerState, given: dict[str, Any], now: float) -> None:
+    try:
+        keys = build_key_set(given, state.row)
+    except MalformedKeySet as error:
+        state.failed("key_set_malformed", str(error))
+        return
+    state.published = Published(keys, now, float("inf"), {}, dict.fromkeys(keys.keys, now))
+
+
+def _same_keys(old: IssuerRow, new: IssuerRow) -> bool:
+    """Whether two rows get the same keys from the same place: they differ only in how tokens are read."""
+    return old == msgspec.structs.replace(new, token_types=old.token_types, client_id_claim=old.client_id_claim)
+
+
+def _take_over(state: IssuerState, before: IssuerState) -> None:
+    """Go on with what is known, under new key objects: what was verified by the old row is verified again.
+
+    Without this, changing how an issuer's tokens are read while it is down would shut its partners out.
+    """
+    published = before.published
+    state.published = published and published.remade()
+    state.metadata, state.metadata_at, state.metadata_error = before.metadata, before.metadata_at, before.metadata_error
+    state.tried_at, state.open_at, state.due_at = before.tried_at, before.open_at, before.due_at
+    state.failures, state.last_error, state.last_detail = before.failures, before.last_error, before.last_detail
+    state.history = before.history

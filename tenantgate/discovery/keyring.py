@@ -1,0 +1,260 @@
+"""Every issuer's keys, learnt in the background, kept through outages, asked for by any thread without waiting.
+
+Who calls what, on which thread:
+- `set_issuers`: the policy's thread, at the start and on every change;
+- `key_set`, `wants`, `health`: any thread; no lock, no I/O, no waiting;
+- `ensure`, `run`, `aclose`: the Keeper's loop, and there alone keys are fetched;
+- `reset_after_fork`: the child, before anything else.
+
+Addresses come from issuer rows and checked metadata. A token can at most cause one fetch per key set and
+cooldown, to where the operator said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
+from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.errors import UNEXPECTED, DiscoveryError, FetchFailed
+from tenantgate.discovery.fetch import fetch_keys, fetch_metadata
+from tenantgate.discovery.issuers import states_for
+from tenantgate.discovery.limits import KeyLimits
+from tenantgate.discovery.metadata import Metadata
+from tenantgate.discovery.published import Merging, merge
+from tenantgate.discovery.state import Flight, IssuerHealth, IssuerState, health_of
+from tenantgate.net.door import Door
+
+# What a moved or mistaken `jwks_uri` looks like: the background reads the metadata again before its timer.
+_LED_ASTRAY = ("status", "redirect", "dns", "key_set_malformed")
+
+
+class Keyring:
+    """A KeySource that fetches. One instance a process.
+
+    `open_door` is called on the loop, at the first fetch. `clock`: monotonic seconds. `jitter`: a number in
+    [0, 1), anew at each call. `sleep`: how the background waits.
+    """
+
+    def __init__(
+        self,
+        open_door: Callable[[], Door],
+        *,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+        limits: KeyLimits = KeyLimits(),  # noqa: B008 - frozen
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._open_door = open_door
+        self._clock = clock
+        self._jitter = jitter
+        self._limits = limits
+        self._sleep = sleep
+        self._states: Mapping[KeySetRef, IssuerState] = {}
+        self._door: Door | None = None
+        self._flights: set[asyncio.Task[None]] = set()
+        self._wake: Callable[[], object] | None = None
+        self._closed = False
+
+    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
+        """Serve these issuers (checked rows) and no others.
+
+        An unchanged row keeps its state and its very key objects. A changed one starts anew; where the
+        change says nothing about keys, they go on serving as new objects. A static key set that is
+        malformed leaves that issuer without keys, and says so in its health.
+        """
+        self._states = states_for(rows, self._states, self._limits, self._clock)
+        wake = self._wake
+        if wake is not None:
+            try:
+                wake()
+            except RuntimeError:
+                return  # the loop is closed: there is no background to tell
+
+    def key_set(self, ref: KeySetRef) -> KeySet | NoKeys:
+        """Return the keys in use for `ref`: any thread, no waiting. `NoKeys` where there are none to judge with."""
+        state = self._states.get(ref)
+        published = state.published if state is not None else None
+        if published is None:
+            return NoKeys(too_old=False)
+        now = self._clock()
+        if now < published.stale_at:
+            return published.keys
+        return NoKeys(too_old=True, age=now - published.fetched_at)
+
+    def wants(self, ref: KeySetRef, kid: str | None) -> bool:
+        """Whether `ensure` would now start a fetch or wait for one. Any thread; `kid` is untrusted."""
+        state = self._states.get(ref)
+        return state is not None and self._wants(state, kid)
+
+    def _wants(self, state: IssuerState, kid: str | None) -> bool:
+        if state.static or self._closed:
+            return False
+        now, published = self._clock(), state.published
+        in_use = published.keys if published is not None and now < published.stale_at else None
+        if in_use is not None and (in_use.find(kid) is not None or kid in state.unknown):
+            return False
+        flight = state.flight
+        if flight is not None:
+            return flight.waiters < self._limits.waiters
+        return now >= state.open_at
+
+    async def ensure(self, ref: KeySetRef, kid: str | None) -> None:
+        """Wait until a fetch for `kid` has ended, starting one if need be; return at once where `wants` says no.
+
+        Never raises for what goes wrong with an issuer: ask `key_set` afterwards. Waits at most
+        `KeyLimits.wait`; the fetch goes on without its waiters, also when one of them is cancelled.
+        """
+        state = self._states.get(ref)
+        if state is None or not self._wants(state, kid):
+            return
+        flight = state.flight or self._start_flight(state, background=False)
+        flight.waiters += 1
+        if len(flight.kids) < self._limits.waiters:
+            flight.kids.add(kid)
+        try:
+            await asyncio.wait((flight.task,), timeout=self._limits.wait)
+        finally:
+            flight.waiters -= 1
+
+    def health(self) -> list[IssuerHealth]:
+        """Return how every key set is doing. Any thread."""
+        now = self._clock()
+        return [health_of(state, now) for state in self._states.values()]
+
+    async def run(self) -> None:
+        """Keep every issuer's keys fresh, each by a task of its own, until cancelled. One at a time."""
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+        tasks: dict[IssuerState, asyncio.Task[None]] = {}
+        self._wake = lambda: loop.call_soon_threadsafe(changed.set)
+        try:
+            while True:
+                changed.clear()
+                self._assign(tasks)
+                await changed.wait()
+        finally:
+            self._wake = None
+            await _cancel(tasks.values())
+
+    async def aclose(self) -> None:
+        """End the fetches under way and close the door. Nothing is fetched any more; keys go on serving."""
+        self._closed = True
+        await _cancel(self._flights)
+        door, self._door = self._door, None
+        if door is not None:
+            await door.aclose()
+
+    def reset_after_fork(self) -> None:
+        """Forget what belongs to the parent's loop: door, fetches, background. Keys and timers stay."""
+        self._door, self._wake, self._flights = None, None, set()
+        for state in self._states.values():
+            state.forget_flight(self._limits, self._clock)
+
+    def _assign(self, tasks: dict[IssuerState, asyncio.Task[None]]) -> None:
+        """Give each fetched key set a task, and end those whose issuer went or changed."""
+        wanted = [state for state in self._states.values() if not state.static]
+        for state in set(tasks).difference(wanted):
+            tasks.pop(state).cancel()
+        new = [state for state in wanted if state not in tasks]
+        gap = min(self._limits.spread, self._limits.spread_most / max(1, len(new)))
+        for place, state in enumerate(new):
+            tasks[state] = asyncio.create_task(self._tend(state, place * gap))
+
+    async def _tend(self, state: IssuerState, delay: float) -> None:
+        """Fetch one key set whenever it is due. A request may have done so meanwhile: then it is due later."""
+        while not self._closed:
+            if delay > 0:
+                await self._sleep(delay)
+            if state.due_at <= self._clock():
+                flight = state.flight or self._start_flight(state, background=True)
+                await asyncio.wait((flight.task,))
+            delay = state.due_at - self._clock()
+
+    def _start_flight(self, state: IssuerState, *, background: bool) -> Flight:
+        """Start the one fetch of a key set. The task is the keyring's: no waiter's end is its end."""
+        flight = state.flight = Flight()
+        flight.task = asyncio.create_task(self._fly(state, flight, background=background))
+        self._flights.add(flight.task)
+        flight.task.add_done_callback(self._flights.discard)
+        return flight
+
+    async def _fly(self, state: IssuerState, flight: Flight, *, background: bool) -> None:
+        """Fetch, record, and start the cooldown, however it ends."""
+        wait, retry_after = self._limits.cooldown, 0.0
+        try:
+            wait = await self._fetch(state, background=background)
+            _remember_unknown(state, flight)
+        except DiscoveryError as error:
+            state.failed(error.code, str(error))
+            if isinstance(error, FetchFailed):
+                retry_after = error.retry_after or 0.0
+        except Exception as error:  # noqa: BLE001 - a defect must not leave an issuer without its timers, nor reach a caller
+            state.failed(UNEXPECTED, type(error).__name__)
+        finally:
+            self._land(state, wait, retry_after)
+
+    async def _fetch(self, state: IssuerState, *, background: bool) -> float:
+        """Fetch one key document and publish it. Return in how many seconds to do so again.
+
+        Raises:
+            DiscoveryError: the keys in use stay.
+        """
+        if self._door is None:
+            self._door = self._open_door()
+        metadata = await self._metadata(state, self._door, background=background)
+        fresh = await fetch_keys(self._door, metadata.jwks_uri, state.row, self._limits.rules(state.row))
+        limits = self._limits
+        how = Merging(self._clock(), limits.hard_age, limits.retire(state.row), limits.retained)
+        published, events = merge(state.published, fresh.keys, how)
+        state.succeeded(published, events)
+        wait = self._jittered(limits.refresh(state.row, fresh.max_age))
+        if published.absent:
+            # A withdrawn key retires at a successful fetch: be there when its time has come.
+            wait = min(wait, min(published.absent.values()) + how.retire - how.now)
+        return wait
+
+    async def _metadata(self, state: IssuerState, door: Door, *, background: bool) -> Metadata:
+        """Return where the keys are. Metadata at hand serves every request; only the background reads it again."""
+        kept = state.metadata
+        aged = self._clock() - state.metadata_at >= self._limits.metadata_refresh
+        if kept is not None and not (background and (aged or state.last_error in _LED_ASTRAY)):
+            return kept
+        try:
+            found = await fetch_metadata(door, state.row, state.document, self._limits.rules(state.row))
+        except DiscoveryError as error:
+            state.metadata_error = error.code
+            if kept is None:
+                raise
+            return kept  # the keys may still be where they were; their own fetch will tell
+        state.metadata, state.metadata_at, state.metadata_error = found, self._clock(), None
+        return found
+
+    def _land(self, state: IssuerState, wait: float, retry_after: float) -> None:
+        """Set the timers from the moment the fetch ended, so that none who waited skips past the cooldown."""
+        limits, now = self._limits, self._clock()
+        if state.failures:
+            wait = min(self._jittered(limits.cooldown * 2.0 ** min(state.failures - 1, 30)), limits.backoff)
+        pause = max(limits.cooldown, min(retry_after, limits.backoff))
+        state.tried_at, state.open_at, state.due_at = now, now + pause, now + max(wait, pause)
+        state.flight = None
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * (1.0 + self._limits.jitter * (2.0 * self._jitter() - 1.0))
+
+
+def _remember_unknown(state: IssuerState, flight: Flight) -> None:
+    """Note the kids that a successful fetch was asked for and did not bring."""
+    if state.published is not None:
+        for kid in flight.kids:
+            if state.published.keys.find(kid) is None:
+                state.unknown[kid] = True
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks of ours and wait for their end."""
+    ending = tuple(tasks)
+    for task in ending:
+        task.cancel()
+    if ending:
+        await asyncio.wait(ending)

@@ -1,0 +1,92 @@
+"""Composition root of an embedded gate: real clocks, the real network, and the source you name."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import socket
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenantgate.discovery.keyring import Keyring
+from tenantgate.discovery.limits import KeyLimits
+from tenantgate.feed.file import FileSource
+from tenantgate.feed.source import FeedError, PolicySource
+from tenantgate.gate.gate import Gate
+
+if TYPE_CHECKING:
+    from tenantgate.net.door import Door
+
+
+def open_gate(source: str | os.PathLike[str], *, resource: str, key_limits: KeyLimits | None = None) -> Gate:
+    """Open a gate for one resource over a policy file or a database, and follow it until `close`.
+
+    `source` is the path of a policy file (TOML or JSON), or a database URL (`sqlite:///…`). The policy is
+    loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
+    and how long keys are fetched and kept.
+
+    Raises:
+        FeedError: the source has no policy to give (its `code` says why).
+        PolicyError: the policy cannot be used, or does not know the resource (`resource_unknown`).
+    """
+    gate = new_gate(resource, key_limits)
+    try:
+        gate.follow(_source(source))
+        gate.require_resource()
+    except BaseException:
+        gate.close()
+        raise
+    return gate
+
+
+def new_gate(resource: str, key_limits: KeyLimits | None = None) -> Gate:
+    """Return a gate with the real clocks and network, and no policy yet."""
+    keyring = Keyring(_open_door, clock=time.monotonic, jitter=random.random, limits=key_limits or KeyLimits())
+    return Gate(
+        resource,
+        keyring,
+        now=time.time,
+        yield_thread=_yield_thread,
+        id_prefix=f"{secrets.token_hex(4)}-",
+    )
+
+
+def _yield_thread() -> None:
+    time.sleep(0)
+
+
+def _open_door() -> Door:
+    # httpx is imported when the first key is fetched: a gate over static keys never pays for it.
+    from tenantgate.net.http import HttpDoor
+
+    return HttpDoor()
+
+
+def _source(source: str | os.PathLike[str]) -> PolicySource:
+    text = os.fspath(source)
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return FileSource(Path(text))
+    if scheme == "sqlite":
+        return database_source(text, kind="embedded")
+    raise FeedError("source_unknown", f"{scheme}:// is not a policy source; give a policy file or sqlite:///…")
+
+
+def database_source(url: str, *, kind: str) -> PolicySource:
+    """Return the source that follows a TenantGate database. The registry is imported only here."""
+    from tenantgate.registry.errors import RegistryError
+    from tenantgate.registry.follower import DatabaseSource
+    from tenantgate.registry.instances import InstanceSpec
+
+    def describe() -> InstanceSpec:
+        host = "".join(each if each.isalnum() else "-" for each in socket.gethostname().lower())[:30].strip("-")
+        id_ = f"{host or 'host'}-{os.getpid()}-{secrets.token_hex(3)}"
+        return InstanceSpec(id=id_, kind=kind, version=version("tenantgate"))
+
+    try:
+        return DatabaseSource(url, describe=describe, now=lambda: int(time.time()), clock=time.monotonic)
+    except RegistryError as error:
+        raise FeedError(error.code, error.message) from error

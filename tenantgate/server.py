@@ -1,0 +1,170 @@
+"""Composition root of the service: database, administration, page and forward auth in one ASGI application.
+
+```text
+request ─► /auth/check…  ─► ForwardAuth (bare ASGI) ─► Gate
+        ─► /health/…     ─► two words, no database
+        ─► anything else ─► FastAPI: /api/v1 and the page ─► services ─► database
+```
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+import anyio.to_thread
+import structlog
+from fastapi import FastAPI
+
+from tenantgate.admin.context import AdminContext
+from tenantgate.admin.problems import install_problems
+from tenantgate.admin.routes import build_admin
+from tenantgate.embed import database_source, new_gate
+from tenantgate.feed.file import FileSource
+from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
+from tenantgate.gate.gate import Gate
+from tenantgate.registry.engine import open_engine
+from tenantgate.registry.ids import random_ids
+from tenantgate.registry.migrations import require_known_schema
+from tenantgate.settings import Settings, SettingsError, is_loopback
+from tenantgate.web.pages import build_web, install_error_pages, mount_static
+
+log: Final = logging.getLogger("tenantgate.server")
+
+
+class Service:
+    """The ASGI application: three doors by path, one lifespan."""
+
+    def __init__(self, inner: FastAPI, gate: Gate | None) -> None:
+        self._inner = inner
+        self._gate = gate
+        self._forward_auth = ForwardAuth(gate) if gate is not None else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to its door."""
+        if self._forward_auth is not None and handles(scope):
+            await self._forward_auth(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] in ("/health/live", "/health/ready"):
+            await self._health(scope["path"], send)
+        else:
+            await self._inner(scope, receive, send)
+
+    async def _health(self, path: str, send: Send) -> None:
+        """Live: this process answers. Ready: its gate, if it has one, has a policy to judge by."""
+        ready = path == "/health/live" or self._gate is None or self._gate.revision[1] > 0
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200 if ready else 503, "headers": headers})
+        await send({"type": "http.response.body", "body": b"ok\n" if ready else b"no policy\n"})
+
+
+def build_service(settings: Settings, address: str) -> Service:
+    """Put the service together. `address` is where it listens, for people too unless PUBLIC_URL says otherwise.
+
+    Raises:
+        SettingsError: a setting is missing or unsafe.
+        RegistryError, FeedError, PolicyError: database or policy cannot be used.
+    """
+    _check(settings)
+    context = _open_administration(settings, settings.public_url or address)
+    gate = _open_gate(settings)
+    inner = FastAPI(
+        title="TenantGate",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_closing(gate),
+        redirect_slashes=False,
+    )
+    install_problems(inner)
+    if context is not None:
+        inner.include_router(build_admin(context))
+        inner.include_router(build_web(context))
+        mount_static(inner)
+        install_error_pages(inner, context)
+    return Service(inner, gate)
+
+
+def _check(settings: Settings) -> None:
+    if settings.database_url is None and settings.policy is None:
+        raise SettingsError("give TENANTGATE_DATABASE_URL, or TENANTGATE_POLICY for a gate without administration")
+    if settings.database_url is not None and settings.policy is not None:
+        raise SettingsError("give TENANTGATE_DATABASE_URL or TENANTGATE_POLICY, not both: one list decides")
+    if settings.policy is not None and settings.resource is None:
+        raise SettingsError(
+            "TENANTGATE_RESOURCE is needed with TENANTGATE_POLICY: which resource does /auth/check judge?"
+        )
+    if settings.public_url is None and not is_loopback(settings.host):
+        raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is not loopback")
+
+
+def _open_administration(settings: Settings, public_url: str) -> AdminContext | None:
+    """Open the database that REST API and page work on; none where the policy is a file."""
+    if settings.database_url is None:
+        return None
+    engine = open_engine(settings.database_url, create=False)
+    require_known_schema(engine)
+    return AdminContext(
+        engine, lambda: int(time.time()), random_ids(secrets.token_bytes), secrets.token_bytes, public_url
+    )
+
+
+def _open_gate(settings: Settings) -> Gate | None:
+    """Return the gate behind /auth/check, following what the administration writes; none without a resource."""
+    if settings.resource is None:
+        return None
+    gate = new_gate(settings.resource)
+    try:
+        if settings.policy is not None:
+            gate.follow(FileSource(settings.policy))
+            gate.require_resource()
+        else:
+            assert settings.database_url is not None
+            # The resource may be made later, on this very server: until then the answer is 503.
+            gate.follow(database_source(settings.database_url, kind="server"))
+    except BaseException:
+        gate.close()
+        raise
+    return gate
+
+
+def _closing(gate: Gate | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        try:
+            yield
+        finally:
+            if gate is not None:
+                await anyio.to_thread.run_sync(gate.close)
+
+    return lifespan
+
+
+def configure_logging(level: str) -> None:
+    """Write one JSON object a line to standard error, for our own loggers and everybody else's."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.getLogger("httpx").setLevel("WARNING")

@@ -1,0 +1,134 @@
+"""The settings of a process: environment `TENANTGATE_*`, then `tenantgate.toml`, checked once at start.
+
+Anything unknown, missing or unsafe ends the start with one clear line (`docs/configuration.md`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX: Final = "TENANTGATE_"
+FILE: Final = "tenantgate.toml"
+_FOR_TESTS: Final = frozenset(("VECTORS", "REQUIRE_REAL", "NODE_MODULES"))
+
+
+class SettingsError(Exception):
+    """A setting is unknown, missing or unsafe. The message names it and never shows a secret."""
+
+
+class Settings(BaseSettings):
+    """Every setting, read once and handed on by value. See `docs/configuration.md` for each."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, extra="forbid", frozen=True)
+
+    database_url: str | None = None
+    policy: Path | None = None
+    resource: str | None = None
+    bind: str = "127.0.0.1:8440"
+    public_url: str | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sqlite:///"):
+            raise ValueError("must begin with sqlite:///; other databases are not supported yet")
+        return value
+
+    @field_validator("bind")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise ValueError("must be HOST:PORT")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _safe_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if (
+            parts.scheme not in ("https", "http")
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+            or parts.username
+        ):
+            raise ValueError("must be an https address without user, query or fragment")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("must be https; plain http is for loopback only")
+        return value.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.bind.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 lets the system choose."""
+        return int(self.bind.rpartition(":")[2])
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file. No dotenv: a stray file must not change who is let in."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
+    """Read the settings of this process. `given` (command-line options) wins.
+
+    Raises:
+        SettingsError: naming every setting at fault.
+    """
+    known = set(Settings.model_fields)
+    for name in environment:
+        short = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and short.lower() not in known and short not in _FOR_TESTS:
+            near = difflib.get_close_matches(short.lower(), known, 1)
+            hint = f"; is {PREFIX}{near[0].upper()} meant?" if near else ""
+            raise SettingsError(f"{name} is not a setting{hint}")
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(each) for each in error.errors(include_input=False))) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{FILE} cannot be read: {type(error).__name__}") from None
+
+
+def _complaint(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    where = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else f"{FILE}: {name}"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
