@@ -1,0 +1,29 @@
+"""What the administration needs of its process: the database, the clock, ids and randomness.
+
+Made once by the composition root and handed to every router; nothing here is global.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Engine
+
+from tenantgate.registry.ids import NewId, RandomBytes
+
+
+@dataclass(frozen=True, slots=True)
+class AdminContext:
+    """`now` gives whole epoch seconds. `public_url` is where people reach this server (no trailing slash)."""
+
+    engine: Engine
+    now: Callable[[], int]
+    new_id: NewId
+    random_bytes: RandomBytes
+    public_url: str
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach this server by https (plain http is for loopback alone)."""
+        return self.public_url.startswith("https://")

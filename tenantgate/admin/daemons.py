@@ -1,0 +1,71 @@
+"""`/daemons`: partners' programs that may call."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.route import Calling, Routes
+from tenantgate.admin.shapes import DaemonIn, DaemonOut
+from tenantgate.admin.wire import Listing
+from tenantgate.core.policy import DaemonState
+from tenantgate.registry import daemons
+from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
+
+routes: Final = Routes("Daemons")
+
+OfPartner = Annotated[
+    str | None, Query(description="Of this partner's tenants, and its own in hosted ones.", max_length=LONGEST_TEXT)
+]
+
+
+@routes.create("/daemons", ConflictError, TransitionError)
+def create_daemon(call: Calling, body: DaemonIn) -> DaemonOut:
+    """List a daemon, active at once; it may do nothing before a role is granted."""
+    with call.changing() as work:
+        row = daemons.create(work, body.to_spec())
+    call.created(f"/daemons/{row.id}")
+    return DaemonOut.model_validate(row)
+
+
+@routes.get("/daemons")
+def list_daemons(
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    tenant: Text = None,
+    client_id: Text = None,
+    partner: OfPartner = None,
+    state: DaemonState | None = None,
+) -> Listing[DaemonOut]:
+    """List daemons in order of id."""
+    with call.reading() as session:
+        page = daemons.list_(
+            session, after=cursor, limit=limit, tenant=tenant, client_id=client_id, partner=partner, state=state
+        )
+    return listing(page, DaemonOut)
+
+
+@routes.get("/daemons/{id}", NotFoundError)
+def get_daemon(call: Calling, id_: PathId) -> DaemonOut:
+    """Show a daemon."""
+    with call.reading() as session:
+        return DaemonOut.model_validate(daemons.get(session, id_))
+
+
+@routes.change("/daemons/{id}/suspend", NotFoundError, TransitionError)
+def suspend_daemon(call: Calling, id_: PathId) -> DaemonOut:
+    """Let this daemon in no more, from its next request on."""
+    with call.changing() as work:
+        row = daemons.suspend(work, id_)
+    return DaemonOut.model_validate(row)
+
+
+@routes.change("/daemons/{id}/activate", NotFoundError, TransitionError)
+def activate_daemon(call: Calling, id_: PathId) -> DaemonOut:
+    """Let this daemon in again."""
+    with call.changing() as work:
+        row = daemons.activate(work, id_)
+    return DaemonOut.model_validate(row)

@@ -1,0 +1,41 @@
+"""`/issuers`: what is trusted to sign."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
+from tenantgate.admin.route import Calling, Routes
+from tenantgate.admin.shapes import IssuerIn, IssuerOut
+from tenantgate.admin.wire import Listing
+from tenantgate.core.policy import IssuerKind
+from tenantgate.registry import issuers
+from tenantgate.registry.errors import ConflictError, NotFoundError
+
+routes: Final = Routes("Issuers")
+
+
+@routes.create("/issuers", ConflictError)
+def create_issuer(call: Calling, body: IssuerIn) -> IssuerOut:
+    """Trust an issuer. No tenant of it is let in before it is listed."""
+    with call.changing() as work:
+        row = issuers.create(work, body.to_spec())
+    call.created(f"/issuers/{row.id}")
+    return IssuerOut.model_validate(row)
+
+
+@routes.get("/issuers")
+def list_issuers(
+    call: Calling, cursor: Cursor = None, limit: Limit = 50, kind: IssuerKind | None = None
+) -> Listing[IssuerOut]:
+    """List issuers in order of id."""
+    with call.reading() as session:
+        page = issuers.list_(session, after=cursor, limit=limit, kind=kind)
+    return listing(page, IssuerOut)
+
+
+@routes.get("/issuers/{id}", NotFoundError)
+def get_issuer(call: Calling, id_: PathId) -> IssuerOut:
+    """Show an issuer."""
+    with call.reading() as session:
+        return IssuerOut.model_validate(issuers.get(session, id_))

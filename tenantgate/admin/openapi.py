@@ -1,0 +1,71 @@
+"""The REST API's description: `python -m tenantgate.admin.openapi > docs/openapi.json`.
+
+The file is committed; a test compares. What the framework cannot say (the media type of problems, the
+credential) is added here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Final, NoReturn
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from tenantgate.admin.context import AdminContext
+from tenantgate.admin.problems import Problem
+from tenantgate.admin.routes import build_admin
+
+_DESCRIPTION: Final = """\
+Who may call the protected APIs, and with which roles. Conventions, examples and every problem code: `docs/rest-api.md`.
+
+Every call needs an admin key: `Authorization: Bearer tg_…`. Times are RFC 3339 in UTC. A change answers with the
+thing as it is now and, in `X-TG-Revision`, with the revision of the policy it made. What is wrong comes back as
+`application/problem+json` (RFC 9457) with a stable `code`.
+"""
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of `/api/v1`."""
+    app = FastAPI(title="TenantGate", version="1", description=_DESCRIPTION)
+    app.include_router(build_admin(_nowhere()))
+    found: dict[str, Any] = app.openapi()
+    components = found["components"]
+    _, schemas = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+    components["schemas"] |= schemas["$defs"]
+    components["securitySchemes"] = {
+        "admin_key": {"type": "http", "scheme": "bearer", "description": "An admin key, `tg_<id>_<secret>`."}
+    }
+    found["security"] = [{"admin_key": []}]
+    components["responses"] = _gathered(found["paths"])
+    return found
+
+
+def rendered() -> str:
+    """Return the document as it is committed: members sorted, so that a change of order is no change."""
+    return json.dumps(document(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _gathered(paths: dict[str, Any]) -> dict[str, Any]:
+    """Take the problems out of all operations, one of each status, and leave references there."""
+    gathered: dict[str, Any] = {}
+    for operations in paths.values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    gathered[f"Problem{status}"] = response
+                    operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
+    return gathered
+
+
+def _nowhere() -> AdminContext:
+    def never(*_: object) -> NoReturn:
+        raise RuntimeError("a description reads no clock and makes no ids")
+
+    return AdminContext(sa.create_engine("sqlite://"), never, never, never, "https://tenantgate.example")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(rendered())

@@ -1,0 +1,73 @@
+"""`/partners`: the companies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, listing
+from tenantgate.admin.route import Calling, Routes
+from tenantgate.admin.shapes import PartnerIn, PartnerOut
+from tenantgate.admin.wire import Listing
+from tenantgate.core.policy import PartnerState
+from tenantgate.registry import partners
+from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
+
+routes: Final = Routes("Partners")
+
+Search = Annotated[str | None, Query(description="Beginning of an id or a name.", max_length=LONGEST_TEXT)]
+
+
+@routes.create("/partners", ConflictError)
+def create_partner(call: Calling, body: PartnerIn) -> PartnerOut:
+    """List a company. Nothing of it is let in before a tenant, a daemon and a role are listed, too."""
+    with call.changing() as work:
+        row = partners.create(work, body.to_spec())
+    call.created(f"/partners/{row.id}")
+    return PartnerOut.model_validate(row)
+
+
+@routes.get("/partners")
+def list_partners(
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    state: PartnerState | None = None,
+    search: Search = None,
+) -> Listing[PartnerOut]:
+    """List partners in order of id."""
+    with call.reading() as session:
+        page = partners.list_(session, after=cursor, limit=limit, state=state, search=search)
+    return listing(page, PartnerOut)
+
+
+@routes.get("/partners/{id}", NotFoundError)
+def get_partner(call: Calling, id_: PathId) -> PartnerOut:
+    """Show a partner."""
+    with call.reading() as session:
+        return PartnerOut.model_validate(partners.get(session, id_))
+
+
+@routes.change("/partners/{id}/suspend", NotFoundError, TransitionError)
+def suspend_partner(call: Calling, id_: PathId) -> PartnerOut:
+    """Let nothing of this partner in any more, from its next request on."""
+    with call.changing() as work:
+        row = partners.suspend(work, id_)
+    return PartnerOut.model_validate(row)
+
+
+@routes.change("/partners/{id}/activate", NotFoundError, TransitionError)
+def activate_partner(call: Calling, id_: PathId) -> PartnerOut:
+    """Let an invited or suspended partner's daemons in."""
+    with call.changing() as work:
+        row = partners.activate(work, id_)
+    return PartnerOut.model_validate(row)
+
+
+@routes.change("/partners/{id}/archive", NotFoundError, TransitionError)
+def archive_partner(call: Calling, id_: PathId) -> PartnerOut:
+    """End it for good: everything is kept, nothing comes back."""
+    with call.changing() as work:
+        row = partners.archive(work, id_)
+    return PartnerOut.model_validate(row)

@@ -1,0 +1,293 @@
+"""Problems: every way in which the REST API says no (RFC 9457), one table from code to status.
+
+    AdminError
+    ├── KeyRefused      no admin key, or one that does not let in
+    ├── RoleTooLow      the operator's role does not reach
+    └── RequestRefused  the request cannot be read
+
+`type` is `urn:tenantgate:problem:<code>`. A caller never learns more of a refused key than that it is
+refused, nor of the database's trouble than its kind; both are logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from tenantgate.registry import errors
+from tenantgate.registry.errors import RegistryError
+
+log: Final = logging.getLogger("tenantgate.admin")
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:tenantgate:problem:"
+CHALLENGE: Final = 'Bearer realm="tenantgate-admin"'
+COMMON_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""On every answer: it may hold what is shown once, and is never a page."""
+
+
+class AdminError(Exception):
+    """Base of the room. `code` stands in `PROBLEMS`; `detail` is for the caller and quotes nothing secret."""
+
+    def __init__(self, code: str, detail: str, *, field: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+
+
+class KeyRefused(AdminError):
+    """There is no admin key, or not one that lets in."""
+
+
+class RoleTooLow(AdminError):
+    """The operator may not do this."""
+
+
+class RequestRefused(AdminError):
+    """The request cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """What the world sees of an error: public code, status, and a title that is always the same."""
+
+    code: str
+    status: int
+    title: str
+    told: bool = True
+    """Whether the error's own message may be told."""
+
+
+def _kinds(codes: Mapping[str, str], status: int, *, told: bool = True) -> dict[str, ProblemKind]:
+    return {code: ProblemKind(code, status, title, told) for code, title in codes.items()}
+
+
+_KEY_REFUSED: Final = ProblemKind("admin_key_refused", 401, "An admin key that lets in is needed.", told=False)
+
+PROBLEMS: Final[dict[str, ProblemKind]] = {
+    **_kinds(errors.ROW_CODES, 422),
+    **_kinds(errors.NOT_FOUND_CODES, 404),
+    **_kinds(errors.CONFLICT_CODES, 409),
+    # Not told: the database names its own tables.
+    **_kinds({"conflict": errors.CONFLICT_CODES["conflict"]}, 409, told=False),
+    **_kinds(errors.TRANSITION_CODES, 409),
+    **dict.fromkeys(errors.CREDENTIAL_CODES, _KEY_REFUSED),
+    **_kinds(errors.DATABASE_CODES, 503, told=False),
+    **_kinds(errors.SCHEMA_CODES, 503, told=False),
+    "admin_key_refused": _KEY_REFUSED,
+    **_kinds({"role_too_low": "Your role does not reach."}, 403),
+    **_kinds({"body_malformed": "The body is not one JSON object, strictly written."}, 400),
+    **_kinds({"body_not_expected": "Nothing is expected in the body."}, 400),
+    **_kinds({"body_too_large": "The body is too large."}, 413),
+    **_kinds({"media_type_unsupported": "The body must be application/json."}, 415),
+    **_kinds({"request_invalid": "Members of the request are at fault; `errors` names each."}, 422),
+    **_kinds({"route_unknown": "There is nothing at this address."}, 404),
+    **_kinds({"method_not_allowed": "This address does not know that method."}, 405),
+    **_kinds({"request_refused": "The request was refused."}, 400, told=False),
+    **_kinds({"internal_error": "Something went wrong here; nothing was changed."}, 500, told=False),
+}
+"""Every code of the registry and of this room, with what the world sees of it."""
+
+MEMBER_CODES: Final[dict[str, str]] = {
+    "member_missing": "A member that is needed is missing.",
+    "member_unknown": "There is no such member here.",
+    "type_wrong": "A member has another type.",
+    "value_unknown": "A value is not one of the named ones.",
+    "number_out_of_range": "A number is outside its limits.",
+    "text_too_long": "A text is longer than its limit.",
+    "timestamp_malformed": "Not an RFC 3339 timestamp in whole seconds with an offset.",
+    "query_repeated": "A parameter is given more than once.",
+}
+"""Codes in the `errors` of `request_invalid`."""
+
+_BY_PYDANTIC: Final = {
+    "missing": "member_missing",
+    "extra_forbidden": "member_unknown",
+    "literal_error": "value_unknown",
+    "greater_than_equal": "number_out_of_range",
+    "less_than_equal": "number_out_of_range",
+    "string_too_long": "text_too_long",
+    "timestamp_malformed": "timestamp_malformed",
+    "query_repeated": "query_repeated",
+}
+_BY_STATUS: Final = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
+_STATUS_OF_REFUSAL: Final[dict[type[RegistryError], int]] = {
+    errors.InvalidError: 422,
+    errors.NotFoundError: 404,
+    errors.ConflictError: 409,
+    errors.TransitionError: 409,
+}
+
+
+class MemberError(BaseModel):
+    """One member at fault."""
+
+    field: str = Field(description="Its path (`contacts[0]`), or the parameter's name; empty: the whole.")
+    code: str = Field(examples=["member_unknown"])
+    message: str
+
+
+class Problem(BaseModel):
+    """What is wrong (RFC 9457). `code` is stable; texts are for people and may change."""
+
+    type: str = Field(examples=[TYPE_PREFIX + "partner_not_found"])
+    title: str
+    status: int
+    code: str = Field(examples=["partner_not_found"])
+    detail: str
+    errors: list[MemberError] = Field([], description="Members at fault.")
+    holder: str | None = Field(None, description="Id of what is in the way.")
+    request_id: str | None = Field(None, description="As in the audit and in X-Request-Id.")
+
+
+def problems(*refusals: type[RegistryError]) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` of a route: what its service refuses, and what can happen to any route."""
+    statuses = {400, 401, 403, 413, 422, 503} | {_STATUS_OF_REFUSAL[refusal] for refusal in refusals}
+    return {status: _described(status) for status in sorted(statuses)}
+
+
+def body_problems() -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` that only a route that takes a body has."""
+    return {415: _described(415)}
+
+
+def _described(status: int) -> dict[str, Any]:
+    codes = sorted({kind.code for kind in PROBLEMS.values() if kind.status == status})
+    described = {
+        "description": "Problem: " + " · ".join(codes),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if status == 401:
+        described["headers"] = {"WWW-Authenticate": {"schema": {"type": "string", "examples": [CHALLENGE]}}}
+    return described
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every failure of `app` as a problem; an unexpected one without saying what it was."""
+    app.add_exception_handler(RegistryError, _registry_error)
+    app.add_exception_handler(AdminError, _admin_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem_response(
+    request: Request,
+    kind: ProblemKind,
+    detail: str = "",
+    *,
+    status: int | None = None,
+    members: Iterable[MemberError] = (),
+    holder: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem as an answer."""
+    request_id = getattr(request.state, "request_id", "")
+    found = Problem(
+        type=TYPE_PREFIX + kind.code,
+        title=kind.title,
+        status=status or kind.status,
+        code=kind.code,
+        detail=(kind.told and detail) or kind.title,
+        errors=list(members),
+        holder=holder or None,
+        request_id=request_id or None,
+    )
+    more = {"X-Request-Id": request_id} if request_id else {}
+    # ASCII: what a member is called may hold anything.
+    content = json.dumps(found.model_dump(exclude_defaults=True), ensure_ascii=True)
+    return Response(content, found.status, {**COMMON_HEADERS, **more, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+async def _registry_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RegistryError)
+    kind = PROBLEMS[error.code]
+    if not kind.told:
+        log.warning("refused: %s", error.code, extra={"reason": error.message, **_where(request)})
+    members = [MemberError(field=error.field, code=kind.code, message=error.message)] if error.field else []
+    return problem_response(
+        request, kind, error.message, members=members, holder=error.holder, headers=_headers_of(kind)
+    )
+
+
+async def _admin_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AdminError)
+    kind = PROBLEMS[error.code]
+    if isinstance(error, KeyRefused | RoleTooLow):
+        log.warning("refused: %s", error.code, extra={"reason": error.detail, **_where(request)})
+    members = [MemberError(field=error.field, code=kind.code, message=error.detail)] if error.field else []
+    return problem_response(request, kind, error.detail, members=members, headers=_headers_of(kind))
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    members = list(_members(error))
+    detail = "; ".join(f"{each.field or 'body'}: {each.message}" for each in members[:5])
+    return problem_response(request, PROBLEMS["request_invalid"], detail, members=members)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods_at(request)) or headers.get("Allow", "")
+    kind = PROBLEMS[
+        _BY_STATUS.get(error.status_code, "request_refused" if error.status_code < 500 else "internal_error")
+    ]
+    return problem_response(request, kind, status=error.status_code, headers=headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # The server logs the stack when this has been answered; here it gets the request's name.
+    log.error("unexpected: %s", type(error).__name__, extra=_where(request))
+    return problem_response(request, PROBLEMS["internal_error"])
+
+
+def _headers_of(kind: ProblemKind) -> dict[str, str]:
+    if kind.status == 401:
+        return {"WWW-Authenticate": CHALLENGE}
+    return {"Retry-After": "1"} if kind.status == 503 else {}
+
+
+def _where(request: Request) -> dict[str, str]:
+    return {
+        "method": request.method,
+        "path": request.url.path,
+        "request_id": getattr(request.state, "request_id", ""),
+        "address": request.client.host if request.client else "",
+    }
+
+
+def _members(error: RequestValidationError) -> Iterator[MemberError]:
+    """Name each member at fault. What was given is never repeated: it may be a secret in the wrong place."""
+    for each in error.errors():
+        code = _BY_PYDANTIC.get(each["type"], "type_wrong")
+        yield MemberError(field=_path(each["loc"][1:]), code=code, message=str(each["msg"]))
+
+
+def _path(places: Iterable[int | str]) -> str:
+    path = ""
+    for place in places:
+        path += f"[{place}]" if isinstance(place, int) else f".{place}" if path else str(place)
+    return path
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return what may be asked of this address: several routes share it, each with a method of its own."""
+    path = request.scope["path"]
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        regex = getattr(route, "path_regex", None)
+        if regex is not None and regex.match(path):
+            found |= route.methods or set()
+    return sorted(found)

@@ -1,0 +1,38 @@
+"""`/resources`: the protected APIs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
+from tenantgate.admin.route import Calling, Routes
+from tenantgate.admin.shapes import ResourceIn, ResourceOut
+from tenantgate.admin.wire import Listing
+from tenantgate.registry import resources
+from tenantgate.registry.errors import ConflictError, NotFoundError
+
+routes: Final = Routes("Resources")
+
+
+@routes.create("/resources", ConflictError)
+def create_resource(call: Calling, body: ResourceIn) -> ResourceOut:
+    """Protect an API. Its id is what a gate asks for (`open_gate(…, resource="orders")`)."""
+    with call.changing() as work:
+        row = resources.create(work, body.to_spec())
+    call.created(f"/resources/{row.id}")
+    return ResourceOut.model_validate(row)
+
+
+@routes.get("/resources")
+def list_resources(call: Calling, cursor: Cursor = None, limit: Limit = 50) -> Listing[ResourceOut]:
+    """List resources in order of id."""
+    with call.reading() as session:
+        page = resources.list_(session, after=cursor, limit=limit)
+    return listing(page, ResourceOut)
+
+
+@routes.get("/resources/{id}", NotFoundError)
+def get_resource(call: Calling, id_: PathId) -> ResourceOut:
+    """Show a resource."""
+    with call.reading() as session:
+        return ResourceOut.model_validate(resources.get(session, id_))

@@ -1,0 +1,198 @@
+"""What every route does before and after its function: who calls, may they, what did they send.
+
+Order matters: nobody without a key learns anything of the rest, and no body is read before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Annotated, Any, ClassVar, Final, TypeVar
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from sqlmodel import Session
+
+from tenantgate.admin.body import read_request
+from tenantgate.admin.context import AdminContext
+from tenantgate.admin.problems import COMMON_HEADERS, body_problems, problems
+from tenantgate.admin.who_may import WHO_MAY, admitted, presented_key
+from tenantgate.registry.engine import reading
+from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.operators import OperatorRole
+from tenantgate.registry.tables import AdminKey, Operator
+from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
+
+PREFIX: Final = "/api/v1"
+REVISION_HEADER: Final = "X-TG-Revision"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Call:
+    """One request of an operator: who asks, by which key, and how they read and change things."""
+
+    def __init__(self, context: AdminContext, key: str, least: OperatorRole, request: Request) -> None:
+        self.context = context
+        self.now = context.now()
+        self._key = key
+        self._least = least
+        self._response: Response | None = None
+        with reading(context.engine) as session:
+            self.operator, self.admin_key = self._admitted(session)
+        self.actor = Actor(
+            self.operator.id,
+            "admin_key",
+            request.client.host if request.client else "",
+            request.state.request_id,
+        )
+
+    def answering(self, response: Response) -> Call:
+        """Write revision and place of what is made into the headers of this response."""
+        self._response = response
+        return self
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """Open a session that sees one moment of the database."""
+        return reading(self.context.engine)
+
+    @contextmanager
+    def changing(self) -> Iterator[Work]:
+        """Run a unit of work in the operator's name; its revision goes into the answer's header."""
+        context = self.context
+        with unit_of_work(context.engine, actor=self.actor, now=self.now, new_id=context.new_id) as work:
+            # Again, now that nobody else can write: a key revoked a moment ago changes nothing any more.
+            self._admitted(work.session)
+            yield work
+        if work.revision is not None and self._response is not None:
+            self._response.headers[REVISION_HEADER] = str(work.revision)
+
+    def created(self, path: str) -> None:
+        """Say where what was made is, below the prefix."""
+        assert self._response is not None
+        self._response.headers["Location"] = PREFIX + path
+
+    def _admitted(self, session: Session) -> tuple[Operator, AdminKey]:
+        return admitted(session, self._key, self._least, now=self.now)
+
+
+async def _call_of(request: Request, response: Response) -> Call:
+    call: Call = request.state.call
+    return call.answering(response)
+
+
+Calling = Annotated[Call, Depends(_call_of)]
+"""The parameter that says who calls. There is no route without: `AdminRoute` lets nobody else in."""
+
+
+class AdminRoute(APIRoute):
+    """A route behind an admin key. Bound to its context by a subclass: `bound_to`."""
+
+    context: ClassVar[AdminContext]
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the framework's handler with the questions of this module before it."""
+        inner = super().get_route_handler()
+        (method,) = self.methods or {""}
+        least = WHO_MAY[method, self.path.removeprefix(PREFIX)]
+        parameters = frozenset(field.alias for field in self.dependant.query_params)
+        wants_body = self.body_field is not None
+        context = self.context
+
+        async def handle(request: Request) -> Response:
+            request.state.request_id = _request_id(request, context)
+            key = presented_key(request)
+            request.state.call = await run_in_threadpool(Call, context, key, least, request)
+            _check_query(request, parameters)
+            response = await inner(await read_request(request, wants_body=wants_body))
+            response.headers.update({**COMMON_HEADERS, "X-Request-Id": request.state.request_id})
+            return response
+
+        return handle
+
+
+def bound_to(context: AdminContext) -> type[AdminRoute]:
+    """Return the class of routes that work on `context`."""
+    return type("BoundAdminRoute", (AdminRoute,), {"context": context})
+
+
+def _request_id(request: Request, context: AdminContext) -> str:
+    """Return the caller's own name for the request, if it is a harmless one, or a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.match(given) else context.new_id("req")
+
+
+def _check_query(request: Request, known: frozenset[str]) -> None:
+    """Refuse parameters nobody reads (a misspelled filter would answer with too much) and repeated ones."""
+    errors = []
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in dict.fromkeys(names):
+        if name not in known:
+            errors.append({"type": "extra_forbidden", "loc": ("query", name), "msg": "there is no such parameter"})
+        elif names.count(name) > 1:
+            errors.append({"type": "query_repeated", "loc": ("query", name), "msg": "is given more than once"})
+    if errors:
+        raise RequestValidationError(errors)
+
+
+class Routes:
+    """The routes of one resource, as its module writes them down; `add_to` gives them their context."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+        self._found: list[dict[str, Any]] = []
+
+    def get(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
+        """Read something."""
+        return self._route("GET", path, 200, problems(*refusals), {})
+
+    def create(self, path: str, *refusals: type[RegistryError], policy: bool = True) -> Callable[[F], F]:
+        """Make something: 201 and Location."""
+        return self._route("POST", path, 201, problems(*refusals) | body_problems(), _headers("Location", policy))
+
+    def change(self, path: str, *refusals: type[RegistryError], policy: bool = True) -> Callable[[F], F]:
+        """Put something into another state; the body is empty."""
+        return self._route("POST", path, 200, problems(*refusals), _headers("", policy))
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes to a router whose `route_class` is bound."""
+        for route in self._found:
+            router.add_api_route(**route)
+
+    def _route(
+        self, method: str, path: str, status: int, refusals: dict[int | str, Any], headers: dict[str, Any]
+    ) -> Callable[[F], F]:
+        answers = refusals | ({status: {"headers": headers}} if headers else {})
+
+        def keep(endpoint: F) -> F:
+            self._found.append(
+                {
+                    "path": path,
+                    "endpoint": endpoint,
+                    "methods": [method],
+                    "status_code": status,
+                    "responses": answers,
+                    "tags": [self._tag],
+                    "operation_id": endpoint.__name__,
+                    "openapi_extra": {"x-least-role": WHO_MAY[method, path]},
+                }
+            )
+            return endpoint
+
+        return keep
+
+
+def _headers(place: str, policy: bool) -> dict[str, Any]:
+    headers = {}
+    if place:
+        headers[place] = {"description": "Where it is.", "schema": {"type": "string"}}
+    if policy:
+        headers[REVISION_HEADER] = {
+            "description": "The revision the change got; GET /policy says who enforces it.",
+            "schema": {"type": "string", "pattern": "^[0-9]+$"},
+        }
+    return headers

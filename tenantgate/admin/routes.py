@@ -1,0 +1,48 @@
+"""The whole of `/api/v1`, put together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from tenantgate.admin import (
+    admin_keys,
+    app_roles,
+    audit,
+    daemons,
+    issuers,
+    operators,
+    partners,
+    policy,
+    resources,
+    role_assignments,
+    tenants,
+)
+from tenantgate.admin.context import AdminContext
+from tenantgate.admin.route import PREFIX, Routes, bound_to
+
+ALL: Final[tuple[Routes, ...]] = tuple(
+    module.routes
+    for module in (
+        partners,
+        tenants,
+        daemons,
+        role_assignments,
+        issuers,
+        resources,
+        app_roles,
+        operators,
+        admin_keys,
+        audit,
+        policy,
+    )
+)
+
+
+def build_admin(context: AdminContext) -> APIRouter:
+    """Return the REST API on `context`. Include it in an app that has `problems.install_problems`."""
+    router = APIRouter(prefix=PREFIX, route_class=bound_to(context))
+    for routes in ALL:
+        routes.add_to(router)
+    return router

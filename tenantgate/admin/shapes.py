@@ -1,0 +1,301 @@
+"""What bodies and answers look like: the policy. Members are those of `core.policy`, spelled alike everywhere.
+
+The commands print the same shapes with `--json`, so nothing here imports the web framework.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug, words
+from tenantgate.core.fields import IDENTITY_LENGTH, LIST_LENGTH, NAME_LENGTH, URL_LENGTH
+from tenantgate.core.policy import (
+    AppOnlyRule,
+    CredentialStrength,
+    DaemonState,
+    IssuerKind,
+    PartnerState,
+    TenantState,
+    TokenRoles,
+)
+from tenantgate.registry.app_roles import AppRoleSpec
+from tenantgate.registry.assignments import AssignmentSpec
+from tenantgate.registry.daemons import DaemonSpec
+from tenantgate.registry.issuers import IssuerSpec
+from tenantgate.registry.partners import PartnerSpec
+from tenantgate.registry.resources import ResourceSpec
+from tenantgate.registry.service import NOTES_LENGTH, REASON_LENGTH
+from tenantgate.registry.tenants import TenantSpec
+
+_LIST: Final[dict[str, Any]] = {"maxItems": LIST_LENGTH}
+
+NewId = Annotated[
+    Annotated[str, slug("contoso")] | None,
+    Field(description="A slug of your choice, for good; made up where it is left out."),
+]
+Name = Annotated[str, words(NAME_LENGTH, "Contoso"), Field(description="What people call it.")]
+IssuerId = Annotated[str, slug("entra"), Field(description="Id of an issuer.")]
+PartnerId = Annotated[str, slug("contoso"), Field(description="Id of a partner.")]
+TenantId = Annotated[str, slug("contoso-entra"), Field(description="Id of a tenant (ours, not its tid).")]
+DaemonId = Annotated[str, slug("contoso-nightly"), Field(description="Id of a daemon.")]
+ResourceId = Annotated[str, slug("orders"), Field(description="Id of a resource.")]
+AppRoleId = Annotated[str, slug("orders-read"), Field(description="Id of an app role.")]
+Contact = Annotated[str, words(NAME_LENGTH, "integration@contoso.example")]
+Url = Annotated[str, words(URL_LENGTH, "https://login.microsoftonline.com")]
+JsonObject = dict[str, Any]
+Oid = Annotated[
+    Annotated[str, words(36, "dddddddd-1111-4222-8333-444444444444")] | None,
+    Field(description="Entra: the object id of its service principal, which then must match."),
+]
+Subject = Annotated[
+    Annotated[str, words(IDENTITY_LENGTH, "service-account-nightly")] | None,
+    Field(description="OIDC: the `sub` its tokens must carry."),
+]
+ClientId = Annotated[
+    str,
+    words(IDENTITY_LENGTH, "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"),
+    Field(description="Its client id (`azp` or `appid`; a GUID at Entra)."),
+]
+Reason = Annotated[str, words(REASON_LENGTH, "contract 4711"), Field(description="Why, for who asks later.")]
+Notes = Annotated[str, words(NOTES_LENGTH), Field(description="What to remember; may have lines.")]
+RoleValue = Annotated[str, words(120, "Orders.Read"), Field(description="What the API asks for.")]
+
+
+class Written(Out):
+    """Who wrote a row, and when."""
+
+    id: str = Field(description="Slug; never changes.")
+    created_at: Instant
+    created_by: str = Field(description="Id of the operator; `cli:NAME` for the command line.")
+    updated_at: Instant
+    version: int = Field(description="Counts the changes of this row, from 1.")
+
+
+def _arguments(body: In) -> dict[str, Any]:
+    values = {name: getattr(body, name) for name in type(body).model_fields}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+class IssuerIn(In):
+    """Something to trust to sign: an Entra cloud (`authority`), or an OIDC issuer (`issuer`)."""
+
+    model_config = example(id="entra", kind="entra", authority="https://login.microsoftonline.com")
+    id: NewId = None
+    kind: IssuerKind = Field(examples=["entra"])
+    authority: Url | None = Field(None, description="Entra: the login address of the cloud.")
+    v1_issuer: Url | None = Field(None, description="Entra: `iss` of v1 tokens, with {tenantid} once.")
+    v2_issuer: Url | None = Field(None, description="Entra: `iss` of v2 tokens, with {tenantid} once.")
+    v1_metadata_url: Url | None = Field(None, description="Entra: metadata document for v1 keys.")
+    issuer: Url | None = Field(None, description="OIDC: the exact `iss`.")
+    metadata_url: Url | None = Field(None, description="Metadata document; the usual place where left out.")
+    jwks: JsonObject | None = Field(None, description="Public keys, given here instead of discovered.")
+    v1_jwks: JsonObject | None = Field(None, description="Entra: the same for v1 tokens.")
+    jwks_hosts: list[str] = Field([], description="Other hosts its keys may be fetched from.", json_schema_extra=_LIST)
+    algorithms: list[str] = Field(
+        [], description="What its keys may be used with; the usual ones where empty.", json_schema_extra=_LIST
+    )
+    client_id_claim: str | None = Field(None, description="OIDC: the claim that names the daemon.")
+    token_types: list[str] = Field(["JWT", "at+jwt"], description="Accepted `typ`.", json_schema_extra=_LIST)
+    allow_private_addresses: bool = Field(False, description="Whether its addresses may be private ones.")
+    insecure_allow_http: bool = Field(False, description="Plain http, on this machine only.")
+
+    def to_spec(self) -> IssuerSpec:
+        """Return what the service asks for."""
+        return IssuerSpec(**_arguments(self))
+
+
+class IssuerOut(Written):
+    """An issuer, with what was filled in."""
+
+    kind: IssuerKind
+    authority: str | None
+    v1_issuer: str | None
+    v2_issuer: str | None
+    v1_metadata_url: str | None
+    issuer: str | None
+    metadata_url: str | None
+    jwks: JsonObject | None
+    v1_jwks: JsonObject | None
+    jwks_hosts: list[str]
+    algorithms: list[str]
+    client_id_claim: str | None
+    token_types: list[str]
+    allow_private_addresses: bool
+    insecure_allow_http: bool
+
+
+class PartnerIn(In):
+    """A company to list. It begins active, or invited; other states are reached by their own routes."""
+
+    model_config = example(
+        id="contoso", name="Contoso", ends_at="2031-01-31T00:00:00Z", contacts=["integration@contoso.example"]
+    )
+    id: NewId = None
+    name: Name
+    state: Literal["invited", "active"] = "active"
+    ends_at: GivenInstant | None = Field(None, description="From then on nothing of it is let in.")
+    contacts: list[Contact] = Field([], description="Whom to ask.", json_schema_extra=_LIST)
+    notes: Notes = ""
+
+    def to_spec(self) -> PartnerSpec:
+        """Return what the service asks for."""
+        return PartnerSpec(**_arguments(self))
+
+
+class PartnerOut(Written):
+    """A partner. Whether it has ended is judged by `ends_at` and the time, never stored as a state."""
+
+    name: str
+    state: PartnerState
+    ends_at: Instant | None
+    contacts: list[str]
+    notes: str
+
+
+class TenantIn(In):
+    """A partner's slice of an issuer: a `tid` at an Entra cloud, or the OIDC issuer itself."""
+
+    model_config = example(
+        id="contoso-entra", issuer="entra", partner="contoso", tid="11111111-2222-4333-8444-555555555555"
+    )
+    id: NewId = None
+    issuer: IssuerId
+    partner: PartnerId | None = Field(None, description="Whose it is; not for a hosted tenant.")
+    tid: Annotated[str, words(36, "11111111-2222-4333-8444-555555555555")] | None = Field(
+        None, description="Entra: the directory's id."
+    )
+    hosted: bool = Field(False, description="The publisher's own tenant: each daemon in it names its partner.")
+
+    def to_spec(self) -> TenantSpec:
+        """Return what the service asks for."""
+        return TenantSpec(**_arguments(self))
+
+
+class TenantOut(Written):
+    """A tenant."""
+
+    issuer: str
+    partner: str | None
+    tid: str | None
+    state: TenantState
+    hosted: bool
+
+
+class DaemonIn(In):
+    """A program that may call. It may do nothing before a role is granted."""
+
+    model_config = example(
+        id="contoso-nightly", tenant="contoso-entra", client_id="aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+    )
+    id: NewId = None
+    tenant: TenantId
+    client_id: ClientId
+    oid: Oid = None
+    subject: Subject = None
+    partner: PartnerId | None = Field(None, description="Whose it is; in a hosted tenant only.")
+    min_credential: CredentialStrength = Field("none", description="What it must have proved itself with.")
+
+    def to_spec(self) -> DaemonSpec:
+        """Return what the service asks for."""
+        return DaemonSpec(**_arguments(self))
+
+
+class DaemonOut(Written):
+    """A daemon."""
+
+    tenant: str
+    client_id: str
+    oid: str | None
+    subject: str | None
+    partner: str | None
+    state: DaemonState
+    min_credential: CredentialStrength
+
+
+class ResourceIn(In):
+    """An API to protect, and its token rules. Durations are whole seconds."""
+
+    model_config = example(id="orders", audiences=["api://orders"])
+    id: NewId = None
+    audiences: list[Annotated[str, words(IDENTITY_LENGTH, "api://orders")]] = Field(
+        description="Accepted `aud` values.", json_schema_extra={"minItems": 1} | _LIST
+    )
+    app_only: AppOnlyRule = Field("strict", description="`strict` asks for proof that no user stands behind a token.")
+    token_roles: TokenRoles = Field("ignore", description="Whether a token's own roles count, too (`intersect`).")
+    tenant_wide_roles: bool = Field(False, description="Whether a role may be given to a whole tenant's daemons.")
+    min_credential: CredentialStrength = "none"
+    max_lifetime: int = Field(86_400, description="Longest `exp - iat`.")
+    clock_skew: int = Field(60, description="How far clocks may differ.")
+    show_reasons: bool = Field(False, description="Whether callers read the exact reason of a refusal.")
+
+    def to_spec(self) -> ResourceSpec:
+        """Return what the service asks for."""
+        return ResourceSpec(**_arguments(self))
+
+
+class ResourceOut(Written):
+    """A resource."""
+
+    audiences: list[str]
+    app_only: AppOnlyRule
+    token_roles: TokenRoles
+    tenant_wide_roles: bool
+    min_credential: CredentialStrength
+    max_lifetime: int
+    clock_skew: int
+    show_reasons: bool
+
+
+class AppRoleIn(In):
+    """A role of a resource."""
+
+    model_config = example(id="orders-read", resource="orders", value="Orders.Read", display_name="Read orders")
+    id: NewId = None
+    resource: ResourceId
+    value: RoleValue
+    display_name: Annotated[str, words(NAME_LENGTH, "Read orders")] = Field("", description="What people read.")
+
+    def to_spec(self) -> AppRoleSpec:
+        """Return what the service asks for."""
+        return AppRoleSpec(**_arguments(self))
+
+
+class AppRoleOut(Written):
+    """An app role."""
+
+    resource: str
+    value: str
+    display_name: str
+
+
+class RoleAssignmentIn(In):
+    """A role for a daemon; or for a tenant's listed daemons, where the resource allows that."""
+
+    model_config = example(
+        app_role="orders-read", daemon="contoso-nightly", expires_at="2031-01-31T00:00:00Z", reason="contract 4711"
+    )
+    id: NewId = None
+    app_role: AppRoleId
+    daemon: DaemonId | None = None
+    tenant: TenantId | None = None
+    not_before: GivenInstant | None = Field(None, description="Counts from then on.")
+    expires_at: GivenInstant | None = Field(None, description="Counts until just before then.")
+    reason: Reason = ""
+
+    def to_spec(self) -> AssignmentSpec:
+        """Return what the service asks for."""
+        return AssignmentSpec(**_arguments(self))
+
+
+class RoleAssignmentOut(Written):
+    """A role assignment."""
+
+    app_role: str
+    daemon: str | None
+    tenant: str | None
+    not_before: Instant | None
+    expires_at: Instant | None
+    granted_by: str
+    reason: str

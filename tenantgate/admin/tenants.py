@@ -1,0 +1,63 @@
+"""`/tenants`: partners' slices of issuers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.route import Calling, Routes
+from tenantgate.admin.shapes import TenantIn, TenantOut
+from tenantgate.admin.wire import Listing
+from tenantgate.core.policy import TenantState
+from tenantgate.registry import tenants
+from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
+
+routes: Final = Routes("Tenants")
+
+
+@routes.create("/tenants", ConflictError, TransitionError)
+def create_tenant(call: Calling, body: TenantIn) -> TenantOut:
+    """List a tenant, active at once. Two partners never share one, but for a hosted tenant."""
+    with call.changing() as work:
+        row = tenants.create(work, body.to_spec())
+    call.created(f"/tenants/{row.id}")
+    return TenantOut.model_validate(row)
+
+
+@routes.get("/tenants")
+def list_tenants(
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    issuer: Text = None,
+    partner: Text = None,
+    tid: Text = None,
+    state: TenantState | None = None,
+) -> Listing[TenantOut]:
+    """List tenants in order of id. A `tid` is found in either case."""
+    with call.reading() as session:
+        page = tenants.list_(session, after=cursor, limit=limit, issuer=issuer, partner=partner, tid=tid, state=state)
+    return listing(page, TenantOut)
+
+
+@routes.get("/tenants/{id}", NotFoundError)
+def get_tenant(call: Calling, id_: PathId) -> TenantOut:
+    """Show a tenant."""
+    with call.reading() as session:
+        return TenantOut.model_validate(tenants.get(session, id_))
+
+
+@routes.change("/tenants/{id}/suspend", NotFoundError, TransitionError)
+def suspend_tenant(call: Calling, id_: PathId) -> TenantOut:
+    """Let no daemon of this tenant in any more, from its next request on."""
+    with call.changing() as work:
+        row = tenants.suspend(work, id_)
+    return TenantOut.model_validate(row)
+
+
+@routes.change("/tenants/{id}/activate", NotFoundError, ConflictError, TransitionError)
+def activate_tenant(call: Calling, id_: PathId) -> TenantOut:
+    """Let the tenant's listed daemons in again."""
+    with call.changing() as work:
+        row = tenants.activate(work, id_)
+    return TenantOut.model_validate(row)

@@ -1,0 +1,98 @@
+"""Who may do what: one table from route to the lowest role that may call it, and who a key belongs to.
+
+It never starts open: where nobody administers yet, every route refuses everybody, and the first key is
+made on the machine itself (`tenantgate admin-key create`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Request
+from sqlmodel import Session
+
+from tenantgate.admin.problems import KeyRefused, RoleTooLow
+from tenantgate.registry import operators
+from tenantgate.registry.operators import OperatorRole
+from tenantgate.registry.tables import AdminKey, Operator
+
+RANK: Final[dict[str, int]] = {"Viewer": 0, "Operator": 1, "Admin": 2}
+
+WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
+    # What is trusted to sign and what is protected: the ground everything else stands on.
+    ("POST", "/issuers"): "Admin",
+    ("GET", "/issuers"): "Viewer",
+    ("GET", "/issuers/{id}"): "Viewer",
+    ("POST", "/resources"): "Admin",
+    ("GET", "/resources"): "Viewer",
+    ("GET", "/resources/{id}"): "Viewer",
+    ("POST", "/app-roles"): "Admin",
+    ("GET", "/app-roles"): "Viewer",
+    ("GET", "/app-roles/{id}"): "Viewer",
+    # Partners and what is theirs: the daily work.
+    ("POST", "/partners"): "Operator",
+    ("GET", "/partners"): "Viewer",
+    ("GET", "/partners/{id}"): "Viewer",
+    ("POST", "/partners/{id}/suspend"): "Operator",
+    ("POST", "/partners/{id}/activate"): "Operator",
+    ("POST", "/partners/{id}/archive"): "Operator",
+    ("POST", "/tenants"): "Operator",
+    ("GET", "/tenants"): "Viewer",
+    ("GET", "/tenants/{id}"): "Viewer",
+    ("POST", "/tenants/{id}/suspend"): "Operator",
+    ("POST", "/tenants/{id}/activate"): "Operator",
+    ("POST", "/daemons"): "Operator",
+    ("GET", "/daemons"): "Viewer",
+    ("GET", "/daemons/{id}"): "Viewer",
+    ("POST", "/daemons/{id}/suspend"): "Operator",
+    ("POST", "/daemons/{id}/activate"): "Operator",
+    ("POST", "/role-assignments"): "Operator",
+    ("GET", "/role-assignments"): "Viewer",
+    ("GET", "/role-assignments/{id}"): "Viewer",
+    ("POST", "/role-assignments/{id}/revoke"): "Operator",
+    # Who administers.
+    ("POST", "/operators"): "Admin",
+    ("GET", "/operators"): "Viewer",
+    ("GET", "/operators/{id}"): "Viewer",
+    ("POST", "/operators/{id}/suspend"): "Admin",
+    ("POST", "/operators/{id}/activate"): "Admin",
+    ("POST", "/admin-keys"): "Admin",
+    ("GET", "/admin-keys"): "Admin",
+    ("GET", "/admin-keys/{id}"): "Admin",
+    ("POST", "/admin-keys/{id}/revoke"): "Admin",
+    # What happened, and what is in force.
+    ("GET", "/audit"): "Viewer",
+    ("GET", "/instances"): "Viewer",
+    ("GET", "/instances/{id}"): "Viewer",
+    ("GET", "/policy"): "Viewer",
+    ("GET", "/me"): "Viewer",
+}
+"""Method and path (below /api/v1) → the lowest role. A route that is not here cannot be built."""
+
+
+def presented_key(request: Request) -> str:
+    """Return what stands in the one `Authorization: Bearer` header. Untrusted.
+
+    Raises:
+        KeyRefused: there is none, or more than one header.
+    """
+    values = request.headers.getlist("authorization")
+    if len(values) != 1:
+        raise KeyRefused("admin_key_refused", f"{len(values)} Authorization headers")
+    scheme, _, key = values[0].partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise KeyRefused("admin_key_refused", "not a Bearer credential")
+    return key
+
+
+def admitted(session: Session, key: str, least: OperatorRole, *, now: int) -> tuple[Operator, AdminKey]:
+    """Return whose key this is, if their role reaches `least`.
+
+    Raises:
+        CredentialError: the key does not let in.
+        RoleTooLow: it does, but not here.
+    """
+    operator, row = operators.authenticate_key(session, key, now=now)
+    if RANK[operator.role] < RANK[least]:
+        raise RoleTooLow("role_too_low", f"this needs the role {least}; {operator.name} has {operator.role}")
+    return operator, row

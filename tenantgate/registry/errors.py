@@ -1,0 +1,187 @@
+"""Every way in which the registry says no.
+
+    RegistryError
+    ├── InvalidError      a value given is at fault; `field` names it
+    ├── NotFoundError     there is no such thing
+    ├── ConflictError     something else already holds it; `holder` is its id
+    ├── TransitionError   not possible in the state it is in
+    ├── CredentialError   an admin key, sign-in code or session that does not let in
+    ├── DatabaseError     the database cannot do it now
+    └── SchemaError       the database is not one this version can work with
+
+`code` is stable; `CODES` lists them all with their meaning. Messages are for operators and may quote
+what the operator typed, never a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tenantgate.core.policy import PolicyError
+
+
+class RegistryError(Exception):
+    """Base of the room. `field` names the member at fault, `holder` the id of what is in the way; else empty."""
+
+    def __init__(self, code: str, message: str, *, field: str = "", holder: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+        self.holder = holder
+
+
+class InvalidError(RegistryError):
+    """A value given is at fault."""
+
+
+class NotFoundError(RegistryError):
+    """There is no such thing."""
+
+
+class ConflictError(RegistryError):
+    """Something else already holds it."""
+
+
+class TransitionError(RegistryError):
+    """Not possible in the state it is in."""
+
+
+class CredentialError(RegistryError):
+    """An admin key, sign-in code or session that does not let in. A caller outside learns no more than that."""
+
+
+class DatabaseError(RegistryError):
+    """The database cannot do it now; nothing was changed."""
+
+
+class SchemaError(RegistryError):
+    """The database is not one this version can work with."""
+
+
+ROW_CODES: Final[dict[str, str]] = {
+    "id_malformed": "An id is a slug: 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit.",
+    "text_empty": "A text that must say something is empty.",
+    "text_too_long": "A text is longer than its limit.",
+    "text_not_allowed": "A text holds a control or bidi character, or white space where none may be.",
+    "text_not_normalised": "A text is not in Unicode normalisation form C.",
+    "value_unknown": "A value is not one of the named ones.",
+    "number_out_of_range": "A number is outside its limits.",
+    "list_empty": "A list that must hold something is empty.",
+    "list_too_long": "A list holds too much.",
+    "list_duplicate": "A list holds something twice.",
+    "guid_malformed": "Not a GUID.",
+    "role_value_malformed": "A role value holds a space, comma, quote or backslash, or is too long.",
+    "window_empty": "An assignment ends before it begins.",
+    "url_malformed": "Not an absolute address, or one with user, fragment or query.",
+    "url_not_https": "An address does not begin with https://.",
+    "url_not_loopback": "Plain http to another machine.",
+    "template_malformed": "An issuer template does not hold {tenantid} exactly once, in its path.",
+    "host_malformed": "Not a host name.",
+    "algorithm_not_allowed": "Not a public-key signature algorithm.",
+    "token_type_malformed": "Not a value a token's typ can have.",
+    "jwks_malformed": "Not a key set.",
+    "member_missing": "A member is needed, given the others.",
+    "member_not_allowed": "A member does not go with the others.",
+    "consumer_tenant": "The tenant of personal Microsoft accounts is nobody's partner.",
+    "tenant_wide_not_allowed": "A tenant-wide role where the resource does not allow it or the tenant is hosted.",
+    "reference_unknown": "Something named is not there.",
+    "time_in_past": "An end that has already passed.",
+}
+"""InvalidError: the codes of `core.rules` that one row can raise, and the registry's own."""
+
+CONFLICT_CODES: Final[dict[str, str]] = {
+    "id_duplicate": "The id is taken.",
+    "issuer_duplicate": "Another issuer covers the same iss.",
+    "tenant_duplicate": "The tenant is already listed at this issuer.",
+    "v1_issuer_shared": "The tid is active in another cloud that shares the v1 issuer.",
+    "client_id_duplicate": "The client id is already listed in this tenant.",
+    "role_value_duplicate": "The resource already defines a role with this value.",
+    "audience_overlap": "Another resource accepts this audience.",
+    "assignment_overlap": "The role is already assigned for some of that time.",
+    "conflict": "Another change made at the same moment is in the way.",
+}
+"""ConflictError."""
+
+NOT_FOUND_CODES: Final[dict[str, str]] = {
+    f"{kind}_not_found": f"There is no {kind.replace('_', ' ')} with this id."
+    for kind in (
+        "issuer",
+        "partner",
+        "tenant",
+        "daemon",
+        "resource",
+        "app_role",
+        "role_assignment",
+        "operator",
+        "admin_key",
+        "session",
+        "sign_in_link",
+        "instance",
+    )
+}
+"""NotFoundError."""
+
+TRANSITION_CODES: Final[dict[str, str]] = {
+    "state_unchanged": "It is already in the state asked for.",
+    "partner_archived": "An archived partner comes back by being onboarded anew, and gets nothing new.",
+    "already_revoked": "It was revoked before.",
+}
+"""TransitionError."""
+
+CREDENTIAL_CODES: Final[dict[str, str]] = {
+    "key_malformed": "Not an admin key's form.",
+    "key_unknown": "No admin key like this.",
+    "key_expired": "The admin key has expired.",
+    "key_revoked": "The admin key was revoked.",
+    "link_unknown": "No sign-in link like this.",
+    "link_used": "The sign-in link was used before.",
+    "link_expired": "The sign-in link has expired.",
+    "session_unknown": "No session like this.",
+    "session_expired": "The session has reached its end.",
+    "session_idle": "The session was not used for too long.",
+    "session_revoked": "The session was ended.",
+    "operator_suspended": "The operator is suspended.",
+}
+"""CredentialError."""
+
+DATABASE_CODES: Final[dict[str, str]] = {
+    "database_url_unsupported": "Not a database this version can open.",
+    "database_folder_missing": "The folder of the database file is not there.",
+    "database_missing": "The database file is not there.",
+    "database_not_a_file": "The path of the database is not a file.",
+    "database_unwritable": "The database file or its folder may not be written.",
+    "database_not_sqlite": "The file is something else than an SQLite database.",
+    "database_corrupt": "The database file is damaged.",
+    "database_busy": "The database is busy; try again.",
+    "database_full": "There is no room left on the disk.",
+    "database_unavailable": "The database cannot be used.",
+    "row_malformed": "A row in the database makes no sense; another program wrote there.",
+}
+"""DatabaseError."""
+
+SCHEMA_CODES: Final[dict[str, str]] = {
+    "schema_missing": "The database holds no registry yet: migrate it.",
+    "schema_old": "The database is older than this version: migrate it.",
+    "schema_unknown": "The database is newer than this version, or not a registry.",
+    "revision_missing": "The database lost its revision counter.",
+    "migrations_missing": "The migrations were not installed with the package.",
+}
+"""SchemaError."""
+
+CODES: Final[dict[str, str]] = {
+    **ROW_CODES,
+    **CONFLICT_CODES,
+    **NOT_FOUND_CODES,
+    **TRANSITION_CODES,
+    **CREDENTIAL_CODES,
+    **DATABASE_CODES,
+    **SCHEMA_CODES,
+}
+"""Every code with its meaning; the documented problem types are made from it."""
+
+
+def from_policy_error(error: PolicyError, holder: str = "") -> RegistryError:
+    """Return what the registry raises where a rule of core refused a row."""
+    kind = ConflictError if error.code in CONFLICT_CODES else InvalidError
+    return kind(error.code, error.message, field=error.path, holder=holder)

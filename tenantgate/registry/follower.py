@@ -1,0 +1,337 @@
+"""A gate's way to the database: the policy, and every change of it within a blink.
+
+SQLite tells nobody that it changed, so one read connection asks it every 20 ms (`PRAGMA data_version`,
+about a microsecond) and reads the counter only when the answer moved.
+
+What was delivered is never taken back by accident: a database whose revision fell, or whose audit has
+another history at the point last seen, is a restored backup. It is refused until an operator says so
+by a new epoch. A database that is gone, empty or not migrated is an error, never an empty policy.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.engine import Connection, Engine
+from sqlmodel import Session
+
+from tenantgate.core.policy import PolicyDelta, PolicySnapshot
+from tenantgate.feed.source import FeedError
+from tenantgate.registry import instances
+from tenantgate.registry.engine import (
+    data_version,
+    database_path,
+    file_identity,
+    open_engine,
+    open_reader,
+    translated,
+    writing,
+)
+from tenantgate.registry.errors import DatabaseError, NotFoundError, RegistryError
+from tenantgate.registry.instances import InstanceSpec
+from tenantgate.registry.migrations import require_known_schema
+from tenantgate.registry.snapshot import read_changes, read_snapshot, read_state
+from tenantgate.registry.tables import AuditEntry, Revision
+
+POLL_INTERVAL: Final = 0.020
+ACKNOWLEDGE_INTERVAL: Final = 0.250
+RETRY_INTERVAL: Final = 0.250
+HEARTBEAT_INTERVAL: Final = 10.0
+"""Seconds, all four."""
+
+_BUSY_TIMEOUT: Final = 0.050
+"""Seconds. An acknowledgement that finds the database busy comes later; it must not hold up news."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How far this source got: what no database may fall behind of."""
+
+    epoch: str
+    revision: int
+    audit_sequence: int
+    audit_hash: str
+
+
+@dataclass(slots=True)
+class _Link:
+    """An open database: which file it was, and the data version looked at last."""
+
+    engine: Engine
+    connection: Connection
+    file: tuple[int, int]
+    seen: int | None = None
+
+
+class DatabaseSource:
+    """`feed.PolicySource` on the registry's database.
+
+    `describe` says who this process is, once for each process (after a fork the child is another one).
+    `now` gives epoch seconds, `clock` monotonic seconds. Nothing is opened before the first `load` or
+    `wait`; an address that can never work is refused at once, with a `DatabaseError`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        describe: Callable[[], InstanceSpec],
+        now: Callable[[], int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._url = url
+        self._path = database_path(url)
+        self._describe = describe
+        self._now = now
+        self._clock = clock
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._link: _Link | None = None
+        self._mark: _Mark | None = None
+        self._begins = True
+        self._troubled = False
+        self._forget_reports()
+        _SOURCES.add(self)
+
+    def _forget_reports(self) -> None:
+        self._instance: InstanceSpec | None = None
+        self._registered = False
+        self._enforced: int | None = None
+        self._reported: int | None = None
+        self._next_report = self._clock()
+        self._next_heartbeat = self._clock() + HEARTBEAT_INTERVAL
+
+    def load(self) -> PolicySnapshot:
+        """Return the whole policy. Raises FeedError."""
+        with self._lock, self._guarded():
+            if self._closing.is_set():
+                raise FeedError("source_closed", "this source was closed")
+            link = self._connected()
+            link.seen = data_version(link.connection)
+            with self._session(link) as session:
+                mark = self._checked_mark(session)
+                snapshot = read_snapshot(session)
+            self._mark, self._begins = mark, False
+            return snapshot
+
+    def wait(self, timeout: float) -> PolicySnapshot | PolicyDelta | None:
+        """Return what is newer than what was delivered last, or None after `timeout` seconds.
+
+        A trouble is raised when it begins, and again at the end of each call for as long as it lasts.
+        """
+        deadline = self._clock() + timeout
+        while not self._closing.is_set():
+            trouble, news = self._try_once()
+            if news is not None:
+                return news
+            left = deadline - self._clock()
+            if trouble is not None and (left <= 0 or not self._troubled):
+                self._troubled = True
+                raise trouble
+            self._troubled = trouble is not None
+            if left <= 0:
+                return None
+            # Without the lock: `close` and a fork need not wait for more than one look.
+            self._closing.wait(min(left, RETRY_INTERVAL if trouble is not None else POLL_INTERVAL))
+        return None
+
+    def acknowledge(self, revision: int) -> None:
+        """Note that this process now enforces `revision`; `wait` writes it down. Never blocks."""
+        self._enforced = revision
+
+    def close(self) -> None:
+        """Sign off and let go of the database. A `wait` in another thread returns within a poll."""
+        self._closing.set()
+        with self._lock:
+            link = self._link
+            if link is not None and self._registered and self._instance is not None:
+                # Best effort: an instance that could not sign off is soon not heard of any more.
+                with suppress(RegistryError), writing(link.engine) as session:
+                    instances.forget(session, self._instance.id)
+            self._disconnect()
+
+    def _try_once(self) -> tuple[FeedError | None, PolicySnapshot | PolicyDelta | None]:
+        try:
+            with self._lock, self._guarded():
+                if self._closing.is_set():
+                    return None, None
+                news = self._look()
+                if news is None:
+                    self._report()
+                return None, news
+        except FeedError as error:
+            return error, None
+
+    def _look(self) -> PolicySnapshot | PolicyDelta | None:
+        link = self._connected()
+        version = data_version(link.connection)
+        if version == link.seen:
+            return None
+        with self._session(link) as session:
+            mark = self._checked_mark(session)
+            news = self._news(session, mark)
+        # Only now: what failed half-way is looked at again.
+        link.seen, self._mark, self._begins = version, mark, False
+        return news
+
+    def _news(self, session: Session, mark: _Mark) -> PolicySnapshot | PolicyDelta | None:
+        last = self._mark
+        if last is None or self._begins or last.epoch != mark.epoch:
+            return read_snapshot(session)
+        if last.revision == mark.revision:
+            return None
+        return read_changes(session, last.revision) or read_snapshot(session)
+
+    def _checked_mark(self, session: Session) -> _Mark:
+        """Return where the database is, if that is no step back from where it was."""
+        state = read_state(session)
+        last = self._mark
+        if last is not None and last.epoch == state.epoch:
+            if state.revision < last.revision:
+                message = f"the database is at revision {state.revision}, {last.revision} was delivered: a backup?"
+                raise FeedError("policy_went_back", message)
+            if not _remembers(session, state, last):
+                message = f"the database has another history at audit entry {last.audit_sequence}: a backup?"
+                raise FeedError("policy_history_differs", message)
+        return _Mark(state.epoch, state.revision, state.audit_sequence, state.audit_hash)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn the registry's errors into the feed's; after any of them, begin with a new connection."""
+        try:
+            yield
+        except RegistryError as error:
+            self._disconnect()
+            raise FeedError(error.code, error.message) from error
+        except FeedError:
+            self._disconnect()
+            raise
+
+    @contextmanager
+    def _session(self, link: _Link) -> Iterator[Session]:
+        with translated(), Session(link.connection, expire_on_commit=False) as session:
+            session.connection()
+            yield session
+
+    # The connection.
+
+    def _connected(self) -> _Link:
+        """Return the open database; open it again where the file is another one, or after trouble."""
+        file = file_identity(self._path)
+        if self._link is not None and self._link.file != file:
+            self._disconnect()
+        if self._link is None:
+            self._link = self._connect(file)
+            self._registered = False
+        return self._link
+
+    def _connect(self, file: tuple[int, int]) -> _Link:
+        engine = open_engine(self._url, create=False, busy_timeout=_BUSY_TIMEOUT)
+        try:
+            require_known_schema(engine)
+            return _Link(engine, open_reader(engine), file)
+        except BaseException:
+            engine.dispose()
+            raise
+
+    def _disconnect(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            with suppress(RegistryError), translated():
+                link.connection.close()
+            link.engine.dispose()
+
+    # Around a fork.
+
+    def let_go(self) -> None:
+        """Close every connection before this process forks, and stand still until `go_on`.
+
+        A child may not use what its parent opened, nor even close it (https://www.sqlite.org/howtocorrupt.html
+        §2.6), and SQLite's own notes of the locks it holds would be wrong in the child.
+        """
+        self._lock.acquire()
+        self._disconnect()
+
+    def go_on(self) -> None:
+        """Go on after a fork, in the parent."""
+        self._lock.release()
+
+    def begin_anew(self) -> None:
+        """Go on after a fork, in the child: another process, whose threads are gone with the locks they held."""
+        closed, self._closing, self._lock = self._closing.is_set(), threading.Event(), threading.Lock()
+        if closed:
+            self._closing.set()
+        # What the parent was given last may not have been applied yet when it forked.
+        self._begins = True
+        self._forget_reports()
+
+    # What others may know about this process.
+
+    def _report(self) -> None:
+        """Write down that this process is there and what it enforces; not often, and never at the cost of waiting."""
+        clock = self._clock()
+        news = not self._registered or self._enforced != self._reported
+        if clock < self._next_report or not (news or clock >= self._next_heartbeat):
+            return
+        self._next_report = clock + ACKNOWLEDGE_INTERVAL
+        try:
+            self._write_report()
+        except DatabaseError as error:
+            if error.code == "database_busy":
+                return
+            self._next_report = clock + HEARTBEAT_INTERVAL
+            raise
+        self._next_heartbeat = clock + HEARTBEAT_INTERVAL
+
+    def _write_report(self) -> None:
+        link, enforced = self._connected(), self._enforced
+        if self._instance is None:
+            self._instance = self._describe()
+        instance, now = self._instance, self._now()
+        with writing(link.engine) as session:
+            try:
+                if not self._registered:
+                    instances.register(session, instance, now=now)
+                instances.acknowledge(session, instance.id, enforced, now=now)
+            except NotFoundError:
+                instances.register(session, instance, now=now)
+                instances.acknowledge(session, instance.id, enforced, now=now)
+        self._registered, self._reported = True, enforced
+
+
+def _remembers(session: Session, state: Revision, last: _Mark) -> bool:
+    if (state.audit_sequence, state.audit_hash) == (last.audit_sequence, last.audit_hash):
+        return True
+    if last.audit_sequence == 0:
+        return True
+    entry = session.get(AuditEntry, last.audit_sequence)
+    return entry is not None and entry.hash == last.audit_hash
+
+
+_SOURCES: Final[weakref.WeakSet[DatabaseSource]] = weakref.WeakSet()
+_STANDING: Final[list[DatabaseSource]] = []
+
+
+def _before_fork() -> None:
+    for source in list(_SOURCES):
+        source.let_go()
+        _STANDING.append(source)
+
+
+def _after_fork_in_parent() -> None:
+    while _STANDING:
+        _STANDING.pop().go_on()
+
+
+def _after_fork_in_child() -> None:
+    while _STANDING:
+        _STANDING.pop().begin_anew()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

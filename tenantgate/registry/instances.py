@@ -1,0 +1,81 @@
+"""Instances: the processes that enforce the policy, and the revision each says it enforces.
+
+Not policy and not audited: the processes write this themselves, in sessions of `engine.writing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from tenantgate.registry.service import Page, check_slug, get_row, page
+from tenantgate.registry.tables import Instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSpec:
+    """A process: an id of its own, what kind it is (`server`, `gate` …), its TenantGate version."""
+
+    id: str
+    kind: str
+    version: str
+
+
+def register(session: Session, spec: InstanceSpec, *, now: int) -> Instance:
+    """Announce a process, or announce it again: what it enforces is then unknown until it says so.
+
+    Raises:
+        InvalidError: `id_malformed`.
+    """
+    check_slug(spec.id, "id")
+    check_slug(spec.kind, "kind")
+    row = session.get(Instance, spec.id)
+    if row is None:
+        row = Instance(id=spec.id, kind=spec.kind, version=spec.version, started_at=now, seen_at=now)
+    row.sqlmodel_update(
+        {"kind": spec.kind, "version": spec.version, "started_at": now, "seen_at": now, "acknowledged_revision": None}
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def acknowledge(session: Session, id_: str, revision: int | None, *, now: int) -> None:
+    """Say that a process is alive and, where `revision` is given, enforces it.
+
+    Raises:
+        NotFoundError: `instance_not_found`: it was forgotten; it registers again.
+    """
+    row = get_row(session, Instance, id_)
+    row.seen_at = now
+    if revision is not None:
+        row.acknowledged_revision = revision
+    session.add(row)
+    session.flush()
+
+
+def forget(session: Session, id_: str) -> None:
+    """Strike a process off the list; nothing happens where it is not on it."""
+    session.execute(sa.delete(Instance).where(col(Instance.id) == id_))
+
+
+def get(session: Session, id_: str) -> Instance:
+    """Return an instance. Raises NotFoundError."""
+    return get_row(session, Instance, id_)
+
+
+def list_(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    kind: str | None = None,
+    seen_since: int | None = None,
+) -> Page[Instance]:
+    """Return instances in order of id; `seen_since` leaves out those that have not been heard of since then."""
+    query = select(Instance)
+    if seen_since is not None:
+        query = query.where(Instance.seen_at >= seen_since)
+    return page(session, query, Instance, after=after, limit=limit, equal={"kind": kind})

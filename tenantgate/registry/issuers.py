@@ -1,0 +1,74 @@
+"""Issuers: what is trusted to sign."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from tenantgate.core.fields import PLACEHOLDER
+from tenantgate.core.policy import IssuerKind, IssuerRow
+from tenantgate.core.references import check_issuers
+from tenantgate.registry.rows import columns_of, data_of_row
+from tenantgate.registry.service import Page, add, checked, choose_id, fitting, get_row, page, written_by
+from tenantgate.registry.tables import Issuer
+from tenantgate.registry.unit_of_work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerSpec:
+    """What an issuer is to be; members as in `core.policy.IssuerRow`. What is left out is filled in by its rules."""
+
+    kind: IssuerKind
+    id: str | None = None
+    authority: str | None = None
+    v1_issuer: str | None = None
+    v2_issuer: str | None = None
+    v1_metadata_url: str | None = None
+    issuer: str | None = None
+    metadata_url: str | None = None
+    jwks: dict[str, Any] | None = None
+    v1_jwks: dict[str, Any] | None = None
+    jwks_hosts: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    client_id_claim: str | None = None
+    token_types: tuple[str, ...] = ("JWT", "at+jwt")
+    allow_private_addresses: bool = False
+    insecure_allow_http: bool = False
+
+
+def create(work: Work, spec: IssuerSpec) -> Issuer:
+    """Trust an issuer.
+
+    Raises:
+        InvalidError: a member is at fault.
+        ConflictError: `id_duplicate`, `issuer_duplicate`.
+    """
+    id_ = choose_id(work, Issuer, "iss", spec.id)
+    data = checked(IssuerRow(**(asdict(spec) | {"id": id_})))
+    for other in _near(work.session, data):
+        fitting(check_issuers, data, data_of_row("issuer", other), holder=other.id)
+    return add(work, Issuer(**columns_of(data), **written_by(work)), "issuer.created")
+
+
+def get(session: Session, id_: str) -> Issuer:
+    """Return an issuer. Raises NotFoundError."""
+    return get_row(session, Issuer, id_)
+
+
+def list_(session: Session, *, after: str | None = None, limit: int = 50, kind: str | None = None) -> Page[Issuer]:
+    """Return issuers in order of id. `after` is the last id seen."""
+    return page(session, select(Issuer), Issuer, after=after, limit=limit, equal={"kind": kind})
+
+
+def _near(session: Session, data: IssuerRow) -> list[Issuer]:
+    """Return the issuers that `data` could clash with: all clouds (few), and OIDC issuers spelled alike."""
+    alike: list[sa.ColumnElement[bool]] = [col(Issuer.kind) == "entra"]
+    if data.issuer is not None:
+        alike.append(col(Issuer.issuer) == data.issuer)
+    for template in filter(None, (data.v1_issuer, data.v2_issuer)):
+        prefix = template.partition(PLACEHOLDER)[0]
+        alike.append(col(Issuer.issuer).startswith(prefix, autoescape=True))
+    return list(session.exec(select(Issuer).where(sa.or_(*alike)).order_by(col(Issuer.id))))

@@ -1,0 +1,139 @@
+"""Bringing a database to the schema of this version, and refusing one that is not there.
+
+The migrations are Alembic scripts in the folder `alembic/`, which the wheel carries as
+`tenantgate/_migrations`. An upgrade is one transaction: killed half-way, it leaves what was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+import tenantgate.registry
+from tenantgate.registry.engine import open_engine, translated
+from tenantgate.registry.errors import SchemaError
+from tenantgate.registry.tables import SCHEMA_REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+
+def migrations_folder() -> Path:
+    """Return the folder with the migrations: the wheel's, else the checkout's.
+
+    Raises:
+        SchemaError: `migrations_missing`.
+    """
+    package = Path(tenantgate.registry.__file__).resolve().parent.parent
+    for folder in (package / "_migrations", package.parent / "alembic"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise SchemaError("migrations_missing", "the migrations were not installed with tenantgate")
+
+
+def migrate(target: Engine | str, *, epoch: str) -> str:
+    """Bring a database (an engine or an address) to the newest schema and return its name.
+
+    `epoch` is a fresh random name, used only where the database is made now: it tells this history
+    from any other.
+
+    Raises:
+        DatabaseError: the database cannot be written now.
+        SchemaError: the database is newer than this version, or not a registry.
+    """
+    from alembic import command
+
+    engine = open_engine(target) if isinstance(target, str) else target
+    try:
+        with translated(), engine.begin() as connection:
+            _refuse_strangers(connection)
+            config = alembic_config(connection)
+            config.attributes["epoch"] = epoch
+            command.upgrade(config, "head")
+    finally:
+        if engine is not target:
+            engine.dispose()
+    return head_revision()
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Return what Alembic's commands need to work inside the transaction of `connection`."""
+    from alembic.config import Config
+
+    config = Config()
+    # Alembic reads a percent sign as the beginning of an interpolation.
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def head_revision() -> str:
+    """Return the name of the newest migration this version carries."""
+    return SCHEMA_REVISION
+
+
+def current_revision(engine: Engine) -> str | None:
+    """Return the name of the schema a database has, or None where it has none.
+
+    Raises:
+        DatabaseError: the database cannot be read now.
+    """
+    with translated(), engine.connect() as connection:
+        return _current(connection)
+
+
+def require_known_schema(engine: Engine) -> None:
+    """Refuse a database whose schema is not this version's.
+
+    Raises:
+        SchemaError: `schema_missing`, `schema_old`, `schema_unknown`.
+        DatabaseError: the database cannot be read now.
+    """
+    with translated(), engine.connect() as connection:
+        found = _current(connection)
+        if found is None and not _is_empty(connection):
+            raise SchemaError("schema_unknown", "the database belongs to another program")
+    if found is None:
+        raise SchemaError("schema_missing", "the database holds no registry yet: run `tenantgate migrate`")
+    if found != SCHEMA_REVISION:
+        old = found in _older_revisions()
+        raise SchemaError(
+            "schema_old" if old else "schema_unknown",
+            f"the database has schema {found}, this version needs {SCHEMA_REVISION}: "
+            + ("run `tenantgate migrate`" if old else "use the version that made it"),
+        )
+
+
+def _current(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all()
+    return str(found[0]) if len(found) == 1 else None
+
+
+def _is_empty(connection: Connection) -> bool:
+    # Alembic's own table stays behind, empty, where everything was downgraded.
+    return not set(sa.inspect(connection).get_table_names()) - {"alembic_version"}
+
+
+def _refuse_strangers(connection: Connection) -> None:
+    """Never write our tables into a database that somebody else made, or that a newer version made."""
+    found = _current(connection)
+    if found is None and not _is_empty(connection):
+        raise SchemaError("schema_unknown", "the database belongs to another program")
+    if found is not None and found != SCHEMA_REVISION and found not in _older_revisions():
+        raise SchemaError("schema_unknown", f"the database has schema {found}, which this version does not know")
+
+
+def _older_revisions() -> frozenset[str]:
+    """Return the names of the migrations before the newest."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    return frozenset(script.revision for script in scripts) - {SCHEMA_REVISION}

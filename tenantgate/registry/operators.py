@@ -1,0 +1,228 @@
+"""Operators, people and automation that administer, and their admin keys.
+
+An admin key is `tg_<id>_<secret>`; the secret is 256 random bits, so its SHA-256 needs no salt and no
+slow hash. It is shown once. Every refusal of a key is a `CredentialError` whose code is for the
+operator's log: a caller learns only that the key does not let in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from tenantgate.core.fields import LATEST, NAME_LENGTH, check_number, check_value
+from tenantgate.core.policy import PolicyError
+from tenantgate.registry.errors import CredentialError, TransitionError, from_policy_error
+from tenantgate.registry.ids import RandomBytes
+from tenantgate.registry.rows import facts_of
+from tenantgate.registry.service import (
+    Page,
+    add,
+    choose_id,
+    get_row,
+    page,
+    refer,
+    require_future,
+    set_state,
+    text,
+    written_by,
+)
+from tenantgate.registry.tables import AdminKey, Operator
+from tenantgate.registry.unit_of_work import Work
+
+OperatorRole = Literal["Admin", "Operator", "Viewer"]
+
+SECRET_BYTES: Final = 32
+_KEY: Final = re.compile(r"tg_([a-z0-9][a-z0-9.-]{0,62})_([A-Za-z0-9_-]{43})\Z")
+_NOBODYS_HASH: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSpec:
+    """What an operator is to be."""
+
+    name: str
+    role: OperatorRole
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySpec:
+    """What an admin key is to be. Every key ends: `expires_at` is epoch seconds, exclusive."""
+
+    operator: str
+    name: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """An admin key just made. `value` is the secret, shown once and never stored."""
+
+    row: AdminKey
+    value: str = field(repr=False)
+
+
+def create(work: Work, spec: OperatorSpec) -> Operator:
+    """Let somebody administer.
+
+    Raises:
+        InvalidError: a member is at fault.
+        ConflictError: `id_duplicate`.
+    """
+    id_ = choose_id(work, Operator, "opr", spec.id)
+    name = text(spec.name, "name", limit=NAME_LENGTH)
+    try:
+        check_value(spec.role, "role", OperatorRole)
+    except PolicyError as error:
+        raise from_policy_error(error) from None
+    row = Operator(id=id_, name=name, role=spec.role, state="active", **written_by(work))
+    return add(work, row, "operator.created", policy=False)
+
+
+def get(session: Session, id_: str) -> Operator:
+    """Return an operator. Raises NotFoundError."""
+    return get_row(session, Operator, id_)
+
+
+def list_(
+    session: Session, *, after: str | None = None, limit: int = 50, role: str | None = None, state: str | None = None
+) -> Page[Operator]:
+    """Return operators in order of id."""
+    return page(session, select(Operator), Operator, after=after, limit=limit, equal={"role": role, "state": state})
+
+
+def suspend(work: Work, id_: str) -> Operator:
+    """Let the operator do nothing more: keys and sessions stop at once. Raises NotFoundError, TransitionError."""
+    row = get_row(work.session, Operator, id_, for_change=True)
+    return set_state(work, row, "suspended", "operator.suspended", policy=False)
+
+
+def activate(work: Work, id_: str) -> Operator:
+    """Let the operator administer again; keys and sessions that have not ended work. Raises as `suspend`."""
+    row = get_row(work.session, Operator, id_, for_change=True)
+    return set_state(work, row, "active", "operator.activated", policy=False)
+
+
+def require_active(session: Session, id_: str) -> Operator:
+    """Return the operator a credential stands for.
+
+    Raises:
+        CredentialError: `operator_suspended`.
+    """
+    operator = get_row(session, Operator, id_)
+    if operator.state != "active":
+        raise CredentialError("operator_suspended", f"operator {id_} is suspended")
+    return operator
+
+
+def new_secret(random_bytes: RandomBytes) -> str:
+    """Return 256 random bits as 43 characters that need no quoting anywhere."""
+    return urlsafe_b64encode(random_bytes(SECRET_BYTES)).rstrip(b"=").decode("ascii")
+
+
+def hash_of(secret: str) -> str:
+    """Return what is stored of a secret of 256 random bits. `secret` may be untrusted: any text has a hash."""
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+
+
+def create_key(work: Work, spec: KeySpec, *, random_bytes: RandomBytes) -> NewKey:
+    """Make an admin key. The value is in the answer and nowhere else.
+
+    Raises:
+        InvalidError: a member is at fault, `reference_unknown`, `time_in_past`.
+    """
+    id_ = choose_id(work, AdminKey, "key", None)
+    name = text(spec.name, "name", limit=NAME_LENGTH)
+    refer(work.session, Operator, spec.operator, "operator")
+    try:
+        check_number(spec.expires_at, "expires_at", 0, LATEST)
+    except PolicyError as error:
+        raise from_policy_error(error) from None
+    require_future(work, spec.expires_at, "expires_at")
+    secret = new_secret(random_bytes)
+    row = AdminKey(
+        id=id_,
+        operator=spec.operator,
+        name=name,
+        secret_hash=hash_of(secret),
+        created_at=work.now,
+        created_by=work.actor.operator_id,
+        expires_at=spec.expires_at,
+    )
+    return NewKey(add(work, row, "admin_key.created", policy=False), f"tg_{id_}_{secret}")
+
+
+def get_key(session: Session, id_: str) -> AdminKey:
+    """Return an admin key (never its value). Raises NotFoundError."""
+    return get_row(session, AdminKey, id_)
+
+
+def list_keys(
+    session: Session, *, after: str | None = None, limit: int = 50, operator: str | None = None
+) -> Page[AdminKey]:
+    """Return admin keys in order of id, those that ended included."""
+    return page(session, select(AdminKey), AdminKey, after=after, limit=limit, equal={"operator": operator})
+
+
+def revoke_key(work: Work, id_: str) -> AdminKey:
+    """End an admin key, and every session that was opened with it.
+
+    Raises:
+        NotFoundError: `admin_key_not_found`.
+        TransitionError: `already_revoked`.
+    """
+    row = get_row(work.session, AdminKey, id_, for_change=True)
+    if row.revoked_at is not None:
+        raise TransitionError("already_revoked", f"admin key {id_} was revoked before")
+    before = facts_of(row)
+    row.revoked_at = work.now
+    work.session.add(row)
+    work.record("admin_key.revoked", "admin_key", id_, before, facts_of(row))
+    return row
+
+
+def authenticate_key(session: Session, presented: str, *, now: int) -> tuple[Operator, AdminKey]:
+    """Return whose key this is. `presented` is untrusted. Writes nothing.
+
+    Raises:
+        CredentialError: `key_malformed`, `key_unknown`, `key_revoked`, `key_expired`, `operator_suspended`.
+    """
+    parts = _KEY.match(presented)
+    if parts is None:
+        raise CredentialError("key_malformed", "this is not an admin key")
+    id_, secret = parts.groups()
+    row = session.get(AdminKey, id_)
+    # Compared even where there is no such key, so that time does not tell which ids exist.
+    same = hmac.compare_digest(hash_of(secret), row.secret_hash if row is not None else _NOBODYS_HASH)
+    if row is None or not same:
+        raise CredentialError("key_unknown", "there is no such admin key")
+    return require_live_key(session, row, now=now), row
+
+
+def require_live_key(session: Session, row: AdminKey, *, now: int) -> Operator:
+    """Return the operator of a key that has neither ended nor been revoked.
+
+    Raises:
+        CredentialError: `key_revoked`, `key_expired`, `operator_suspended`.
+    """
+    if row.revoked_at is not None:
+        raise CredentialError("key_revoked", f"admin key {row.id} was revoked")
+    if now >= row.expires_at:
+        raise CredentialError("key_expired", f"admin key {row.id} has expired")
+    return require_active(session, row.operator)
+
+
+def note_keys_used(session: Session, used: Mapping[str, int]) -> None:
+    """Write down when keys were last used (id → epoch seconds): from time to time, never on a request's way."""
+    for id_, at in used.items():
+        later = sa.or_(col(AdminKey.last_used_at).is_(None), col(AdminKey.last_used_at) < at)
+        session.execute(sa.update(AdminKey).where(col(AdminKey.id) == id_, later).values(last_used_at=at))

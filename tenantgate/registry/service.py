@@ -1,0 +1,212 @@
+"""What all services share: looking up, adding, changing state, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from sqlmodel import Session, col
+from sqlmodel.sql.expression import SelectOfScalar
+
+from tenantgate.core.fields import check_id, check_text
+from tenantgate.core.policy import PolicyError, RowData
+from tenantgate.core.rules import check_row
+from tenantgate.registry import tables
+from tenantgate.registry.errors import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    TransitionError,
+    from_policy_error,
+)
+from tenantgate.registry.rows import facts_of
+
+if TYPE_CHECKING:
+    from tenantgate.registry.unit_of_work import Work
+
+LARGEST_PAGE: Final = 500
+NOTES_LENGTH: Final = 4_000
+REASON_LENGTH: Final = 500
+
+N = TypeVar("N", bound=tables.Named)
+W = TypeVar("W", bound=tables.Written)
+D = TypeVar("D", bound=RowData)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[N]):
+    """Some rows in order of id, and the cursor for the next ones, or None at the end."""
+
+    items: tuple[N, ...]
+    after: str | None
+
+
+def checked(data: D) -> D:
+    """Return the row with its defaults filled in, GUIDs in lower case.
+
+    Raises:
+        InvalidError: `field` names the member at fault.
+    """
+    try:
+        found = check_row(data)
+    except PolicyError as error:
+        raise from_policy_error(error) from None
+    assert type(found) is type(data)
+    return found
+
+
+def fitting(check: Callable[..., Any], *rows: RowData, holder: str = "") -> Any:
+    """Return what a check of `core.references` says, its refusal turned into the registry's."""
+    try:
+        return check(*rows)
+    except PolicyError as error:
+        raise from_policy_error(error, holder) from None
+
+
+def text(value: str, field: str, *, limit: int, lines: bool = False, empty: bool = False) -> str:
+    """Return a text of the registry's own (a name, a note) if it may be kept.
+
+    Raises:
+        InvalidError: one of the `text_…` codes.
+    """
+    if not value and empty:
+        return value
+    try:
+        check_text(value, field, limit=limit, lines=lines)
+    except PolicyError as error:
+        raise from_policy_error(error) from None
+    return value
+
+
+def check_slug(value: str, field: str) -> None:
+    """Refuse what is not a slug.
+
+    Raises:
+        InvalidError: `id_malformed`.
+    """
+    try:
+        check_id(value, field)
+    except PolicyError as error:
+        raise from_policy_error(error) from None
+
+
+def choose_id(work: Work, table: type[tables.Named], prefix: str, given: str | None) -> str:
+    """Return the id for a new row: the one given, if it is free, or a new one.
+
+    Raises:
+        InvalidError: `id_malformed`.
+        ConflictError: `id_duplicate`.
+    """
+    id_ = given if given is not None else work.new_id(prefix)
+    check_slug(id_, "id")
+    if work.session.get(table, id_) is not None:
+        raise ConflictError("id_duplicate", f"the id {id_} is taken", field="id", holder=id_)
+    return id_
+
+
+def get_row(session: Session, table: type[N], id_: str, *, for_change: bool = False) -> N:
+    """Return the row with this id; `for_change` locks it where the engine locks rows.
+
+    Raises:
+        NotFoundError: `…_not_found`.
+    """
+    row = session.get(table, id_, with_for_update=for_change or None)
+    if row is None:
+        kind = kind_of_table(table)
+        raise NotFoundError(f"{kind}_not_found", f"there is no {kind.replace('_', ' ')} {id_}")
+    return row
+
+
+def refer(session: Session, table: type[N], id_: str, field: str) -> N:
+    """Return the row another one names in `field`.
+
+    Raises:
+        InvalidError: `reference_unknown`.
+    """
+    row = session.get(table, id_)
+    if row is None:
+        kind = kind_of_table(table).replace("_", " ")
+        raise InvalidError("reference_unknown", f"there is no {kind} {id_}", field=field)
+    return row
+
+
+def kind_of_table(table: type[tables.Base]) -> str:
+    """Return a table's name, which is the kind in codes and in the audit."""
+    return str(table.__tablename__)
+
+
+def written_by(work: Work) -> dict[str, Any]:
+    """Return the columns that say who writes a new row, and when."""
+    return {"created_at": work.now, "created_by": work.actor.operator_id, "updated_at": work.now, "version": 1}
+
+
+def add(work: Work, row: N, action: str, *, policy: bool = True) -> N:
+    """Add a row, say so in the audit and, if it is `policy`, in the change feed."""
+    kind = kind_of_table(type(row))
+    work.session.add(row)
+    work.session.flush()
+    work.record(action, kind, row.id, None, facts_of(row))
+    if policy:
+        work.change(kind, row.id, "put")
+    return row
+
+
+def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = True) -> W:
+    """Put a row into another state.
+
+    Raises:
+        TransitionError: `state_unchanged`.
+    """
+    kind = kind_of_table(type(row))
+    before = facts_of(row)
+    if before["state"] == state:
+        raise TransitionError("state_unchanged", f"{kind} {row.id} is already {state}", field="state")
+    row.sqlmodel_update({"state": state, "updated_at": work.now, "version": row.version + 1})
+    work.session.add(row)
+    work.session.flush()
+    work.record(action, kind, row.id, before, facts_of(row))
+    if policy:
+        work.change(kind, row.id, "put")
+    return row
+
+
+def require_future(work: Work, value: int | None, field: str) -> None:
+    """Refuse an end that has passed; ends are exclusive.
+
+    Raises:
+        InvalidError: `time_in_past`.
+    """
+    if value is not None and value <= work.now:
+        raise InvalidError("time_in_past", "has already passed", field=field)
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a page that is empty or too large.
+
+    Raises:
+        InvalidError: `number_out_of_range`.
+    """
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise InvalidError("number_out_of_range", f"must be between 1 and {LARGEST_PAGE}", field="limit")
+
+
+def page(
+    session: Session,
+    query: SelectOfScalar[N],
+    table: type[N],
+    *,
+    after: str | None,
+    limit: int,
+    equal: dict[str, object] | None = None,
+) -> Page[N]:
+    """Run a query as one page in order of id, filtered by columns that equal a value (None: not filtered)."""
+    check_limit(limit)
+    for name, wanted in (equal or {}).items():
+        if wanted is not None:
+            query = query.where(getattr(table, name) == wanted)
+    if after is not None:
+        query = query.where(col(table.id) > after)
+    found = session.exec(query.order_by(col(table.id)).limit(limit + 1)).all()
+    items = tuple(found[:limit])
+    return Page(items, items[-1].id if len(found) > limit else None)

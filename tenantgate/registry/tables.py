@@ -1,0 +1,285 @@
+"""The tables. Policy tables mirror the row structs of `core.policy` member by member, and add who wrote them.
+
+Ids are slugs. Times are epoch seconds. Lists and key sets are JSON. Nothing here holds a secret: of
+keys, codes and session ids only a SHA-256 is stored. A change here needs a migration in `alembic/`
+(a test compares) and, where a struct changed, a look at `rows.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlmodel import Field, SQLModel
+
+SCHEMA_REVISION: Final = "0001"
+"""The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
+
+_NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_JSON: Final = sa.JSON(none_as_null=True)
+
+
+class Base(SQLModel, registry=orm.registry(metadata=sa.MetaData(naming_convention=_NAMING))):
+    """What all tables share: their own metadata, names in snake case."""
+
+    @orm.declared_attr.directive
+    def __tablename__(cls) -> str:  # noqa: N805 (a class, says declared_attr)
+        """Return the class's name in snake case."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+
+class Named(Base):
+    """A row with an id that people and addresses use."""
+
+    id: str = Field(primary_key=True)
+
+
+class Written(Named):
+    """Who wrote a row and when. `version` counts the changes of this row, from 1."""
+
+    created_at: int = Field(sa_type=sa.BigInteger)
+    created_by: str
+    updated_at: int = Field(sa_type=sa.BigInteger)
+    version: int = 1
+
+
+class Issuer(Written, table=True):
+    """`core.policy.IssuerRow`."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("authority"),
+        sa.UniqueConstraint("issuer"),
+        sa.CheckConstraint("kind IN ('entra', 'oidc')", name="kind"),
+    )
+    kind: str
+    authority: str | None = None
+    v1_issuer: str | None = None
+    v2_issuer: str | None = None
+    v1_metadata_url: str | None = None
+    issuer: str | None = None
+    metadata_url: str | None = None
+    jwks: dict[str, Any] | None = Field(default=None, sa_type=_JSON)
+    v1_jwks: dict[str, Any] | None = Field(default=None, sa_type=_JSON)
+    jwks_hosts: list[str] = Field(sa_type=_JSON)
+    algorithms: list[str] = Field(sa_type=_JSON)
+    client_id_claim: str | None = None
+    token_types: list[str] = Field(sa_type=_JSON)
+    allow_private_addresses: bool
+    insecure_allow_http: bool
+
+
+class Partner(Written, table=True):
+    """`core.policy.PartnerRow`, with whom to ask and what to remember."""
+
+    __table_args__ = (
+        sa.CheckConstraint("state IN ('invited', 'active', 'suspended', 'archived')", name="state"),
+        sa.Index(None, "name"),
+    )
+    name: str
+    state: str
+    ends_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+    contacts: list[str] = Field(sa_type=_JSON)
+    notes: str
+
+
+class Tenant(Written, table=True):
+    """`core.policy.TenantRow`."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("issuer", "tid"),
+        # NULLs never clash in a unique constraint, but an OIDC issuer has exactly one tenant.
+        sa.Index(
+            "uq_tenant_issuer_without_tid",
+            "issuer",
+            unique=True,
+            sqlite_where=sa.text("tid IS NULL"),
+            postgresql_where=sa.text("tid IS NULL"),
+        ),
+        sa.CheckConstraint("state IN ('active', 'suspended')", name="state"),
+        sa.CheckConstraint("hosted = (partner IS NULL)", name="hosted"),
+        sa.Index(None, "partner"),
+        sa.Index(None, "tid"),
+    )
+    issuer: str = Field(foreign_key="issuer.id")
+    partner: str | None = Field(default=None, foreign_key="partner.id")
+    tid: str | None = None
+    state: str
+    hosted: bool
+
+
+class Daemon(Written, table=True):
+    """`core.policy.DaemonRow`."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("tenant", "client_id"),
+        sa.CheckConstraint("state IN ('active', 'suspended')", name="state"),
+        sa.CheckConstraint("min_credential IN ('none', 'secret', 'certificate')", name="min_credential"),
+        sa.Index(None, "client_id"),
+        sa.Index(None, "partner"),
+    )
+    tenant: str = Field(foreign_key="tenant.id")
+    client_id: str
+    oid: str | None = None
+    subject: str | None = None
+    partner: str | None = Field(default=None, foreign_key="partner.id")
+    state: str
+    min_credential: str
+
+
+class Resource(Written, table=True):
+    """`core.policy.ResourceRow`."""
+
+    __table_args__ = (
+        sa.CheckConstraint("app_only IN ('strict', 'compatible')", name="app_only"),
+        sa.CheckConstraint("token_roles IN ('ignore', 'intersect')", name="token_roles"),
+        sa.CheckConstraint("min_credential IN ('none', 'secret', 'certificate')", name="min_credential"),
+    )
+    audiences: list[str] = Field(sa_type=_JSON)
+    app_only: str
+    token_roles: str
+    tenant_wide_roles: bool
+    min_credential: str
+    max_lifetime: int
+    clock_skew: int
+    show_reasons: bool
+
+
+class AppRole(Written, table=True):
+    """`core.policy.AppRoleRow`, with the name people read."""
+
+    __table_args__ = (sa.UniqueConstraint("resource", "value"),)
+    resource: str = Field(foreign_key="resource.id")
+    value: str
+    display_name: str
+
+
+class RoleAssignment(Written, table=True):
+    """`core.policy.RoleAssignmentRow`, with who granted it and why. A revoked one is deleted; the audit keeps it."""
+
+    __table_args__ = (
+        sa.CheckConstraint("(daemon IS NULL) <> (tenant IS NULL)", name="one_subject"),
+        sa.Index(None, "app_role"),
+        sa.Index(None, "daemon"),
+        sa.Index(None, "tenant"),
+    )
+    app_role: str = Field(foreign_key="app_role.id")
+    daemon: str | None = Field(default=None, foreign_key="daemon.id")
+    tenant: str | None = Field(default=None, foreign_key="tenant.id")
+    not_before: int | None = Field(default=None, sa_type=sa.BigInteger)
+    expires_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+    granted_by: str
+    reason: str
+
+
+class Revision(Base, table=True):
+    """One row: which epoch and revision the policy is at, and the head of the audit chain."""
+
+    __table_args__ = (sa.CheckConstraint("id = 1", name="single"),)
+    id: int = Field(primary_key=True)
+    epoch: str
+    revision: int = Field(sa_type=sa.BigInteger)
+    audit_sequence: int = Field(sa_type=sa.BigInteger)
+    audit_hash: str
+
+
+class Change(Base, table=True):
+    """The change feed: what a revision changed, as `core.policy.Row`s in the order to apply them."""
+
+    revision: int = Field(primary_key=True, sa_type=sa.BigInteger)
+    ordinal: int = Field(primary_key=True)
+    kind: str
+    row_id: str
+    op: str
+    data: dict[str, Any] | None = Field(default=None, sa_type=_JSON)
+    v: int
+
+
+class AuditEntry(Base, table=True):
+    """One thing done by somebody. `hash` is over everything else in the entry, `previous_hash` included."""
+
+    __table_args__ = (sa.Index(None, "kind", "row_id"), sa.Index(None, "operator"))
+    sequence: int = Field(primary_key=True, sa_type=sa.BigInteger)
+    revision: int = Field(sa_type=sa.BigInteger)
+    at: int = Field(sa_type=sa.BigInteger)
+    operator: str
+    scheme: str
+    address: str
+    request_id: str
+    action: str
+    kind: str
+    row_id: str
+    before: dict[str, Any] | None = Field(default=None, sa_type=_JSON)
+    after: dict[str, Any] | None = Field(default=None, sa_type=_JSON)
+    previous_hash: str
+    hash: str
+
+
+class Operator(Written, table=True):
+    """A person or automation that administers."""
+
+    __table_args__ = (
+        sa.CheckConstraint("role IN ('Admin', 'Operator', 'Viewer')", name="role"),
+        sa.CheckConstraint("state IN ('active', 'suspended')", name="state"),
+    )
+    name: str
+    role: str
+    state: str
+
+
+class AdminKey(Named, table=True):
+    """A key of an operator's, `tg_<id>_<secret>`; `secret_hash` is the SHA-256 of the secret in hexadecimal."""
+
+    __table_args__ = (sa.Index(None, "operator"),)
+    operator: str = Field(foreign_key="operator.id")
+    name: str
+    secret_hash: str
+    created_at: int = Field(sa_type=sa.BigInteger)
+    created_by: str
+    expires_at: int = Field(sa_type=sa.BigInteger)
+    revoked_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+    last_used_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+
+
+class SignInLink(Named, table=True):
+    """A single-use code that signs an operator in; `code_hash` is its SHA-256 in hexadecimal."""
+
+    __table_args__ = (sa.UniqueConstraint("code_hash"),)
+    operator: str = Field(foreign_key="operator.id")
+    code_hash: str
+    created_at: int = Field(sa_type=sa.BigInteger)
+    created_by: str
+    expires_at: int = Field(sa_type=sa.BigInteger)
+    used_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+
+
+class Session(Named, table=True):
+    """An operator signed in on the page; `token_hash` is the SHA-256 of what the cookie holds."""
+
+    __table_args__ = (sa.UniqueConstraint("token_hash"), sa.Index(None, "operator"))
+    operator: str = Field(foreign_key="operator.id")
+    token_hash: str
+    scheme: str
+    admin_key: str | None = Field(default=None, foreign_key="admin_key.id")
+    address: str
+    created_at: int = Field(sa_type=sa.BigInteger)
+    seen_at: int = Field(sa_type=sa.BigInteger)
+    expires_at: int = Field(sa_type=sa.BigInteger)
+    revoked_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+
+
+class Instance(Named, table=True):
+    """A process that enforces the policy, and the revision it said it enforces."""
+
+    kind: str
+    version: str
+    acknowledged_revision: int | None = Field(default=None, sa_type=sa.BigInteger)
+    started_at: int = Field(sa_type=sa.BigInteger)
+    seen_at: int = Field(sa_type=sa.BigInteger)

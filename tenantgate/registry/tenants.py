@@ -1,0 +1,124 @@
+"""Tenants: a partner's slice of an issuer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlmodel import Session, col, select
+
+from tenantgate.core.policy import IssuerRow, TenantRow
+from tenantgate.core.references import check_tenant, shares_v1_issuer
+from tenantgate.registry.errors import ConflictError
+from tenantgate.registry.partners import require_open
+from tenantgate.registry.rows import columns_of, data_of_row
+from tenantgate.registry.service import (
+    Page,
+    add,
+    checked,
+    choose_id,
+    fitting,
+    get_row,
+    page,
+    refer,
+    set_state,
+    written_by,
+)
+from tenantgate.registry.tables import Issuer, Partner, Tenant
+from tenantgate.registry.unit_of_work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSpec:
+    """What a tenant is to be. `tid` at an Entra cloud only; a hosted tenant names no partner, any other does."""
+
+    issuer: str
+    id: str | None = None
+    partner: str | None = None
+    tid: str | None = None
+    hosted: bool = False
+
+
+def create(work: Work, spec: TenantSpec) -> Tenant:
+    """List a tenant, active at once.
+
+    Raises:
+        InvalidError: a member is at fault, `reference_unknown`, `consumer_tenant`.
+        ConflictError: `id_duplicate`, `tenant_duplicate`, `v1_issuer_shared`; `holder` is the tenant that has it.
+        TransitionError: `partner_archived`.
+    """
+    id_ = choose_id(work, Tenant, "tnt", spec.id)
+    data = checked(TenantRow(**(asdict(spec) | {"id": id_})))
+    issuer = refer(work.session, Issuer, data.issuer, "issuer")
+    if data.partner is not None:
+        require_open(refer(work.session, Partner, data.partner, "partner"), "partner")
+    fitting(check_tenant, data, data_of_row("issuer", issuer))
+    same = select(Tenant).where(Tenant.issuer == data.issuer, Tenant.tid == data.tid)
+    if (other := work.session.exec(same).first()) is not None:
+        what = f"tid {data.tid}" if data.tid else f"issuer {data.issuer}"
+        field = "tid" if data.tid else "issuer"
+        raise ConflictError("tenant_duplicate", _already(what, other), field=field, holder=other.id)
+    _refuse_shared(work.session, data, issuer)
+    return add(work, Tenant(**columns_of(data), **written_by(work)), "tenant.created")
+
+
+def get(session: Session, id_: str) -> Tenant:
+    """Return a tenant. Raises NotFoundError."""
+    return get_row(session, Tenant, id_)
+
+
+def list_(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    issuer: str | None = None,
+    partner: str | None = None,
+    tid: str | None = None,
+    state: str | None = None,
+) -> Page[Tenant]:
+    """Return tenants in order of id. A `tid` is found in either case."""
+    equal = {"issuer": issuer, "partner": partner, "tid": tid.lower() if tid else None, "state": state}
+    return page(session, select(Tenant), Tenant, after=after, limit=limit, equal=dict(equal))
+
+
+def suspend(work: Work, id_: str) -> Tenant:
+    """Let no daemon of this tenant in any more. Raises NotFoundError, TransitionError."""
+    return set_state(work, get_row(work.session, Tenant, id_, for_change=True), "suspended", "tenant.suspended")
+
+
+def activate(work: Work, id_: str) -> Tenant:
+    """Let the tenant's listed daemons in again.
+
+    Raises:
+        NotFoundError: `tenant_not_found`.
+        TransitionError: `state_unchanged`, `partner_archived`.
+        ConflictError: `v1_issuer_shared`.
+    """
+    row = get_row(work.session, Tenant, id_, for_change=True)
+    if row.partner is not None:
+        require_open(get_row(work.session, Partner, row.partner), "partner")
+    data = data_of_row("tenant", row)
+    assert isinstance(data, TenantRow)
+    _refuse_shared(work.session, data, get_row(work.session, Issuer, row.issuer))
+    return set_state(work, row, "active", "tenant.activated")
+
+
+def _refuse_shared(session: Session, data: TenantRow, issuer: Issuer) -> None:
+    """One tid active in two clouds that share a v1 issuer: a v1 token would not say which is meant."""
+    if data.tid is None:
+        return
+    here = data_of_row("issuer", issuer)
+    elsewhere = select(Tenant, Issuer).where(
+        Tenant.issuer == Issuer.id, Tenant.tid == data.tid, Tenant.state == "active", Tenant.id != data.id
+    )
+    for other, cloud in session.exec(elsewhere.order_by(col(Tenant.id))):
+        there = data_of_row("issuer", cloud)
+        assert isinstance(here, IssuerRow)
+        assert isinstance(there, IssuerRow)
+        if shares_v1_issuer(here, there):
+            raise ConflictError("v1_issuer_shared", _already(f"tid {data.tid}", other), field="tid", holder=other.id)
+
+
+def _already(what: str, other: Tenant) -> str:
+    owner = f"partner {other.partner}" if other.partner else "the publisher"
+    return f"{what} is already listed as tenant {other.id} of {owner}"

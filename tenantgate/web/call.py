@@ -1,0 +1,93 @@
+"""One request on its way through the page: what every view gets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from tenantgate.admin.context import AdminContext
+from tenantgate.registry import sessions
+from tenantgate.registry.engine import reading, writing
+from tenantgate.registry.errors import DatabaseError
+from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
+from tenantgate.web.forms import Form
+from tenantgate.web.guard import Visitor, identify, require_writer, token_of
+from tenantgate.web.rendering import render
+
+log: Final = logging.getLogger("tenantgate.web")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, its form (empty unless posted), and when it came (epoch seconds)."""
+
+    context: AdminContext
+    request: Request
+    form: Form
+    now: int
+    id: str
+
+    @property
+    def address(self) -> str:
+        """Where the request came from, as far as we can see; a proxy in front of us is what we see."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
+    def htmx(self) -> bool:
+        """Whether htmx asks, for a part of the page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    def asked(self, name: str, limit: int = 200) -> str:
+        """Return a parameter of the address (untrusted), at most `limit` characters of it."""
+        return self.request.query_params.get(name, "").strip()[:limit]
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session that sees one moment and cannot write."""
+        with reading(self.context.engine) as session:
+            yield session
+
+    def visitor(self) -> Visitor:
+        """Return who is signed in, and set their session's idle clock back where it is due.
+
+        Raises:
+            SignInNeeded: nobody is.
+        """
+        with self.reading() as session:
+            found = identify(session, token_of(self.request, self.context), now=self.now)
+        if sessions.needs_touch(found.session, now=self.now):
+            self._touch(found)
+        return found
+
+    @contextmanager
+    def work(self, visitor: Visitor) -> Iterator[Work]:
+        """Begin a change in the visitor's name. Asked again inside: the session may have ended since the last look.
+
+        Raises:
+            SignInNeeded, RoleRefused: it has, or the role was taken away.
+        """
+        actor = Actor(visitor.operator.id, "session", self.address, self.id)
+        context = self.context
+        with unit_of_work(context.engine, actor=actor, now=self.now, new_id=context.new_id) as work:
+            require_writer(identify(work.session, visitor.token, now=self.now))
+            yield work
+
+    def page(self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a page; who is signed in and where we are is in the frame around it."""
+        frame = {"visitor": visitor, "path": self.request.url.path, "now": self.now}
+        return render(template, frame | values, status=status)
+
+    def _touch(self, visitor: Visitor) -> None:
+        # A database that cannot be written may still be looked at: the session only ends a little earlier.
+        try:
+            with writing(self.context.engine) as session:
+                sessions.touch(session, visitor.session, now=self.now)
+        except DatabaseError as error:
+            log.warning("the idle clock of a session could not be set", extra={"code": error.code})

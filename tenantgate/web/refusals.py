@@ -1,0 +1,95 @@
+"""What a refusal looks like: a page with a sentence and a code, or for htmx a notice to put at the top."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tenantgate.admin.context import AdminContext
+from tenantgate.registry.errors import (
+    CODES,
+    ConflictError,
+    CredentialError,
+    DatabaseError,
+    InvalidError,
+    NotFoundError,
+    RegistryError,
+    SchemaError,
+    TransitionError,
+)
+from tenantgate.web.errors import SignInNeeded, WebError
+from tenantgate.web.guard import Visitor, delete_cookie, token_of
+from tenantgate.web.links import safe_next
+from tenantgate.web.rendering import render, see_other
+from tenantgate.web.texts import sentence, texts
+
+RETRY_AFTER: Final = 5
+"""Seconds."""
+
+_STATUS: Final[dict[type[RegistryError], int]] = {
+    InvalidError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    TransitionError: 409,
+    CredentialError: 403,
+    DatabaseError: 503,
+    SchemaError: 503,
+}
+
+
+def status_of(error: WebError | RegistryError) -> int:
+    """Return the status a refusal is answered with."""
+    return error.status if isinstance(error, WebError) else _STATUS[type(error)]
+
+
+def refuse(
+    request: Request, context: AdminContext, error: WebError | RegistryError, visitor: Visitor | None
+) -> Response:
+    """Return the answer to a request that was refused."""
+    if isinstance(error, SignInNeeded):
+        return _to_sign_in(request, context, error)
+    status = status_of(error)
+    # What the registry says of its database may name files; what it says of a row is for who is signed in.
+    told = isinstance(error, RegistryError) and status < 500 and visitor is not None
+    text = sentence(str(error)) if told else sentence_for(error.code)
+    return problem_page(request, status, error.code, text, visitor)
+
+
+def sentence_for(code: str) -> str:
+    """Return the sentence that goes with a code, ours or the registry's."""
+    return texts().get(f"problem.{code}") or CODES[code]
+
+
+def problem_page(request: Request, status: int, code: str, text: str, visitor: Visitor | None = None) -> Response:
+    """Return a page that says what is wrong, with its code and nothing about our insides."""
+    values = {
+        "visitor": visitor,
+        "path": request.url.path,
+        "title": texts()[f"title.{status}"],
+        "problem": text,
+        "code": code,
+    }
+    if request.headers.get("hx-request") != "true":
+        response = render("problem.html", values, status=status)
+    else:
+        response = render("_notice.html", values, status=status)
+        response.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML", "HX-Reselect": ".alert"})
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def _to_sign_in(request: Request, context: AdminContext, error: SignInNeeded) -> Response:
+    wanted = safe_next(request.url.path) if request.method == "GET" else "/partners"
+    address = f"/sign-in?why={error.why}&next={wanted}"
+    response: Response
+    if request.headers.get("hx-request") == "true":
+        # htmx would follow a redirect and put the sign-in page into a row of a table.
+        response = Response(status_code=error.status, headers={"HX-Redirect": address})
+    else:
+        response = see_other(address)
+    if token_of(request, context):
+        delete_cookie(response, context)
+    return response

@@ -1,0 +1,536 @@
+"""A gate's way to the database: changes arrive, and nothing broken ever looks like an empty policy."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.policy import PolicyDelta, PolicySnapshot
+from tenantgate.feed.source import FeedError, PolicySource
+from tenantgate.registry import instances, partners
+from tenantgate.registry.engine import open_engine, reading, writing
+from tenantgate.registry.errors import DatabaseError, NotFoundError
+from tenantgate.registry.follower import ACKNOWLEDGE_INTERVAL, HEARTBEAT_INTERVAL, DatabaseSource
+from tenantgate.registry.instances import InstanceSpec
+from tenantgate.registry.migrations import migrate
+from tenantgate.registry.tables import Change, Instance, Revision
+from tests.registry.builders import EPOCH, NOW, Registry, a_partner, an_engine, everything, refresh, url_of, work_on
+
+ROOT = Path(__file__).resolve().parents[2]
+GATE = InstanceSpec(id="gate-1", kind="gate", version="0.1.0")
+LONG = 20.0
+
+
+class Clock:
+    """A monotonic clock that also runs by itself, and that a test can put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+Start = Callable[..., DatabaseSource]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The sources' clock."""
+    return Clock()
+
+
+@pytest.fixture
+def start(clock: Clock) -> Iterator[Start]:
+    """Make sources that are closed after the test."""
+    sources: list[DatabaseSource] = []
+
+    def start_(url: str, spec: InstanceSpec = GATE) -> DatabaseSource:
+        sources.append(DatabaseSource(url, describe=lambda: spec, now=lambda: NOW + int(clock.ahead), clock=clock))
+        return sources[-1]
+
+    yield start_
+    for source in sources:
+        source.close()
+
+
+def code_of(call: Callable[[], object]) -> str:
+    """The code with which a source refuses."""
+    with pytest.raises(FeedError) as caught:
+        call()
+    return caught.value.code
+
+
+def instance_of(registry: Registry) -> Instance:
+    """What the database knows about the gate."""
+    with reading(registry.engine) as session:
+        return instances.get(session, GATE.id)
+
+
+def restore(backup: Path, registry: Registry) -> None:
+    """Put a backup in place of the database as an operator should: the old write-ahead log goes too."""
+    registry.engine.dispose()
+    for end in ("-wal", "-shm"):
+        registry.path.with_name(registry.path.name + end).unlink(missing_ok=True)
+    backup.rename(registry.path)
+
+
+def suspend(registry: Registry) -> int:
+    """Suspend Contoso and return the revision."""
+    with registry.work() as work:
+        partners.suspend(work, "contoso")
+    assert work.revision is not None
+    return work.revision
+
+
+def test_source_is_a_policy_source(registry: Registry, start: Start):
+    """It has the seam's shape."""
+    source: PolicySource = start(registry.url)
+
+    assert source.load().revision == 1
+
+
+def test_whole_policy_makes_an_index(registry: Registry, start: Start):
+    """What is loaded is the policy: epoch, revision and rows an index can be made of."""
+    snapshot = start(registry.url).load()
+
+    index = PolicyIndex.from_snapshot(snapshot)
+    assert (snapshot.epoch, snapshot.revision) == (EPOCH, 1)
+    assert [grant.id for grant in index.daemons["nightly"].grants] == ["nightly-read"]
+
+
+def test_change_arrives_as_a_delta(registry: Registry, start: Start):
+    """A suspension arrives, can be applied, and arrives once."""
+    source = start(registry.url)
+    index = refresh(None, source.load())
+    assert source.wait(0) is None
+
+    revision = suspend(registry)
+    news = source.wait(LONG)
+
+    assert isinstance(news, PolicyDelta)
+    assert refresh(index, news).partners["contoso"].state == "suspended"
+    assert index.revision == revision == 2
+    assert source.wait(0) is None
+
+
+def test_several_changes_arrive_together(registry: Registry, start: Start):
+    """What happened between two looks is one delta, revision by revision."""
+    source = start(registry.url)
+    source.load()
+    with registry.work() as work:
+        a_partner(work, id="fabrikam", name="Fabrikam")
+    suspend(registry)
+
+    news = source.wait(LONG)
+
+    assert isinstance(news, PolicyDelta)
+    assert [(row.revision, row.id) for row in news.rows] == [(2, "fabrikam"), (3, "contoso")]
+
+
+def test_wait_begins_with_the_whole_policy(registry: Registry, start: Start):
+    """A source that was never loaded delivers everything first."""
+    news = start(registry.url).wait(LONG)
+
+    assert isinstance(news, PolicySnapshot)
+    assert news.revision == 1
+
+
+def test_change_without_policy_is_no_news(registry: Registry, start: Start):
+    """What gates need not know (an instance, a session) wakes nobody."""
+    source = start(registry.url)
+    source.load()
+    with writing(registry.engine) as session:
+        instances.register(session, InstanceSpec(id="other", kind="gate", version="1"), now=NOW)
+
+    assert source.wait(0.1) is None
+
+
+def test_feed_that_was_cut_off_gives_the_whole_policy(registry: Registry, start: Start):
+    """Where changes in between are gone, the whole policy comes instead of a delta with a hole."""
+    source = start(registry.url)
+    source.load()
+    with registry.work() as work:
+        a_partner(work, id="fabrikam", name="Fabrikam")
+    suspend(registry)
+    with writing(registry.engine) as session:
+        session.execute(sa.delete(Change).where(sa.column("revision") == 2))
+
+    news = source.wait(LONG)
+
+    assert isinstance(news, PolicySnapshot)
+    assert news.revision == 3
+
+
+def test_new_epoch_gives_the_whole_policy(registry: Registry, start: Start):
+    """An operator who adopts a database as a new epoch makes every gate load it whole, lower revision or not."""
+    source = start(registry.url)
+    suspend(registry)
+    source.load()
+    with writing(registry.engine) as session:
+        session.execute(sa.update(Revision).values(epoch="epoch-two", revision=1))
+
+    news = source.wait(LONG)
+
+    assert isinstance(news, PolicySnapshot)
+    assert (news.epoch, news.revision) == ("epoch-two", 1)
+
+
+def test_unmigrated_database_is_no_policy(tmp_path: Path, start: Start):
+    """A missing, an empty and a foreign file are errors until there is a registry; then the policy is delivered."""
+    path = tmp_path / "registry.db"
+    source = start(url_of(path))
+    assert code_of(source.load) == "database_missing"
+    assert not path.exists()
+
+    path.touch(0o600)
+    assert code_of(source.load) == "schema_missing"
+
+    an_engine(path).dispose()
+    assert source.load().revision == 0
+    assert source.load().rows == ()
+
+
+def test_database_without_its_counter_is_no_policy(registry: Registry, start: Start):
+    """A registry that lost its counter is an error, never a policy without rows."""
+    with registry.engine.begin() as connection:
+        connection.execute(sa.delete(Revision))
+
+    assert code_of(start(registry.url).load) == "revision_missing"
+
+
+def test_row_that_makes_no_sense_is_no_policy(registry: Registry, start: Start):
+    """A row somebody else wrote wrongly refuses the policy as a whole."""
+    with registry.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE resource SET audiences = '\"api://orders\"'")
+
+    assert code_of(start(registry.url).load) == "row_malformed"
+
+
+def test_change_that_makes_no_sense_is_no_news(registry: Registry, start: Start):
+    """A change somebody else wrote wrongly is refused, and refused again."""
+    source = start(registry.url)
+    source.load()
+    suspend(registry)
+    with registry.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE change SET kind = 'planet' WHERE revision = 2")
+
+    assert code_of(lambda: source.wait(LONG)) == "row_malformed"
+    assert code_of(lambda: source.wait(0)) == "row_malformed"
+
+
+def test_database_that_goes_away_is_an_error_until_it_is_back(registry: Registry, start: Start):
+    """While the file is gone the source says so; when it is back, what changed meanwhile arrives."""
+    source = start(registry.url)
+    index = refresh(None, source.load())
+    away = registry.path.with_name("away.db")
+    with registry.engine.connect() as connection:
+        # All of it into the file itself: the write-ahead log does not travel.
+        connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    registry.engine.dispose()
+    registry.path.rename(away)
+
+    assert code_of(lambda: source.wait(LONG)) == "database_missing"
+    assert code_of(lambda: source.wait(0)) == "database_missing"
+
+    engine = open_engine(url_of(away))
+    with work_on(engine) as work:
+        partners.suspend(work, "contoso")
+    engine.dispose()
+    away.rename(registry.path)
+    news = source.wait(LONG)
+    assert isinstance(news, PolicyDelta)
+    assert refresh(index, news).partners["contoso"].state == "suspended"
+
+
+def test_restored_backup_is_refused(registry: Registry, start: Start):
+    """A backup moved over the database never lets anybody in again whom the gate knows as suspended."""
+    registry.engine.dispose()
+    backup = registry.path.with_name("backup.db")
+    shutil.copy(registry.path, backup)
+    source = start(registry.url)
+    suspend(registry)
+    source.load()
+    restore(backup, registry)
+
+    assert code_of(lambda: source.wait(LONG)) == "policy_went_back"
+    assert code_of(source.load) == "policy_went_back"
+
+
+def test_restored_backup_is_refused_after_it_went_on(registry: Registry, start: Start):
+    """A restored backup that has passed the old revision by other changes has another history: refused."""
+    registry.engine.dispose()
+    backup = registry.path.with_name("backup.db")
+    shutil.copy(registry.path, backup)
+    source = start(registry.url)
+    suspend(registry)
+    source.load()
+    registry.engine.dispose()
+    engine = open_engine(url_of(backup))
+    for name in ("fabrikam", "northwind"):
+        with work_on(engine) as work:
+            a_partner(work, id=name, name=name)
+    engine.dispose()
+    restore(backup, registry)
+
+    assert code_of(lambda: source.wait(LONG)) == "policy_history_differs"
+
+
+def test_damaged_database_is_an_error(registry: Registry, start: Start):
+    """A file overwritten with garbage is an error, not a policy."""
+    source = start(registry.url)
+    source.load()
+    registry.engine.dispose()
+    garbage = registry.path.with_name("garbage")
+    garbage.write_bytes(b"garbage" * 1_000)
+    garbage.rename(registry.path)
+
+    assert code_of(lambda: source.wait(LONG)) == "database_not_sqlite"
+
+
+def test_source_closes_while_somebody_waits(registry: Registry, start: Start):
+    """Closing ends a wait in another thread; after it there is nothing to load."""
+    source = start(registry.url)
+    source.load()
+    returned: list[object] = []
+    waiting = threading.Thread(target=lambda: returned.append(source.wait(3_600)))
+    waiting.start()
+
+    source.close()
+    waiting.join(LONG)
+
+    assert returned == [None]
+    assert source.wait(3_600) is None
+    assert code_of(source.load) == "source_closed"
+
+
+def test_closing_twice_and_unopened_is_fine(registry: Registry, start: Start):
+    """Closing needs no care."""
+    source = start(registry.url)
+    source.close()
+    source.close()
+
+
+def test_address_that_can_never_work_is_refused_at_once():
+    """A wrong address is a mistake of configuration: said when the source is made."""
+    with pytest.raises(DatabaseError) as caught:
+        DatabaseSource("sqlite://", describe=lambda: GATE, now=lambda: NOW, clock=time.monotonic)
+
+    assert caught.value.code == "database_url_unsupported"
+
+
+def test_gate_is_known_while_it_runs(registry: Registry, start: Start):
+    """An instance registers, says what it enforces, and signs off."""
+    source = start(registry.url)
+    revision = source.load().revision
+    source.wait(0)
+    assert instance_of(registry).acknowledged_revision is None
+
+    source.acknowledge(revision)
+    source.wait(ACKNOWLEDGE_INTERVAL * 2)
+    found = instance_of(registry)
+    assert (found.kind, found.version, found.acknowledged_revision) == ("gate", "0.1.0", revision)
+
+    source.close()
+    with pytest.raises(NotFoundError):
+        instance_of(registry)
+
+
+def test_what_is_enforced_is_written_seldom(registry: Registry, start: Start, clock: Clock):
+    """An acknowledgement is written at once if the last is old, later if not, and never twice."""
+    writes: list[int] = []
+    source = start(registry.url)
+    source.load()
+    source.acknowledge(1)
+    source.wait(0)
+    count = data_versions(registry, writes)
+
+    source.wait(0)
+    assert count() == 0
+    source.acknowledge(2)
+    source.wait(0)
+    assert count() == 0
+    clock.ahead += ACKNOWLEDGE_INTERVAL
+    source.wait(0)
+    assert count() == 1
+    clock.ahead += ACKNOWLEDGE_INTERVAL
+    source.wait(0)
+    assert count() == 1
+    clock.ahead += HEARTBEAT_INTERVAL
+    source.wait(0)
+    assert count() == 2
+
+
+def data_versions(registry: Registry, writes: list[int]) -> Callable[[], int]:
+    """Count the commits others make from now on."""
+    connection = registry.engine.raw_connection()
+
+    def count() -> int:
+        writes.append(connection.cursor().execute("PRAGMA data_version").fetchone()[0])
+        return len(set(writes)) - 1
+
+    count()
+    return count
+
+
+def test_busy_database_only_delays_the_acknowledgement(registry: Registry, start: Start, clock: Clock):
+    """While somebody writes, reading goes on, and the acknowledgement comes when they are done."""
+    source = start(registry.url)
+    source.load()
+    with writing(registry.engine):
+        source.acknowledge(1)
+        assert source.wait(0.1) is None
+    clock.ahead += ACKNOWLEDGE_INTERVAL
+
+    source.wait(0)
+
+    assert instance_of(registry).acknowledged_revision == 1
+
+
+def test_unwritable_acknowledgement_is_said_and_news_still_come(
+    registry: Registry, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    """A gate that may not write says so, and goes on receiving changes."""
+    source = start(registry.url)
+    source.load()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise DatabaseError("database_unwritable", "read-only")
+
+    monkeypatch.setattr(instances, "register", refuse)
+    assert code_of(lambda: source.wait(LONG)) == "database_unwritable"
+
+    suspend(registry)
+    assert isinstance(source.wait(LONG), PolicyDelta)
+
+
+def test_forgotten_instance_registers_again(registry: Registry, start: Start, clock: Clock):
+    """An instance struck off the list by mistake is back with its next acknowledgement."""
+    source = start(registry.url)
+    source.load()
+    source.acknowledge(1)
+    source.wait(0)
+    with writing(registry.engine) as session:
+        instances.forget(session, GATE.id)
+    clock.ahead += HEARTBEAT_INTERVAL
+
+    source.wait(0)
+
+    assert instance_of(registry).acknowledged_revision == 1
+
+
+FOLLOWER = """
+import sys, time
+from tests.registry.builders import refresh
+from tenantgate.registry.follower import DatabaseSource
+from tenantgate.registry.instances import InstanceSpec
+spec = InstanceSpec(id=sys.argv[2], kind="gate", version="1")
+source = DatabaseSource(sys.argv[1], describe=lambda: spec, now=lambda: int(time.time()), clock=time.monotonic)
+index = refresh(None, source.load())
+print(index.partners["contoso"].state, flush=True)
+while index.partners["contoso"].state == "active":
+    news = source.wait(1.0)
+    if news is not None:
+        index = refresh(index, news)
+        source.acknowledge(index.revision)
+print(index.partners["contoso"].state, index.revision, flush=True)
+sys.stdin.read()
+source.close()
+"""
+
+
+def test_other_process_sees_a_suspension(registry: Registry):
+    """A gate in another process enforces a suspension, and the registry knows that it does."""
+    gate = subprocess.Popen(
+        [sys.executable, "-c", FOLLOWER, registry.url, GATE.id],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert gate.stdout is not None
+    assert gate.stdout.readline() == "active\n"
+
+    revision = suspend(registry)
+
+    assert gate.stdout.readline() == f"suspended {revision}\n"
+    gate.communicate("")
+    assert gate.returncode == 0
+
+
+FORKING = """
+import os, sys, threading, time
+from tests.registry.builders import refresh
+from tenantgate.core.policy import PolicySnapshot
+from tenantgate.registry import instances, partners
+from tenantgate.registry.engine import open_engine, reading
+from tenantgate.registry.follower import DatabaseSource
+from tenantgate.registry.instances import InstanceSpec
+from tests.registry.builders import work_on
+url = sys.argv[1]
+describe = lambda: InstanceSpec(id=f"gate-{os.getpid()}", kind="gate", version="1")
+source = DatabaseSource(url, describe=describe, now=lambda: int(time.time()), clock=time.monotonic)
+source.load()
+threading.Thread(target=source.wait, args=(3600,), daemon=True).start()
+read, write = os.pipe()
+child = os.fork()
+if child == 0:
+    news = source.wait(20)
+    assert isinstance(news, PolicySnapshot), news
+    index = refresh(None, news)
+    os.write(write, b"loaded")
+    while index.partners["contoso"].state == "active":
+        news = source.wait(20)
+        index = refresh(index, news) if news is not None else index
+    source.acknowledge(index.revision)
+    source.wait(1)
+    with reading(open_engine(url)) as session:
+        assert instances.get(session, f"gate-{os.getpid()}").acknowledged_revision == index.revision
+    os._exit(0)
+assert os.read(read, 6) == b"loaded"
+engine = open_engine(url)
+with work_on(engine) as work:
+    partners.suspend(work, "contoso")
+_, status = os.waitpid(child, 0)
+source.close()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_source_works_in_parent_and_child_after_a_fork(registry: Registry):
+    """After a fork the child has connections and a name of its own, begins with the whole policy, and follows."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, registry.url], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    with sqlite3.connect(registry.path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
+def test_migrating_while_a_gate_waits(tmp_path: Path, start: Start):
+    """A gate started before its database is migrated picks the policy up by itself."""
+    path = tmp_path / "registry.db"
+    source = start(url_of(path))
+    assert code_of(lambda: source.wait(0)) == "database_missing"
+
+    engine = open_engine(url_of(path))
+    migrate(engine, epoch=EPOCH)
+    with work_on(engine) as work:
+        everything(work)
+    engine.dispose()
+
+    news = source.wait(LONG)
+    assert isinstance(news, PolicySnapshot)
+    assert news.revision == 1

@@ -1,0 +1,188 @@
+"""The migrations make exactly the tables the code works with, and touch nobody else's database."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Engine
+
+from alembic import command
+from tenantgate.registry import migrations
+from tenantgate.registry.engine import reading
+from tenantgate.registry.errors import SchemaError
+from tenantgate.registry.migrations import (
+    alembic_config,
+    current_revision,
+    head_revision,
+    migrate,
+    migrations_folder,
+    require_known_schema,
+)
+from tenantgate.registry.snapshot import read_snapshot
+from tenantgate.registry.tables import Base
+from tests.registry.builders import EPOCH, Registry
+
+Open = Callable[[Path], Engine]
+
+
+def schema_of(path: Path) -> list[tuple[str, ...]]:
+    """Everything SQLite knows about a database's tables and indexes."""
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name").fetchall()
+    connection.close()
+    return found
+
+
+def test_migrated_schema_is_that_of_the_tables(registry: Registry):
+    """Alembic finds no difference between the migrated database and the table classes."""
+    with registry.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_checks_of_the_tables_are_in_the_database(registry: Registry):
+    """Every check constraint and partial index of the table classes is in the migrated database, word for word."""
+    sql = " ".join(str(row[3]) for row in schema_of(registry.path))
+    for table in Base.metadata.sorted_tables:
+        for constraint in table.constraints:
+            if hasattr(constraint, "sqltext"):
+                assert f"CONSTRAINT {constraint.name} CHECK ({constraint.sqltext})" in sql
+    assert "WHERE tid IS NULL" in sql
+
+
+def test_down_and_up_again(tmp_path: Path, opened: Open):
+    """Downgrading takes every table away, and upgrading makes the same ones again."""
+    engine = opened(tmp_path / "registry.db")
+    migrate(engine, epoch=EPOCH)
+    before = schema_of(tmp_path / "registry.db")
+
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "base")
+
+    assert [row[1] for row in schema_of(tmp_path / "registry.db") if row[0] == "table"] == ["alembic_version"]
+    assert current_revision(engine) is None
+    migrate(engine, epoch=EPOCH)
+    assert schema_of(tmp_path / "registry.db") == before
+
+
+def test_new_database_is_an_empty_policy_with_its_own_epoch(tmp_path: Path, opened: Open):
+    """A database made now has the epoch it was given, revision 0, and no rows."""
+    engine = opened(tmp_path / "registry.db")
+
+    assert migrate(engine, epoch="epoch-new") == head_revision() == current_revision(engine)
+
+    require_known_schema(engine)
+    with reading(engine) as session:
+        snapshot = read_snapshot(session)
+    assert (snapshot.epoch, snapshot.revision, snapshot.rows) == ("epoch-new", 0, ())
+
+
+def test_migrating_again_keeps_everything(registry: Registry):
+    """A database that is up to date is left as it is, its epoch too."""
+    before = registry.path.read_bytes()
+
+    migrate(registry.url, epoch="another")
+
+    with reading(registry.engine) as session:
+        assert read_snapshot(session).epoch == EPOCH
+    assert registry.path.read_bytes() == before
+
+
+def test_failed_migration_leaves_nothing(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch):
+    """A migration that fails at its last statement leaves no table behind: DDL is in the transaction."""
+    engine = opened(tmp_path / "registry.db")
+    folder = tmp_path / "broken"
+    shutil.copytree(migrations_folder(), folder)
+    script = next((folder / "versions").glob("0001*.py"))
+    script.write_text(script.read_text().replace('"audit_hash": GENESIS}', '"audit_hash": 1 / 0}'))
+    monkeypatch.setattr(migrations, "migrations_folder", lambda: folder)
+
+    with pytest.raises(ZeroDivisionError):
+        migrate(engine, epoch=EPOCH)
+
+    assert schema_of(tmp_path / "registry.db") == []
+
+
+def test_unmigrated_database_is_refused(tmp_path: Path, opened: Open):
+    """A new file is no registry: the answer says to migrate it."""
+    with pytest.raises(SchemaError) as caught:
+        require_known_schema(opened(tmp_path / "registry.db"))
+
+    assert caught.value.code == "schema_missing"
+
+
+def test_somebody_elses_database_is_refused_and_kept(tmp_path: Path, opened: Open):
+    """A database of another program is neither used nor migrated."""
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE songs (title TEXT)")
+    connection.close()
+    engine = opened(tmp_path / "other.db")
+
+    for use in (require_known_schema, lambda engine: migrate(engine, epoch=EPOCH)):
+        with pytest.raises(SchemaError) as caught:
+            use(engine)
+        assert caught.value.code == "schema_unknown"
+    assert [row[1] for row in schema_of(tmp_path / "other.db")] == ["songs"]
+
+
+def test_newer_database_is_refused(registry: Registry):
+    """A schema this version does not know is refused, by migrate too."""
+    with sqlite3.connect(registry.path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+
+    for use in (require_known_schema, lambda engine: migrate(engine, epoch=EPOCH)):
+        with pytest.raises(SchemaError) as caught:
+            use(registry.engine)
+        assert caught.value.code == "schema_unknown"
+
+
+def test_older_database_is_refused_with_what_to_do(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    """A schema of an earlier migration is refused until it is migrated."""
+    monkeypatch.setattr(migrations, "SCHEMA_REVISION", "0002")
+
+    with pytest.raises(SchemaError, match="tenantgate migrate") as caught:
+        require_known_schema(registry.engine)
+
+    assert caught.value.code == "schema_old"
+
+
+def test_code_knows_the_newest_migration():
+    """The schema the code asks for is the head of the scripts, and there is one head."""
+    scripts = ScriptDirectory(str(migrations_folder()))
+
+    assert scripts.get_heads() == [head_revision()]
+
+
+def test_migrations_are_found_in_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The wheel's folder comes first, the checkout's second; without either the answer says so."""
+    package = tmp_path / "site" / "tenantgate"
+    monkeypatch.setattr("tenantgate.registry.__file__", str(package / "registry" / "__init__.py"))
+
+    with pytest.raises(SchemaError) as caught:
+        migrations_folder()
+    assert caught.value.code == "migrations_missing"
+
+    for folder in (tmp_path / "site" / "alembic", package / "_migrations"):
+        folder.mkdir(parents=True)
+        (folder / "env.py").write_text("")
+        assert migrations_folder() == folder
+
+
+def test_percent_sign_in_a_path_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Folders and database files may have names that Alembic or a URL would read otherwise."""
+    folder = tmp_path / "50% off?#"
+    shutil.copytree(migrations_folder(), folder / "alembic")
+    monkeypatch.setattr(migrations, "migrations_folder", lambda: folder / "alembic")
+
+    path = folder / "reg istry.db"
+    migrate(f"sqlite:///{quote(str(path))}", epoch=EPOCH)
+
+    assert len(schema_of(path)) > 1
