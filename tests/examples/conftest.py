@@ -1,4 +1,4 @@
-"""Two programs the examples talk to: the Entra-shaped emulator, and a stand-in for the API."""
+"""Two programs the examples talk to: the Entra-shaped emulator, and an API behind a real gate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.emulator.program import RunningEmulator, running_emulator
 from tests.emulator.world import CLIENT, CONFIG, ORDERS, ROLELESS, SECRET, TID
-from tests.examples.stand_in import StandIn, standing_in
+from tests.examples.orders_api import Listed, serving_api
 
 SECRET_FOR_HTTP_FILES = "plain-and-not-a-secret"
 PLAIN = "cccccccc-0000-4000-8000-0000000000dd"
@@ -37,16 +37,23 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulat
         yield running
 
 
-@pytest.fixture
-def api(emulator: RunningEmulator) -> Iterator[StandIn]:
-    """The API: three daemons of one tenant are listed, and a call needs Orders.Read."""
-    listed = frozenset({(TID, CLIENT), (TID, ROLELESS), (TID, PLAIN)})
-    with standing_in(StandIn(emulator.authority, ORDERS, listed, "Orders.Read")) as stand_in:
-        yield stand_in
+@pytest.fixture(scope="package")
+def listed(emulator: RunningEmulator) -> Listed:
+    """The policy: three daemons of one tenant are listed, one of them without the role."""
+    return Listed(emulator.authority, ORDERS, TID, (CLIENT, PLAIN), (ROLELESS,))
+
+
+@pytest.fixture(scope="package")
+def api(listed: Listed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API's address; a call needs Orders.Read."""
+    policy = tmp_path_factory.mktemp("api") / "policy.toml"
+    policy.write_text(listed.policy())
+    with serving_api(policy) as address:
+        yield address
 
 
 @pytest.fixture
-def environ(emulator: RunningEmulator, api: StandIn) -> dict[str, str]:
+def environ(emulator: RunningEmulator, api: str) -> dict[str, str]:
     """The environment README.md asks a partner to fill in, for a daemon that is let in; and nothing else."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -55,5 +62,5 @@ def environ(emulator: RunningEmulator, api: StandIn) -> dict[str, str]:
         "CLIENT_ID": CLIENT,
         "CLIENT_SECRET": SECRET,
         "SCOPE": "api://orders/.default",
-        "API_URL": api.url,
+        "API_URL": api,
     }
