@@ -53,7 +53,7 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
         return min(longest, max(max_age, self.refresh_least))
 
     def retire(self, row: IssuerRow) -> float:
-        """Return how long a withdrawn key of an issuer still counts (Entra's sets flap: facts §0.9)."""
+        """Return how long a withdrawn key of an issuer still counts (Entra's sets flap: docs/decisions/0033)."""
         return self.retire_entra if row.kind == "entra" else self.retire_other
 
     def rules(self, row: IssuerRow) -> FetchRules:

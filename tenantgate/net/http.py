@@ -68,7 +68,7 @@ class HttpDoor:
             async with asyncio.timeout(rules.deadline):
                 return await self._get(target, rules)
         except TimeoutError:
-            raise DeadlinePassed(f"{target.host} did not answer within {rules.deadline:g} s") from None
+            raise DeadlinePassed(f"{_host(target)} did not answer within {rules.deadline:g} s") from None
 
     async def aclose(self) -> None:
         """Let no further fetch begin. Nothing is kept between fetches, so there is nothing to release."""
@@ -130,7 +130,7 @@ class _Transport(httpx.AsyncBaseTransport):
         self._backend = backend
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with _net_errors(request.url.host):
+        with _net_errors(_host(request.url)):
             response = await self._pool.handle_async_request(
                 httpcore.Request(
                     method=request.method,
@@ -143,7 +143,7 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
-            stream=_Body(response, request.url.host),
+            stream=_Body(response, _host(request.url)),
         )
 
     async def aclose(self) -> None:
@@ -201,11 +201,13 @@ def _checked(url: str, rules: FetchRules) -> httpx.URL:
     try:
         check_url(url, "url", allow_http=rules.insecure_allow_http, query=True)
         target = httpx.URL(url)
-    except (PolicyError, httpx.InvalidURL) as error:
-        reason = error.message if isinstance(error, PolicyError) else "is not an address"
-        raise UrlRefused(f"the address to fetch {reason}") from None
+        readable = bool(target.host)  # httpx decodes `xn--` names late: now, not in the middle of a fetch
+    except PolicyError as error:
+        raise UrlRefused(f"the address to fetch {error.message}") from None
+    except (httpx.InvalidURL, ValueError):
+        raise UrlRefused("the address to fetch is not an address") from None
     # Two parsers have read it; what they do not agree on is not asked.
-    if target.host != urlsplit(url).hostname or target.userinfo:
+    if not readable or _host(target) != urlsplit(url).hostname or target.userinfo:
         raise UrlRefused("the address to fetch can be read in two ways")
     if rules.proxy is not None and target.scheme == "http":
         raise UrlRefused("plain http is for this machine only and does not go through a proxy")
@@ -222,13 +224,18 @@ def _proxy(address: str) -> httpx.Proxy:
     return proxy
 
 
+def _host(url: httpx.URL) -> str:
+    """Return the host as it is asked for (`xn--…`, where httpx would show Unicode)."""
+    return url.raw_host.decode("ascii")
+
+
 def _core_url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
 def _check_head(response: httpx.Response, rules: FetchRules) -> None:
     """Refuse by status, encoding and announced length before a byte of the body is read."""
-    host, status, headers = response.request.url.host, response.status_code, response.headers
+    host, status, headers = _host(response.request.url), response.status_code, response.headers
     if 300 <= status < 400:
         raise RedirectRefused(f"{host} answered {status}: redirects are not followed")
     if status != 200:
@@ -244,7 +251,7 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     async for part in response.aiter_raw():
         body += part
         if len(body) > limit:
-            raise TooLarge(f"{response.request.url.host} sent more than {limit} bytes")
+            raise TooLarge(f"{_host(response.request.url)} sent more than {limit} bytes")
     return bytes(body)
 
 

@@ -280,6 +280,12 @@ async def test_the_background_ends_cleanly():
     world = World(A)
     task = asyncio.create_task(world.keyring.run())
     await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.all_tasks() == before
+    task = asyncio.create_task(world.keyring.run())
+    await settle()
     world.door.hold()
     await world.clock.advance(601)
     task.cancel()

@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tenantgate.net.door import Fetched, FetchRules, NetError, StatusRefused
+from tenantgate.net.door import DnsFailed, Fetched, FetchRules, NetError, StatusRefused
 from tenantgate.net.http import HttpDoor
 from tests.net.servers import Handler, Server, answer, answering, serving, silent
 
 HTTP = FetchRules(insecure_allow_http=True)
-HURRIED = FetchRules(insecure_allow_http=True, deadline=0.2)
+HURRIED = FetchRules(insecure_allow_http=True, deadline=0.5)
 
 
 async def refused(door: HttpDoor, url: str, rules: FetchRules = HTTP) -> NetError:
@@ -209,6 +209,9 @@ async def test_a_port_nobody_listens_on_is_a_connect_failure(door: HttpDoor, ser
         "https://keys.example/a b",
         "https://keys.example/\r\nX-More: 1",
         "https://kéys.example/keys",
+        "https://keys.example%E3%80%82evil.example/",
+        "https://[v1.a]/",
+        "https://xn--/",
         "",
     ],
 )
@@ -262,6 +265,29 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(servers: Async
         return ["::1", "127.0.0.1"]
 
     assert (await HttpDoor(resolve=two).get(server.url("localhost"), HTTP)).status == 200
+
+
+async def test_every_address_of_a_name_is_checked(servers: AsyncExitStack):
+    """A good address in front does not hide a bad one behind it: no connection is made."""
+    server = await servers.enter_async_context(serving(answering(answer())))
+
+    async def both(host: str, port: int) -> list[str]:
+        return ["127.0.0.1", "10.0.0.1"]
+
+    assert (await refused(HttpDoor(resolve=both), server.url("localhost"))).code == "address_refused"
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("name", ["xn--bcher-kva.example", "xn--strae-oqa.example"])
+async def test_an_international_name_is_asked_for_as_it_is_written(name: str):
+    """A host in its `xn--` form (IDNA 2008) is looked up and named in that form."""
+
+    async def failing(host: str, port: int) -> list[str]:
+        raise DnsFailed(f"asked for {host}")
+
+    error = await refused(HttpDoor(resolve=failing), f"https://{name}/keys", FetchRules())
+
+    assert str(error) == f"asked for {name}"
 
 
 async def test_a_name_without_an_address_is_a_dns_failure():

@@ -119,6 +119,27 @@ async def test_a_handshake_that_stalls_counts_against_the_deadline(servers: Asyn
     assert (await refused(server.url(HOST, "https"), rules(authority, deadline=0.2))).code == "timeout"
 
 
+async def test_no_connection_outlives_its_fetch(authority: Authority):
+    """A handshake that is given up is closed at once, not when somebody collects garbage."""
+    gone = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(stall, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    door = HttpDoor(resolve=to_loopback)
+    fetch = asyncio.create_task(door.get(f"https://{HOST}:{port}/", rules(authority, deadline=0.5)))
+    (outcome,) = await asyncio.gather(fetch, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        await gone.wait()
+    assert isinstance(outcome, NetError)
+    server.close()
+
+
 def tunnelling(status: str = "200 Connected") -> Handler:
     """Answer CONNECT; on success carry bytes to the port that was named, on this machine."""
 
