@@ -12,6 +12,7 @@ import typer
 
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import Denied, Granted
+from tenantgate.core.fields import LATEST
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import Torn
 from tenantgate.core.keys import StaticKeys
@@ -23,6 +24,7 @@ from tenantgate.feed.source import FeedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
+Now = Annotated[int | None, typer.Option(help="Judge as of this epoch second.", min=0, max=LATEST)]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="Policy file (TOML or JSON; docs/policy-file.md).")]
 
 
@@ -32,7 +34,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
     token: str
     resource: str
     roles: tuple[str, ...] | None = None
-    now: int | None = None
+    now: Annotated[int, msgspec.Meta(ge=0, le=LATEST)] | None = None
 
 
 @app.callback()
@@ -46,7 +48,7 @@ def judge_tokens(
     batch: Annotated[bool, typer.Option("--batch", help="JSON lines in, one JSON decision a line out.")] = False,
     resource: Annotated[str, typer.Option(help="Slug of the resource (without --batch).")] = "",
     role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
-    now: Annotated[int | None, typer.Option(help="Judge as of this epoch second.")] = None,
+    now: Now = None,
 ) -> None:
     """Judge the token on standard input, or with --batch one JSON line each.
 
@@ -55,7 +57,7 @@ def judge_tokens(
     """
     index, keys = _load(policy)
     if not batch:
-        question = Line(sys.stdin.read().strip(), resource, tuple(role or ()), now)
+        question = Line(_token_on_stdin(), resource, tuple(role or ()), now)
         typer.echo(_encode(_judged(index, keys, question)))
         return
     unreadable = 0
@@ -63,6 +65,7 @@ def judge_tokens(
         answer = _answer(index, keys, raw, number)
         unreadable += "error" in answer
         sys.stdout.write(_encode(answer) + "\n")
+        sys.stdout.flush()  # who asks line by line waits for this answer before the next question
     raise typer.Exit(1 if unreadable else 0)
 
 
@@ -71,18 +74,23 @@ def explain_token(
     policy: PolicyFile,
     resource: Annotated[str, typer.Option(help="Slug of the resource.")],
     role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
-    now: Annotated[int | None, typer.Option(help="Judge as of this epoch second.")] = None,
+    now: Now = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explain the token on standard input step by step. Exit status: 0 granted, 1 denied, 2 policy unusable."""
     index, keys = _load(policy)
     moment = time.time() if now is None else now
-    trace = explain(sys.stdin.read().strip(), index, keys, resource, tuple(role or ()), moment)
+    trace = explain(_token_on_stdin(), index, keys, resource, tuple(role or ()), moment)
     if as_json:
         typer.echo(_encode(msgspec.to_builtins(trace)))
     else:
         _show(trace)
     raise typer.Exit(0 if trace.reason is None else 1)
+
+
+def _token_on_stdin() -> str:
+    # Whatever is no UTF-8 becomes a character that no token has: a denial, not an exception.
+    return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
 
 
 def _load(path: Path) -> tuple[PolicyIndex, StaticKeys]:
@@ -132,13 +140,15 @@ def _encode(value: Any) -> str:
 def _show(trace: Trace) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_lines=False)
     for title in ("step", "", "expected", "got"):
         table.add_column(title, overflow="fold")
     for step in trace.steps:
-        table.add_row(step.name, "ok" if step.passed else "NO", step.expected, step.received)
-    console = Console()
+        # As text: what stands in a token's claim must not be read as markup.
+        table.add_row(step.name, "ok" if step.passed else "NO", Text(step.expected), Text(step.received))
+    console = Console(highlight=False, emoji=False)
     console.print(table)
     console.print("granted" if trace.reason is None else f"denied: {trace.reason.value}", style="bold", markup=False)
     if trace.advice:

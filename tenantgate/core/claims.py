@@ -57,6 +57,7 @@ def read_entra(payload: dict[str, Any], issuer: IssuerRow, document: str, tid: b
     strength = payload.get(strength_claim)
     if strength is not None and (type(strength) is not str or strength not in _STRENGTHS):
         raise Refused(R.CLAIM_MALFORMED, f"{strength_claim} is {shown(strength)}")
+    _check_token_id(payload)
     return VerifiedClaims(
         issuer=issuer.id,
         entra=True,
@@ -85,6 +86,7 @@ def read_oidc(payload: dict[str, Any], issuer: IssuerRow) -> VerifiedClaims:
     client_id = _identity(payload, claim)
     if issuer.client_id_claim is None and payload.get("azp", client_id) != client_id:
         raise Refused(R.CLAIM_MALFORMED, "client_id and azp disagree")
+    _check_token_id(payload)
     return VerifiedClaims(
         issuer=issuer.id,
         entra=False,
@@ -146,6 +148,13 @@ def _audiences(payload: dict[str, Any]) -> tuple[str, ...]:
         if not is_identity(each):
             raise Refused(R.CLAIM_MALFORMED, "aud holds what is not a sane string")
     return tuple(value)
+
+
+def _check_token_id(payload: dict[str, Any]) -> None:
+    """`jti` (RFC 7519 §4.1.7) and Entra's `uti` are optional; what audit and revocation know a token by is a string."""
+    for name in ("jti", "uti"):
+        if name in payload and not is_identity(payload[name]):
+            raise Refused(R.CLAIM_MALFORMED, f"{name} is not a sane string")
 
 
 def _roles(payload: dict[str, Any]) -> tuple[str, ...]:

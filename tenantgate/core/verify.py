@@ -244,7 +244,13 @@ def _refused(reading: Reading) -> str:
 
 
 def _claim(name: str) -> Callable[[Reading], str]:
-    return lambda reading: f"{name} {shown(reading.token.payload.get(name))}"
+    def received(reading: Reading) -> str:
+        value = reading.token.payload.get(name)
+        if value is None:
+            return f"no {name}"
+        return f"{name} {shown(value)}" if type(value) is str else f"{name} {shown(value)} (not a string)"
+
+    return received
 
 
 def _tenant_in_issuer(reading: Reading) -> str:
@@ -273,7 +279,7 @@ STEPS: Final = (
     ),
     Step("form", _form, lambda r: "a compact JWS of a supported algorithm", _refused),
     Step("issuer", _issuer, lambda r: "an iss the policy knows", _claim("iss")),
-    Step("tenant", _tenant, _tenant_in_issuer, _claim("tid")),
+    Step("tid", _tenant, _tenant_in_issuer, _claim("tid")),
     Step("version", _version, _wanted_version, _claim("ver")),
     Step("type", _type, lambda r: f"typ absent or one of {', '.join(r.entry.row.token_types)}", _typ),
     Step(

@@ -6,6 +6,7 @@ The file is an operator's; it is looked at again each second and a bad one keeps
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import threading
@@ -27,17 +28,24 @@ from tenantgate.core.policy import (
     row_of,
 )
 from tenantgate.core.rules import check_references, check_row
-from tenantgate.core.strict import Unreadable, read_document
+from tenantgate.core.strict import Unreadable, read_document, shown
 from tenantgate.feed.source import FeedError
 
 FILE_VERSION: Final = 1
 _ARRAYS: Final = {f"{kind}s": kind for kind in KINDS}
 _KEY_FILES: Final = {"jwks_file": "jwks", "v1_jwks_file": "v1_jwks"}
+_COMPLAINTS: Final = (
+    ("Object contains unknown field", "member_unknown", "there is no such member"),
+    ("Object missing required field", "member_missing", "is missing"),
+    ("Invalid enum value", "value_unknown", "there is no value"),
+)
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
-def parse_policy(document: dict[str, Any], folder: Path) -> tuple[RowData, ...]:
-    """Turn a decoded policy file into checked rows. `folder`: what `jwks_file` is relative to.
+def parse_policy(
+    document: dict[str, Any], folder: Path, read: Callable[[Path], bytes] = Path.read_bytes
+) -> tuple[RowData, ...]:
+    """Turn a decoded policy file into checked rows. `folder`: what `jwks_file` is relative to; `read` reads it.
 
     Raises:
         PolicyError: with a stable code and the path of the member (`tenants[2].tid`).
@@ -50,40 +58,50 @@ def parse_policy(document: dict[str, Any], folder: Path) -> tuple[RowData, ...]:
         if name == "version":
             continue
         if name not in _ARRAYS:
-            raise PolicyError("member_unknown", f"there is no {name!r} in a policy file", str(name))
+            raise PolicyError("member_unknown", "there is no such array in a policy file", shown(name))
         if type(members) is not list:
             raise PolicyError("type_wrong", "must be an array", name)
         rows.extend(
-            _read_row(KINDS[_ARRAYS[name]], member, f"{name}[{place}]", folder) for place, member in enumerate(members)
+            _read_row(KINDS[_ARRAYS[name]], member, f"{name}[{place}]", folder, read)
+            for place, member in enumerate(members)
         )
     check_references(rows)
     return tuple(rows)
 
 
-def _read_row(struct: type[RowData], member: Any, path: str, folder: Path) -> RowData:
+def _read_row(struct: type[RowData], member: Any, path: str, folder: Path, read: Callable[[Path], bytes]) -> RowData:
+    named: dict[str, str] = {}
     if type(member) is dict and struct is IssuerRow:
-        member = _with_key_files(member, path, folder)
+        named = {target: name for name, target in _KEY_FILES.items() if name in member}
+        member = _with_key_files(member, path, folder, read)
     try:
         data = msgspec.convert(member, struct)
     except msgspec.ValidationError as error:
-        found = _AT.match(str(error))
-        what, inner = (found["what"], found["path"] or "") if found else (str(error), "")
-        raise PolicyError(_code_of(what), what, path + inner) from None
+        raise _explained(str(error), path, named) from None
     try:
         checked = check_row(data)
         _check_keys(checked)
     except PolicyError as error:
-        raise PolicyError(error.code, error.message, f"{path}.{error.path}" if error.path else path) from None
+        member = named.get(error.path, error.path)
+        raise PolicyError(error.code, error.message, f"{path}.{member}" if member else path) from None
     return checked
 
 
-def _code_of(what: str) -> str:
-    if "unknown field" in what:
-        return "member_unknown"
-    return "member_missing" if "missing required field" in what else "type_wrong"
+def _explained(message: str, path: str, named: dict[str, str]) -> PolicyError:
+    """Turn msgspec's words into a code and the path of the member, as the file has it."""
+    found = _AT.match(message)
+    what, inner = (found["what"], found["path"] or "") if found else (message, "")
+    for words, code, text in _COMPLAINTS:
+        if what.startswith(words):
+            member = what.removeprefix(words).strip(" `'")
+            if code == "value_unknown":
+                return PolicyError(code, f"{text} {shown(member)}", path + inner)
+            return PolicyError(code, text, f"{path}{inner}.{shown(member)}")
+    member = inner.removeprefix(".")
+    return PolicyError("type_wrong", what, f"{path}.{named[member]}" if member in named else path + inner)
 
 
-def _with_key_files(member: dict[str, Any], path: str, folder: Path) -> dict[str, Any]:
+def _with_key_files(member: dict[str, Any], path: str, folder: Path, read: Callable[[Path], bytes]) -> dict[str, Any]:
     """Replace `jwks_file` by the key set it names."""
     member = dict(member)
     for name, target in _KEY_FILES.items():
@@ -96,9 +114,11 @@ def _with_key_files(member: dict[str, Any], path: str, folder: Path) -> dict[str
         if type(value) is not str:
             raise PolicyError("type_wrong", "must be the path of a file", where)
         try:
-            member[target] = read_document((folder / value).read_bytes())
+            member[target] = read_document(read(folder / value))
         except OSError as error:
             raise PolicyError("file_unreadable", f"cannot be read: {error.strerror}", where) from None
+        except ValueError:  # a NUL or a lone surrogate is in no file's name
+            raise PolicyError("file_unreadable", "cannot be the path of a file", where) from None
         except Unreadable as error:
             raise PolicyError("jwks_malformed", f"is not a key set: {error}", where) from None
     return member
@@ -125,15 +145,12 @@ class FileSource:
         self._closed = threading.Event()
         self._process = os.getpid()
         self._seen = b""
-        self._key_files: tuple[Path, ...] = ()
+        self._key_files: dict[Path, bytes | None] = {}  # as they were when the policy was read; None: not to be read
         self._revision = 0
 
     def load(self) -> PolicySnapshot:
         """Read the file. Raises FeedError (`file_unreadable`) or PolicyError (what is wrong, and where)."""
-        raw = self._read()
-        snapshot = self._parse(raw)
-        self._seen = self._digest(raw)
-        return snapshot
+        return self._parse(self._read())
 
     def wait(self, timeout: float) -> PolicySnapshot | PolicyDelta | None:
         """Look at the file each second; return its policy when its bytes (or those of its key files) changed."""
@@ -143,9 +160,7 @@ class FileSource:
         while remaining > 0 and not self._pause(self._closed, min(1.0, remaining)):
             remaining -= 1.0
             raw = self._read()
-            digest = self._digest(raw)
-            if digest != self._seen:
-                self._seen = digest  # a bad file is reported once, and read again when it changes again
+            if self._is_new(raw):
                 return self._parse(raw)
         return None
 
@@ -162,17 +177,23 @@ class FileSource:
         except OSError as error:
             raise FeedError("file_unreadable", f"{self._path.name} cannot be read: {error.strerror}") from None
 
-    def _digest(self, raw: bytes) -> bytes:
-        """Digest the file together with the key files it named when it was last read."""
-        digest = hashlib.sha256(raw)
-        for path in self._key_files:
-            digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"gone")
-        return digest.digest()
+    def _is_new(self, raw: bytes) -> bool:
+        """Whether the file, or a key file it names, is not as it was when the policy was last read."""
+        if _digest(raw) != self._seen:
+            return True
+        return any(_digest_of(path) != known for path, known in self._key_files.items())
+
+    def _read_key_file(self, path: Path) -> bytes:
+        self._key_files[path] = None
+        raw = path.read_bytes()
+        self._key_files[path] = _digest(raw)  # of what was read, not of what may stand there a moment later
+        return raw
 
     def _parse(self, raw: bytes) -> PolicySnapshot:
+        self._seen = _digest(raw)  # before it is judged: a bad file is reported once, and read again when it changes
+        self._key_files = {}
         document = _decode(raw, self._path.suffix.lower())
-        self._key_files = _key_files(document, self._path.parent)
-        rows = parse_policy(document, self._path.parent)
+        rows = parse_policy(document, self._path.parent, self._read_key_file)
         self._revision += 1
         return PolicySnapshot(
             epoch=f"file:{self._path.name}",
@@ -181,16 +202,49 @@ class FileSource:
         )
 
 
-def _key_files(document: dict[str, Any], folder: Path) -> tuple[Path, ...]:
-    issuers = document.get("issuers")
-    members = [each for each in issuers if type(each) is dict] if type(issuers) is list else []
-    return tuple(folder / member[name] for member in members for name in _KEY_FILES if type(member.get(name)) is str)
+def _digest(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()
+
+
+def _digest_of(path: Path) -> bytes | None:
+    """Return the digest of a file, None where it cannot be read."""
+    try:
+        return _digest(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of a JSON object, those that stand twice included."""
+
+
+def _duplicate(raw: bytes) -> str | None:
+    """Return the path of a member that stands twice, or None where that is not what is wrong."""
+    try:
+        todo = [(json.loads(raw, object_pairs_hook=_Pairs), "")]
+    except (ValueError, RecursionError):
+        return None
+    while todo:
+        value, path = todo.pop()
+        if type(value) is list:
+            todo += [(each, f"{path}[{place}]") for place, each in enumerate(value)]
+        elif type(value) is _Pairs:
+            members = [(each, f"{path}.{shown(name)}".removeprefix(".")) for name, each in value]
+            names = [name for name, _ in value]
+            for place, name in enumerate(names):
+                if name in names[:place]:
+                    return members[place][1]
+            todo += members
+    return None
 
 
 def _decode(raw: bytes, suffix: str) -> dict[str, Any]:
     try:
         document = read_document(raw) if suffix == ".json" else tomllib.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError, Unreadable) as error:
+        twice = _duplicate(raw) if suffix == ".json" else None
+        if twice is not None:
+            raise PolicyError("member_duplicate", "stands here twice", twice) from None
         raise PolicyError(
             "file_malformed", f"the file is not {'JSON' if suffix == '.json' else 'TOML'}: {error}"
         ) from None

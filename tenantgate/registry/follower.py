@@ -263,13 +263,16 @@ class DatabaseSource:
         self._lock.release()
 
     def begin_anew(self) -> None:
-        """Go on after a fork, in the child: another process, whose threads are gone with the locks they held."""
-        closed, self._closing, self._lock = self._closing.is_set(), threading.Event(), threading.Lock()
+        """Go on after a fork, in the child: another process, whose other threads are gone."""
+        # A thread that was about to wait may have held the event's own lock: it gets a new one.
+        closed, self._closing = self._closing.is_set(), threading.Event()
         if closed:
             self._closing.set()
         # What the parent was given last may not have been applied yet when it forked.
         self._begins = True
         self._forget_reports()
+        # Released, not replaced: a thread that another hook has started in this child may wait for it already.
+        self._lock.release()
 
     # What others may know about this process.
 

@@ -29,14 +29,14 @@ _UNTOLD: Final = frozenset({"secret_hash", "code_hash", "token_hash"})
 
 
 def data_of(kind: str, row: Mapping[str, Any]) -> RowData:
-    """Return the row struct that columns (by name; others are passed over) stand for.
+    """Return the row struct that columns (those in `MEMBERS`, by name) stand for.
 
     Raises:
         DatabaseError: `row_malformed`: somebody else wrote there. It is refused, never guessed at.
     """
     struct: type[RowData] = KINDS[kind]
     try:
-        return msgspec.convert({name: row[name] for name in MEMBERS[kind]}, struct)
+        return msgspec.convert(row, struct)
     except msgspec.ValidationError as error:
         raise DatabaseError("row_malformed", f"{kind} {row['id']} in the database makes no sense: {error}") from None
 

@@ -65,8 +65,8 @@ def _rows(session: Session, kind: str, revision: int) -> Iterator[Row]:
     columns = [getattr(table, name) for name in MEMBERS[kind]]
     # Columns, not objects: a session's objects cost ten times as much, and a policy can have a million rows.
     query = sa.select(*columns).order_by(col(table.id)).execution_options(yield_per=_BATCH)
-    for values in session.execute(query).mappings():
-        data = data_of(kind, {str(name): value for name, value in values.items()})
+    for values in session.execute(query):
+        data = data_of(kind, dict(zip(MEMBERS[kind], values, strict=True)))
         yield Row(revision=revision, kind=kind, id=data.id, op="put", data=data)
 
 

@@ -470,6 +470,11 @@ def test_other_process_sees_a_suspension(registry: Registry):
 
 FORKING = """
 import os, sys, threading, time
+def follow_in_child():
+    # As a gate does: its hook is there before the follower's, so its thread is faster.
+    threading.Thread(target=follow).start()
+    time.sleep(0.1)
+os.register_at_fork(after_in_child=follow_in_child)
 from tests.registry.builders import refresh
 from tenantgate.core.policy import PolicySnapshot
 from tenantgate.registry import instances, partners
@@ -483,8 +488,7 @@ source = DatabaseSource(url, describe=describe, now=lambda: int(time.time()), cl
 source.load()
 threading.Thread(target=source.wait, args=(3600,), daemon=True).start()
 read, write = os.pipe()
-child = os.fork()
-if child == 0:
+def follow():
     news = source.wait(20)
     assert isinstance(news, PolicySnapshot), news
     index = refresh(None, news)
@@ -496,14 +500,18 @@ if child == 0:
     source.wait(1)
     with reading(open_engine(url)) as session:
         assert instances.get(session, f"gate-{os.getpid()}").acknowledged_revision == index.revision
-    os._exit(0)
+    os._exit(7)
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(1)
 assert os.read(read, 6) == b"loaded"
 engine = open_engine(url)
 with work_on(engine) as work:
     partners.suspend(work, "contoso")
 _, status = os.waitpid(child, 0)
 source.close()
-sys.exit(os.waitstatus_to_exitcode(status))
+sys.exit(os.waitstatus_to_exitcode(status) - 7)
 """
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import FastAPI
 
 from tenantgate import Principal, open_gate
+from tenantgate.cli.demo import world
 from tenantgate.cli.serving import serve
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.integrations.fastapi import FastAPIGate
@@ -17,8 +18,8 @@ from tenantgate.integrations.fastapi import FastAPIGate
 
 def build_api(database_url: str) -> FastAPI:
     """Return the API over a gate that follows `database_url`."""
-    # The demo rotates keys seconds after the first fetch; in service the cooldown is half a minute.
-    gate = open_gate(database_url, resource="orders", key_limits=KeyLimits(cooldown=0.5))
+    limits = KeyLimits(cooldown=world.KEY_COOLDOWN)
+    gate = open_gate(database_url, resource="orders", key_limits=limits)
     orders = FastAPIGate(gate)
     app = FastAPI(title="Orders", lifespan=orders.lifespan)
     reader = orders.require("Orders.Read")

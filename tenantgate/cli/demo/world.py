@@ -9,6 +9,9 @@ APP_ID_URI: Final = "api://orders.publisher.example"
 OTHER_API_CLIENT_ID: Final = "0a51c0de-0000-4000-8000-00000000a002"
 OTHER_APP_ID_URI: Final = "api://billing.publisher.example"
 
+KEY_COOLDOWN: Final = 0.5
+"""Seconds between two fetches of an issuer's keys. Half a minute in service; the demo has not that much time."""
+
 
 class Daemon(NamedTuple):
     """A daemon as its partner knows it. The secret is the emulator's own and opens nothing else."""
