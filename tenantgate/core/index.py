@@ -31,6 +31,8 @@ from tenantgate.core.strict import guid_bytes
 
 PLACEHOLDER: Final = "{tenantid}"
 _GUID_LENGTH: Final = 36
+_MATCHES: Final = 4096
+"""Issuers of listed tenants remembered by their whole `iss`, at most."""
 _ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
 
 
@@ -72,11 +74,12 @@ class ResourceEntry(msgspec.Struct, gc=False):
 
 
 class IssuerMatch(NamedTuple):
-    """An issuer found by an unverified `iss`, the document its form names, and the tid in it."""
+    """An issuer found by an unverified `iss`, the document its form names, and the tid in it (bytes and text)."""
 
     entry: IssuerEntry
     document: str
     tid: bytes | None
+    tid_text: str
 
 
 class _Template(NamedTuple):
@@ -101,7 +104,8 @@ class PolicyIndex:
         self.resources: dict[str, ResourceEntry] = {}
         self.app_roles: dict[str, AppRoleRow] = {}
         self.assignments: dict[str, RoleAssignmentRow] = {}
-        self._by_iss: dict[str, IssuerEntry] = {}
+        self._exact: dict[str, IssuerMatch] = {}
+        self._matches: dict[str, IssuerMatch] = {}
         self._templates: tuple[_Template, ...] = ()
 
     @classmethod
@@ -147,28 +151,35 @@ class PolicyIndex:
 
     def find_issuer(self, iss: str) -> IssuerMatch | None:
         """Return the issuer an unverified `iss` names, or None. Exact strings and configured templates only."""
-        entry = self._by_iss.get(iss)
-        if entry is not None:
-            return IssuerMatch(entry, "v2", None)
-        found: IssuerMatch | None = None
-        for template in self._templates:
-            prefix, suffix, document, issuer = template
-            if len(iss) != len(prefix) + _GUID_LENGTH + len(suffix):
-                continue
-            if not (iss.startswith(prefix) and iss.endswith(suffix)):
-                continue
-            tid = guid_bytes(iss[len(prefix) : len(prefix) + _GUID_LENGTH])
-            entry = self.issuers.get(issuer)
-            if tid is None or entry is None:
-                continue
-            tenant = entry.tenants.get(tid)
-            if tenant is not None and tenant.row.state == "active":
-                return IssuerMatch(entry, document, tid)
-            # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and
-            # where both do (one of them suspended, or the policy is refused), the one where it is active.
-            if found is None or (tenant is not None and tid not in found.entry.tenants):
-                found = IssuerMatch(entry, document, tid)
-        return found
+        exact = self._exact.get(iss)
+        if exact is not None:
+            return exact
+        matches = self._matches
+        return matches.get(iss) or self._find_fitting(iss, matches)
+
+    def _find_fitting(self, iss: str, matches: dict[str, IssuerMatch]) -> IssuerMatch | None:
+        fitting = [found for template in self._templates if (found := self._fit(template, iss)) is not None]
+        if not fitting:
+            return None
+        # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and where
+        # both do (one of them suspended, or the policy is refused), the one where it is active.
+        best = max(fitting, key=_standing)
+        if len(fitting) == 1 and best.tid in best.entry.tenants:
+            if len(matches) >= _MATCHES:
+                matches.clear()
+            # Into the dict this began with: what the writer has meanwhile replaced, it has replaced for good.
+            matches[iss] = best
+        return best
+
+    def _fit(self, template: _Template, iss: str) -> IssuerMatch | None:
+        prefix, suffix, document, issuer = template
+        if len(iss) != len(prefix) + _GUID_LENGTH + len(suffix):
+            return None
+        if not (iss.startswith(prefix) and iss.endswith(suffix)):
+            return None
+        text = iss[len(prefix) : len(prefix) + _GUID_LENGTH]
+        tid, entry = guid_bytes(text), self.issuers.get(issuer)
+        return None if tid is None or entry is None else IssuerMatch(entry, document, tid, text)
 
     # One writer below.
 
@@ -198,20 +209,21 @@ class PolicyIndex:
 
     def _find_anew(self) -> None:
         """Rebuild the two ways from an `iss` to its issuer; issuers are few and change rarely."""
-        by_iss: dict[str, IssuerEntry] = {}
+        exact: dict[str, IssuerMatch] = {}
         templates: list[_Template] = []
         for entry in self.issuers.values():
             row = entry.row
             if row.kind == "oidc":
                 if row.issuer:  # a row without one never matches: an empty `iss` is nobody's
-                    by_iss[row.issuer] = entry
+                    exact[row.issuer] = IssuerMatch(entry, "v2", None, "")
                 continue
             for document, template in (("v2", row.v2_issuer), ("v1", row.v1_issuer)):
                 if template is not None and template.count(PLACEHOLDER) == 1:
                     prefix, _, suffix = template.partition(PLACEHOLDER)
                     templates.append(_Template(prefix, suffix, document, row.id))
-        self._by_iss = by_iss
+        self._exact = exact
         self._templates = tuple(templates)
+        self._matches = {}
 
     def _put_partner(self, row: PartnerRow) -> None:
         self.partners[row.id] = row
@@ -335,6 +347,12 @@ class PolicyIndex:
         "app_role": _delete_app_role,
         "role_assignment": _delete_assignment,
     }
+
+
+def _standing(match: IssuerMatch) -> int:
+    """Return how well a match's tenant stands: 2 listed and active, 1 listed, 0 not listed."""
+    tenant = match.entry.tenants.get(match.tid)
+    return 0 if tenant is None else 1 + (tenant.row.state == "active")
 
 
 def _optional_guid(value: str | None, what: str) -> bytes | None:

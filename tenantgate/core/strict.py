@@ -64,7 +64,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise Unreadable("not JSON in UTF-8") from None
     if type(value) is not dict:
         raise Unreadable("not a JSON object")
-    _check_bounds(value)
+    if raw.count(b",") >= MAX_MEMBERS or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        _check_bounds(value)
     if encode_any(value) != raw:
         _check_slowly(raw)
     return value

@@ -44,7 +44,6 @@ class UnverifiedToken(NamedTuple):
 
     header: Header
     payload: dict[str, Any]
-    payload_bytes: bytes
     signed: bytes
     signature: bytes
 
@@ -69,12 +68,11 @@ def parse_token(token: str | bytes) -> UnverifiedToken:
         raise Refused(R.TOKEN_TOO_LARGE, f"header of {len(header)} bytes; {MAX_HEADER} are accepted")
     read_header = parse_header(header)
     try:
-        payload_bytes = decode_base64url(payload)
-        claims = read_object(payload_bytes)
+        claims = read_object(decode_base64url(payload))
         signature_bytes = decode_base64url(signature)
     except Unreadable as error:
         raise Refused(R.TOKEN_MALFORMED, f"payload or signature: {error}") from None
-    return UnverifiedToken(read_header, claims, payload_bytes, signed, signature_bytes)
+    return UnverifiedToken(read_header, claims, signed, signature_bytes)
 
 
 def _ascii(token: str) -> bytes:

@@ -1,0 +1,153 @@
+"""The explanation of a judgement: every step, both sides, and nothing that should stay where it is."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tenantgate.core.decide import decide
+from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.decision import Denied
+from tenantgate.core.judge import CHECKS
+from tenantgate.core.policy import ResourceRow
+from tenantgate.core.refusals import REFUSALS
+from tenantgate.core.trace import Trace, explain
+from tenantgate.core.verify import STEPS
+from tests.builders import (
+    API_URI,
+    NOW,
+    an_index,
+    cloud_key,
+    oidc_token,
+    static_keys,
+    unchanged_index,
+    v1_token,
+    v2_claims,
+    v2_token,
+)
+from tests.core.cases import CASES, Spoiled, home_token
+
+
+def trace_of(token: str | bytes, wanted: tuple[str, ...] = ()) -> Trace:
+    """Return the explanation of a token in the unchanged world."""
+    return explain(token, unchanged_index(), static_keys(), "orders", wanted, NOW)
+
+
+def names() -> list[str]:
+    """Return the names of all steps in their order."""
+    return [step.name for step in STEPS] + [check.name for check in CHECKS]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_the_explanation_agrees_with_the_decision(case: Spoiled) -> None:
+    """Same tests, same order: the reason is the decision's, the refusing step is the last, and says both sides."""
+    asked = case.asked()
+    trace, decision = explain(**asked), decide(**asked)
+
+    assert isinstance(decision, Denied)
+    assert trace.reason is decision.reason is case.reason
+    assert (trace.meaning, trace.advice) == (REFUSALS[case.reason].meaning, REFUSALS[case.reason].advice)
+    assert [step.passed for step in trace.steps] == [True] * (len(trace.steps) - 1) + [False]
+    last = trace.steps[-1]
+    assert last.expected
+    assert last.received
+    assert last.expected != last.received
+    assert_safe(trace, asked["token"])
+    assert_text_safe(decision.detail, asked["token"])
+
+
+def assert_safe(trace: Trace, token: str | bytes) -> None:
+    """Every text of a trace is bounded, visible ASCII and free of the token."""
+    for step in trace.steps:
+        for text in (step.expected, step.received):
+            assert len(text) <= 400, step
+            assert text.replace("…", "").isascii(), step
+            assert text.replace("…", "").isprintable(), step
+    whole = msgspec.json.encode(trace).decode()
+    assert_text_safe(whole, token)
+
+
+def assert_text_safe(text: str, token: str | bytes) -> None:
+    """No segment of the token stands in the text, nor a piece of one."""
+    segments = (token.decode("latin-1") if isinstance(token, bytes) else token).split(".")
+    for segment in segments:
+        assert len(segment) < 12 or segment[:12] not in text
+        assert len(segment) < 12 or segment[-12:] not in text
+
+
+@pytest.mark.parametrize("token", [v2_token, v1_token, oidc_token, home_token])
+def test_a_grant_names_every_step(token: object) -> None:
+    """A token that is let in has passed every step and every check, in order."""
+    text = token()  # type: ignore[operator]
+    trace = trace_of(text, ("Orders.Read",))
+
+    assert trace.reason is None
+    assert [step.name for step in trace.steps] == names()
+    assert all(step.passed for step in trace.steps)
+    assert trace.meaning == "The caller is let in."
+    assert trace.advice == ""
+    assert_safe(trace, text)
+
+
+def test_the_refusing_step_says_what_was_expected_and_received() -> None:
+    """Two sides a developer can compare, for the commonest mistakes."""
+    graph = trace_of(v2_token(aud="https://graph.microsoft.com"))
+    assert graph.steps[-1].name == "audience"
+    assert API_URI in graph.steps[-1].expected
+    assert graph.steps[-1].received == "https://graph.microsoft.com"
+
+    late = trace_of(v2_token(exp=NOW - 100))
+    assert late.steps[-1].expected == f"exp after {NOW - 60}"
+    assert late.steps[-1].received == f"exp {NOW - 100}"
+
+    role = trace_of(v2_token(), ("Orders.Write",))
+    assert role.steps[-1].name == "roles"
+    assert (role.steps[-1].expected, role.steps[-1].received) == ("Orders.Write", "Orders.Read")
+
+    idtyp = trace_of(v2_token(idtyp=...))
+    assert idtyp.steps[-1].name == "app-only"
+    assert "optional claim `idtyp`" in idtyp.advice
+
+
+def test_an_unknown_resource_is_the_policys_fault() -> None:
+    """The explanation ends where the judgement did: at the policy."""
+    trace = explain(v2_token(), unchanged_index(), static_keys(), "nothing", (), NOW)
+
+    assert trace.reason is R.POLICY_UNAVAILABLE
+    assert trace.steps[-1].name == "resource"
+    assert not trace.steps[-1].passed
+
+
+def test_long_lists_are_cut() -> None:
+    """However many audiences a resource and a token have, a line of a trace stays a line."""
+    audiences = tuple(f"https://{'x' * 230}.example/{number}" for number in range(64))
+    index = an_index(ResourceRow(id="wide", audiences=audiences))
+    token = v2_token(aud=["y" * 200 + str(number) for number in range(20)])
+    trace = explain(token, index, static_keys(), "wide", tuple(f"Role{n}" for n in range(200)), NOW)
+    decision = decide(token, index, static_keys(), "wide", (), NOW)
+
+    assert_safe(trace, token)
+    assert isinstance(decision, Denied)
+    assert len(decision.detail) < 800
+
+
+@pytest.mark.parametrize(
+    "spoil", ["\x1b[2J", "a\nb", "\u202egnp", "'; DROP TABLE", "{{7*7}}", "%s%n", "<script>", "x" * 3_000]
+)
+@pytest.mark.parametrize("claim", ["iss", "aud", "tid", "azp", "sub", "idtyp", "ver", "exp"])
+def test_hostile_values_are_shown_harmlessly(claim: str, spoil: str) -> None:
+    """Whatever a claim holds, it is shown escaped and short."""
+    token = v2_token(**{claim: spoil})
+
+    assert_safe(trace_of(token), token)
+
+
+def test_claims_that_name_nobody_are_not_shown() -> None:
+    """Opaque claims (`aio`, `rh`, `uti`) and whatever else a token holds stay out of the trace."""
+    token = cloud_key().sign(
+        v2_claims(aio="aio-secret", rh="rh-secret", email="someone@acme.example"), x5t="thumb-secret"
+    )
+    text = msgspec.json.encode(trace_of(token)).decode()
+
+    assert "secret" not in text
+    assert "someone" not in text
