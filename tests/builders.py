@@ -341,6 +341,11 @@ def static_keys(index: PolicyIndex | None = None) -> StaticKeys:
     return _unchanged()[1] if index is None else StaticKeys(entry.row for entry in index.issuers.values())
 
 
+def unchanged_index() -> PolicyIndex:
+    """Return the unchanged world, made once: for reading only (`an_index()` makes one to write to)."""
+    return _unchanged()[0]
+
+
 @functools.cache
 def _unchanged() -> tuple[PolicyIndex, StaticKeys]:
     index = an_index()

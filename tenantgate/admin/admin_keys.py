@@ -20,7 +20,7 @@ def create_admin_key(call: Calling, body: AdminKeyIn) -> NewAdminKeyOut:
     with call.changing() as work:
         made = operators.create_key(work, body.to_spec(), random_bytes=call.context.random_bytes)
     call.created(f"/admin-keys/{made.row.id}")
-    return NewAdminKeyOut(**AdminKeyOut.model_validate(made.row).__dict__, value=made.value)
+    return NewAdminKeyOut.of(made)
 
 
 @routes.get("/admin-keys")

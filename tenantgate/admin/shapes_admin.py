@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tenantgate.admin.shapes import Name, NewId, Written
 from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug
-from tenantgate.registry.operators import KeySpec, OperatorRole, OperatorSpec
+from tenantgate.registry.operators import KeySpec, NewKey, OperatorRole, OperatorSpec
 
 OperatorState = Literal["active", "suspended"]
 OperatorId = Annotated[str, slug("ada"), Field(description="Id of an operator.")]
@@ -65,6 +65,11 @@ class NewAdminKeyOut(AdminKeyOut):
     """An admin key just made. Keep `value` now: it is stored nowhere and never shown again."""
 
     value: str = Field(description="`tg_…`, for `Authorization: Bearer`.", repr=False)
+
+    @classmethod
+    def of(cls, made: NewKey) -> NewAdminKeyOut:
+        """Return what is shown, once."""
+        return cls(**dict(AdminKeyOut.model_validate(made.row)), value=made.value)
 
 
 class AuditEntryOut(Out):

@@ -11,7 +11,19 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS: Final = {
     "demo": ("tenantgate.cli.demo.command", "Show the whole job on this machine, without network."),
     "serve": ("tenantgate.cli.serve", "Serve the REST API, the page and /auth/check."),
+    "migrate": ("tenantgate.cli.migrate", "Make the database, or bring it to this version's schema."),
+    "partner": ("tenantgate.cli.partner", "The companies whose daemons may call."),
+    "tenant": ("tenantgate.cli.tenant", "Partners' slices of issuers."),
+    "daemon": ("tenantgate.cli.daemon", "Partners' programs that may call."),
+    "role": ("tenantgate.cli.role", "What resources let their callers do, and who was granted it."),
+    "resource": ("tenantgate.cli.resource", "The protected APIs and their token rules."),
+    "issuer": ("tenantgate.cli.issuer", "What is trusted to sign."),
+    "policy": ("tenantgate.cli.policy", "What is in force, and who enforces it."),
     "token": ("tenantgate.cli.token", "Judge and explain tokens against a policy, offline."),
+    "operator": ("tenantgate.cli.operator", "Who administers."),
+    "admin-key": ("tenantgate.cli.admin_key", "What operators show to be let in."),
+    "sign-in-link": ("tenantgate.cli.sign_in_link", "Links that sign an operator in on the page."),
+    "audit": ("tenantgate.cli.audit", "Who did what, and the proof that nobody changed it."),
 }
 """Command → module (its `app`) and the line `--help` shows for it without importing it."""
 

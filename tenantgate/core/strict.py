@@ -102,17 +102,24 @@ def _check_slowly(raw: bytes) -> None:
 def read_document(raw: bytes) -> Any:
     """Decode a whole JSON document of an operator's, of any size: strict UTF-8, no duplicate names, no NaN.
 
+    Lone surrogates (`"\\ud800"`) are no text in any encoding and are refused, as `read_object` refuses them.
+
     Raises:
         Unreadable: the message names a duplicate member or the place of the error, never a value.
     """
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        if b"\\ud" in raw or b"\\uD" in raw:  # only an escape can spell one in strict UTF-8
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8") from None
+    except UnicodeEncodeError:
+        raise Unreadable("a lone surrogate is no character") from None
     except RecursionError:
         raise Unreadable("nested too deeply") from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ class Form:
         return unicodedata.normalize("NFC", values[0].replace("\r\n", "\n")).strip()
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return a field that may be sent many times, each value once, in their order."""
-        return tuple(dict.fromkeys(self._fields.get(name, ())))
+        """Return a field that may be sent many times: each value once, in their order, none of them empty."""
+        return tuple(dict.fromkeys(filter(None, self._fields.get(name, ()))))
 
 
 async def read_form(request: Request) -> Form:

@@ -136,8 +136,9 @@ async def _static(request: Request) -> Response:
     if found is None:
         raise HTTPException(404)
     headers = dict(static_headers(versioned=request.query_params.get("v") == found.version))
-    headers["ETag"] = f'"{found.version}"'
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    # Weak: gzipped or not, it is the same file.
+    headers["ETag"] = f'W/"{found.version}"'
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" not in request.headers.get("accept-encoding", ""):
         return Response(found.body, headers=headers, media_type=found.media_type)

@@ -98,9 +98,10 @@ def _recipes(session: Session, view: reading.PartnerView) -> dict[str, str]:
     )
     found = {}
     for tenant, daemon in cards:
-        mine = [grant.role.resource for grant in (*daemon.grants, *tenant.wide) if not grant.ended]
+        mine = {grant.role.resource for grant in (*daemon.grants, *tenant.wide) if not grant.ended}
         if mine:
-            found[daemon.row.id] = recipe(tenant.issuer, tenant.row, daemon.row, every[mine[0]])
+            audiences = {api: every[api] for api in sorted(mine)}
+            found[daemon.row.id] = recipe(tenant.issuer, tenant.row, daemon.row, audiences)
     return found
 
 

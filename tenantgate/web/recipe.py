@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from tenantgate.core.policy import is_guid
@@ -15,31 +15,32 @@ _CALL = f'{_CURL} --header "Authorization: Bearer $ACCESS_TOKEN" "$API_URL"'
 def recipe(issuer: Issuer, tenant: Tenant, daemon: Daemon, audiences: Mapping[str, Sequence[str]]) -> str:
     """Return two commands for a shell. `CLIENT_SECRET`, `ACCESS_TOKEN` and `API_URL` are for the developer to set.
 
-    `audiences` are what each API (by its id, at least one) accepts; the first is asked for. Every value of ours is quoted: a client id may hold anything but space.
+    `audiences` are what each API accepts, by the API's id; there is at least one, and the first is asked for.
+    Every value of ours is quoted: a client id may hold anything but white space.
     """
-    audience = next((each for each in audiences if not is_guid(each)), audiences[0])
-    if issuer.kind == "entra":
-        endpoint, fields, notes = _entra(issuer, tenant, audience)
-    else:
-        endpoint, fields, notes = _oidc(issuer, audience)
+    named = {
+        api: next((each for each in accepted if not is_guid(each)), accepted[0]) for api, accepted in audiences.items()
+    }
+    endpoint, fields, notes = _entra(issuer, tenant, named) if issuer.kind == "entra" else _oidc(issuer, named)
     form = ["grant_type=client_credentials", f"client_id={daemon.client_id}", *fields]
     lines = [f"{_CURL} {endpoint}", *(f"  --data-urlencode {quote(each)}" for each in form)]
     lines.append('  --data-urlencode "client_secret=$CLIENT_SECRET"')
-    return "\n".join(
-        [*notes, " \\\n".join(lines), "", "# 2. The call, with the access_token out of that answer.", _CALL]
-    )
+    call = ["", "# 2. The call, with the access_token out of that answer.", _CALL]
+    return "\n".join([*notes, " \\\n".join(lines), *call])
 
 
-def _entra(issuer: Issuer, tenant: Tenant, audience: str) -> tuple[str, list[str], list[str]]:
+def _entra(issuer: Issuer, tenant: Tenant, named: Mapping[str, str]) -> tuple[str, list[str], list[str]]:
     endpoint = quote(f"{issuer.authority}/{tenant.tid}/oauth2/v2.0/token")
-    return endpoint, [f"scope={audience}/.default"], ["# 1. A token from your own tenant."]
+    first, *others = ((api, f"scope={audience}/.default") for api, audience in named.items())
+    notes = [f"# 1. A token for {first[0]}, from your own tenant."]
+    return endpoint, [first[1]], notes + [f"#    For {api}: {scope}" for api, scope in others]
 
 
-def _oidc(issuer: Issuer, audience: str) -> tuple[str, list[str], list[str]]:
+def _oidc(issuer: Issuer, named: Mapping[str, str]) -> tuple[str, list[str], list[str]]:
     notes = [
         f"# 1. A token from your own issuer, {issuer.issuer}",
         "#    TOKEN_ENDPOINT is the token_endpoint of its metadata:",
         f"#    {issuer.metadata_url or 'ask whoever runs it'}",
-        f"#    Set it up so that the token's aud is {audience}",
+        *(f"#    The token's aud must be {audience} for {api}." for api, audience in named.items()),
     ]
     return '"$TOKEN_ENDPOINT"', [], notes

@@ -82,8 +82,10 @@ def problem_page(request: Request, status: int, code: str, text: str, visitor: V
 
 
 def _to_sign_in(request: Request, context: AdminContext, error: SignInNeeded) -> Response:
-    wanted = safe_next(request.url.path) if request.method == "GET" else "/partners"
-    address = f"/sign-in?why={error.why}&next={wanted}"
+    address = "/sign-in"
+    if request.url.path != "/" or error.why == "ended":
+        wanted = safe_next(request.url.path) if request.method == "GET" else "/partners"
+        address = f"/sign-in?why={error.why}&next={wanted}"
     response: Response
     if request.headers.get("hx-request") == "true":
         # htmx would follow a redirect and put the sign-in page into a row of a table.

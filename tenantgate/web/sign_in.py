@@ -69,6 +69,8 @@ def _form(call: Call, wanted: str, *, why: str = "", refused: bool = False) -> R
         next=safe_next(wanted),
         why=why if why in WHYS else "",
         refused=refused,
+        # SameSite=Strict: a link on another site brings no cookie, not even that of who is signed in.
+        elsewhere=call.request.headers.get("sec-fetch-site") == "cross-site",
     )
 
 

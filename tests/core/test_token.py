@@ -442,9 +442,16 @@ def test_shown_values_are_bounded_visible_ascii(value: object) -> None:
         (b'{"a":NaN}', "NaN is not JSON"),
         (b"{", "line 1 column 2"),
         (b"[" * 200_000, "nested too deeply"),
+        (b'{"a":"\\ud800"}', "lone surrogate"),
+        (b'{"\\uDFFF":1}', "lone surrogate"),
     ],
 )
 def test_an_operators_document_is_read_strictly_too(raw: bytes, said: str) -> None:
     """A policy file of any size is held to the same rules, and the error names the place."""
     with pytest.raises(Unreadable, match=said):
         read_document(raw)
+
+
+def test_escaped_characters_are_characters() -> None:
+    """A pair of surrogates spells one character; a backslash before `ud800` spells none."""
+    assert read_document(b'["\\ud83d\\ude00", "\\\\ud800"]') == ["\U0001f600", "\\ud800"]

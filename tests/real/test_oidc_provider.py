@@ -81,7 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_listed_daemon_of_a_real_provider_is_let_in(world: World, issuer: str):
-    """A token the provider issued to a listed client is granted, with the policy's role and the provider's client id."""
+    """A token the provider issued to a listed client is granted, with the role the policy gives it."""
     decision = world.ask(world.token(issuer), "Orders.Read")
 
     assert isinstance(decision, Granted), decision

@@ -1,99 +1,155 @@
-"""Onboarding in one go: everything a daemon needs, or nothing."""
+"""Onboarding: partner, tenant, daemon and roles in one unit of work, or nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tenantgate.registry import daemons, partners, tenants
+from tenantgate.registry import audit, partners, snapshot, tenants
 from tenantgate.registry.engine import reading
-from tenantgate.registry.errors import RegistryError
-from tenantgate.registry.onboarding import Onboarded, OnboardSpec, onboard
+from tenantgate.registry.errors import ConflictError, InvalidError, RegistryError, TransitionError
+from tenantgate.registry.onboarding import OnboardSpec, onboard
 from tenantgate.registry.partners import PartnerSpec
-from tests.registry.builders import CLIENT_ID, NOW, TID, Registry, an_app_role
+from tests.registry.builders import CLIENT_ID, NOW, TID, Registry, a_partner, a_tenant, an_app_role, an_oidc_issuer
 
-OTHER_TID = "99999999-2222-4333-8444-555555555555"
-OTHER_CLIENT = "cccccccc-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+NEW_TID = "22222222-3333-4444-8555-666666666666"
+NEW_CLIENT = "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff"
 
 
 def a_spec(**changed: Any) -> OnboardSpec:
-    """A new partner's daemon that may read orders."""
-    spec = {
-        "partner": PartnerSpec(name="Fabrikam"),
-        "issuer": "entra",
-        "tid": OTHER_TID,
-        "client_id": OTHER_CLIENT,
-        "app_roles": ("orders-read",),
-        "expires_at": NOW + 100,
-        "reason": "Ticket 8",
-    }
-    return OnboardSpec(**(spec | changed))
-
-
-def run(registry: Registry, spec: OnboardSpec) -> Onboarded:
-    """Onboard in a unit of work of its own."""
-    with registry.work() as work:
-        return onboard(work, spec)
-
-
-def test_new_partner_comes_with_everything(registry: Registry):
-    """One unit of work lists partner, tenant and daemon, and grants the role until its end."""
-    with registry.work() as work:
-        found = onboard(work, a_spec())
-
-    assert work.revision == 2
-    assert (found.partner.name, found.tenant.partner, found.tenant.tid) == ("Fabrikam", found.partner.id, OTHER_TID)
-    assert (found.daemon.tenant, found.daemon.client_id) == (found.tenant.id, OTHER_CLIENT)
-    [grant] = found.assignments
-    assert (grant.app_role, grant.daemon, grant.expires_at, grant.reason) == (
-        "orders-read",
-        found.daemon.id,
-        NOW + 100,
-        "Ticket 8",
+    """Fabrikam's daemon may read orders, all of it new."""
+    spec = OnboardSpec(
+        partner=PartnerSpec(id="fabrikam", name="Fabrikam"),
+        issuer="entra",
+        tid=NEW_TID,
+        client_id=NEW_CLIENT,
+        app_roles=("orders-read",),
+        expires_at=NOW + 60,
+        reason="T-42",
     )
+    return replace(spec, **changed)
+
+
+def contents(registry: Registry) -> tuple[Any, ...]:
+    """Everything in the policy, and the head of the audit."""
+    with reading(registry.engine) as session:
+        state = snapshot.read_state(session)
+        return snapshot.read_snapshot(session), state.audit_sequence, state.audit_hash
+
+
+def test_everything_is_one_revision(registry: Registry):
+    """A new partner with tenant, daemon and role is one revision, and the audit names each of the four."""
+    before = contents(registry)
+    with registry.work() as work:
+        done = onboard(work, a_spec())
+    assert work.revision == before[0].revision + 1
+    assert (done.partner.id, done.partner.state) == ("fabrikam", "active")
+    assert (done.tenant.partner, done.tenant.tid) == ("fabrikam", NEW_TID)
+    assert (done.daemon.tenant, done.daemon.client_id) == (done.tenant.id, NEW_CLIENT)
+    (grant,) = done.assignments
+    assert (grant.daemon, grant.app_role, grant.tenant) == (done.daemon.id, "orders-read", None)
+    assert (grant.not_before, grant.expires_at, grant.reason, grant.granted_by) == (None, NOW + 60, "T-42", "ada")
+    with reading(registry.engine) as session:
+        entries = audit.list_(session, after=before[1]).items
+        assert audit.verify_chain(session).sound
+    assert [entry.action for entry in entries] == [
+        "partner.created",
+        "tenant.created",
+        "daemon.created",
+        "role_assignment.granted",
+    ]
 
 
 def test_partner_and_tenant_that_are_there_are_used(registry: Registry):
-    """A second daemon of a known partner's tenant adds neither, however the tid is written."""
-    found = run(registry, a_spec(partner="contoso", tid=TID.upper()))
-
-    assert (found.partner.id, found.tenant.id) == ("contoso", "contoso-entra")
-
-
-REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"partner": "nobody"}, "reference_unknown", "partner"),
-    ({"partner": PartnerSpec(name="")}, "text_empty", "partner.name"),
-    ({"issuer": "nothing"}, "reference_unknown", "issuer"),
-    ({"tid": "no guid"}, "guid_malformed", "tid"),
-    ({"tid": TID}, "tenant_duplicate", "tid"),
-    ({"partner": "contoso", "tid": TID, "client_id": CLIENT_ID}, "client_id_duplicate", "client_id"),
-    ({"oid": "no guid"}, "guid_malformed", "oid"),
-    ({"app_roles": ("orders-read", "nothing")}, "reference_unknown", "app_roles[1]"),
-    ({"expires_at": NOW}, "time_in_past", "expires_at"),
-]
+    """For a partner that is there, a tenant of theirs is used again, whichever case its tid is written in."""
+    with registry.work() as work:
+        done = onboard(work, a_spec(partner="contoso", tid=TID.upper()))
+    assert (done.partner.id, done.tenant.id) == ("contoso", "contoso-entra")
+    with registry.work() as work:
+        other = onboard(work, a_spec(partner="contoso"))
+    assert other.tenant.id != "contoso-entra"
 
 
-@pytest.mark.parametrize(("changed", "code", "field"), REFUSED)
-def test_refusal_names_the_member_and_leaves_nothing(
-    registry: Registry, changed: dict[str, Any], code: str, field: str
+def test_oidc_issuer_is_its_one_tenant(registry: Registry):
+    """At an OIDC issuer there is no tid, and a second daemon finds the tenant of the first."""
+    with registry.work() as work:
+        an_oidc_issuer(work)
+        first = onboard(work, a_spec(issuer="keycloak", tid=None, client_id="sync"))
+    with registry.work() as work:
+        second = onboard(work, a_spec(partner="fabrikam", issuer="keycloak", tid=None, client_id="reports"))
+    assert second.tenant.id == first.tenant.id
+
+
+def test_hosted_tenant_is_never_taken_for_the_partners(registry: Registry):
+    """The publisher's own tenant belongs to no partner: naming its tid here is a conflict."""
+    with registry.work() as work:
+        a_tenant(work, id="home", tid=NEW_TID, partner=None, hosted=True)
+    with pytest.raises(ConflictError) as refused, registry.work() as work:
+        onboard(work, a_spec(partner="contoso"))
+    assert (refused.value.code, refused.value.field, refused.value.holder) == ("tenant_duplicate", "tid", "home")
+
+
+def test_daemon_may_come_without_a_role(registry: Registry):
+    """Roles may follow later; until then the daemon may do nothing."""
+    with registry.work() as work:
+        assert onboard(work, a_spec(app_roles=())).assignments == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "code", "field"),
+    [
+        ({"partner": PartnerSpec(name="")}, InvalidError, "text_empty", "partner.name"),
+        ({"partner": PartnerSpec(name="X", id="A B")}, InvalidError, "id_malformed", "partner.id"),
+        ({"partner": PartnerSpec(name="X", id="contoso")}, ConflictError, "id_duplicate", "partner.id"),
+        ({"partner": PartnerSpec(name="X", ends_at=NOW)}, InvalidError, "time_in_past", "partner.ends_at"),
+        ({"partner": PartnerSpec(name="X", contacts=("",))}, InvalidError, "text_empty", "partner.contacts[0]"),
+        ({"partner": "nobody"}, InvalidError, "reference_unknown", "partner"),
+        ({"partner": "closed"}, TransitionError, "partner_archived", "partner"),
+        ({"issuer": "nobody"}, InvalidError, "reference_unknown", "issuer"),
+        ({"tid": None}, InvalidError, "member_missing", "tid"),
+        ({"tid": "nonsense"}, InvalidError, "guid_malformed", "tid"),
+        ({"tid": TID}, ConflictError, "tenant_duplicate", "tid"),
+        ({"issuer": "keycloak"}, InvalidError, "member_not_allowed", "tid"),
+        ({"issuer": "keycloak", "tid": None, "oid": TID}, InvalidError, "member_not_allowed", "oid"),
+        ({"client_id": ""}, InvalidError, "text_empty", "client_id"),
+        ({"client_id": "sync"}, InvalidError, "guid_malformed", "client_id"),
+        ({"partner": "contoso", "tid": TID, "client_id": CLIENT_ID}, ConflictError, "client_id_duplicate", "client_id"),
+        ({"oid": "nonsense"}, InvalidError, "guid_malformed", "oid"),
+        ({"app_roles": ("orders-read", "nothing")}, InvalidError, "reference_unknown", "app_roles[1]"),
+        ({"app_roles": ("orders-read", "orders-read")}, ConflictError, "assignment_overlap", "app_roles[1]"),
+        ({"expires_at": NOW}, InvalidError, "time_in_past", "expires_at"),
+        ({"expires_at": -1}, InvalidError, "number_out_of_range", "expires_at"),
+        ({"reason": "x" * 501}, InvalidError, "text_too_long", "reason"),
+    ],
+)
+def test_fault_names_its_member_and_keeps_nothing(
+    registry: Registry, changed: dict[str, Any], kind: type[RegistryError], code: str, field: str
 ):
-    """Whichever step fails, the member of the one form is named, and nothing of the other steps is kept."""
-    with pytest.raises(RegistryError) as caught:
-        run(registry, a_spec(**changed))
+    """Whatever is at fault, the refusal names the member of the spec, and policy and audit are as they were."""
+    with registry.work() as work:
+        an_oidc_issuer(work)
+        a_partner(work, id="closed", name="Closed")
+        partners.archive(work, "closed")
+    before = contents(registry)
+    with pytest.raises(kind) as refused, registry.work() as work:
+        onboard(work, a_spec(**changed))
+    assert (refused.value.code, refused.value.field) == (code, field)
+    assert contents(registry) == before
 
-    assert (caught.value.code, caught.value.field) == (code, field)
-    with reading(registry.engine) as session:
-        assert [row.id for row in partners.list_(session).items] == ["contoso"]
-        assert [row.id for row in tenants.list_(session).items] == ["contoso-entra"]
-        assert [row.id for row in daemons.list_(session).items] == ["nightly"]
 
-
-def test_several_roles_at_once(registry: Registry):
-    """Each role becomes an assignment of its own."""
+def test_many_roles_are_all_granted(registry: Registry):
+    """Every role asked for is granted, in their order."""
     with registry.work() as work:
         an_app_role(work, id="orders-write", value="Orders.Write")
+        done = onboard(work, a_spec(app_roles=("orders-write", "orders-read")))
+    assert [grant.app_role for grant in done.assignments] == ["orders-write", "orders-read"]
 
-    found = run(registry, a_spec(app_roles=("orders-read", "orders-write")))
 
-    assert [grant.app_role for grant in found.assignments] == ["orders-read", "orders-write"]
+def test_suspended_tenant_stays_suspended(registry: Registry):
+    """Onboarding into a tenant that was suspended does not let it in again by the way."""
+    with registry.work() as work:
+        tenants.suspend(work, "contoso-entra")
+    with registry.work() as work:
+        assert onboard(work, a_spec(partner="contoso", tid=TID)).tenant.state == "suspended"

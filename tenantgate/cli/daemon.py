@@ -1,0 +1,100 @@
+"""`tenantgate daemon`: partners' programs that may call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tenantgate.admin.shapes import DaemonOut
+from tenantgate.cli.office import Database, office
+from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.core.policy import CredentialStrength, DaemonState
+from tenantgate.registry import daemons
+from tenantgate.registry.daemons import DaemonSpec
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+DaemonId = Annotated[str, typer.Argument(metavar="ID", help="Id of the daemon.")]
+COLUMNS = ("id", "tenant", "client_id", "oid", "state", "min_credential")
+
+
+@app.callback()
+def daemon() -> None:
+    """Partners' programs that may call."""
+
+
+@app.command()
+def create(
+    tenant: Annotated[str, typer.Option("--tenant", metavar="ID", help="The tenant it lives in.")],
+    client_id: Annotated[str, typer.Option("--client-id", help="Its azp or appid; a GUID at Entra.")],
+    id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Its id; made up where left out.")] = None,
+    oid: Annotated[str | None, typer.Option("--oid", metavar="GUID", help="Entra: pins its service principal.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="OIDC: pins its sub.")] = None,
+    partner: Annotated[
+        str | None, typer.Option("--partner", metavar="ID", help="In a hosted tenant: whose it is.")
+    ] = None,
+    min_credential: Annotated[
+        CredentialStrength, typer.Option("--min-credential", help="What it must have proved itself with.")
+    ] = "none",
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List a daemon, active at once; it may do nothing before a role is granted."""
+    spec = DaemonSpec(
+        tenant=tenant,
+        client_id=client_id,
+        id=id_,
+        oid=oid,
+        subject=subject,
+        partner=partner,
+        min_credential=min_credential,
+    )
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = daemons.create(work, spec)
+        show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only those of this tenant.")] = None,
+    client_id: Annotated[str | None, typer.Option("--client-id", help="Only with this client id.")] = None,
+    partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
+    state: Annotated[DaemonState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List daemons in order of id."""
+    with office(database) as desk, desk.reading() as session:
+        page = daemons.list_(
+            session, after=cursor, limit=limit, tenant=tenant, client_id=client_id, partner=partner, state=state
+        )
+        show_list(map(DaemonOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def show_(id_: DaemonId, database: Database = None, as_json: Json = False) -> None:
+    """Show a daemon."""
+    with office(database) as desk, desk.reading() as session:
+        show(DaemonOut.model_validate(daemons.get(session, id_)), as_json=as_json)
+
+
+@app.command()
+def suspend(id_: DaemonId, database: Database = None, as_json: Json = False) -> None:
+    """Let this daemon in no more, from its next request on."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = daemons.suspend(work, id_)
+        show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def activate(id_: DaemonId, database: Database = None, as_json: Json = False) -> None:
+    """Let this daemon in again."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = daemons.activate(work, id_)
+        show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)

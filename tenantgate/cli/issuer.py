@@ -1,0 +1,114 @@
+"""`tenantgate issuer`: what is trusted to sign."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tenantgate.admin.shapes import IssuerOut
+from tenantgate.cli.office import Database, office, told
+from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.core.policy import IssuerKind
+from tenantgate.core.strict import Unreadable, read_document
+from tenantgate.registry import issuers
+from tenantgate.registry.issuers import IssuerSpec
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+COLUMNS = ("id", "kind", "authority", "issuer", "metadata_url")
+
+
+@app.callback()
+def issuer() -> None:
+    """What is trusted to sign: Entra clouds and OIDC issuers."""
+
+
+@app.command()
+def create(
+    kind: Annotated[IssuerKind, typer.Option("--kind", help="An Entra cloud, or an OIDC issuer.")],
+    id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Its id; made up where left out.")] = None,
+    authority: Annotated[str | None, typer.Option(metavar="URL", help="Entra: login address of the cloud.")] = None,
+    v1_issuer: Annotated[str | None, typer.Option(metavar="URL", help="Entra: iss of v1, with {tenantid}.")] = None,
+    v2_issuer: Annotated[str | None, typer.Option(metavar="URL", help="Entra: iss of v2, with {tenantid}.")] = None,
+    v1_metadata_url: Annotated[str | None, typer.Option(metavar="URL", help="Entra: where v1 keys are found.")] = None,
+    iss: Annotated[str | None, typer.Option("--issuer", metavar="URL", help="OIDC: the exact iss.")] = None,
+    metadata_url: Annotated[str | None, typer.Option(metavar="URL", help="Where keys are found.")] = None,
+    jwks_file: Annotated[Path | None, typer.Option(help="Public keys from a file, instead of found.")] = None,
+    v1_jwks_file: Annotated[Path | None, typer.Option(help="Entra: the same for v1 tokens.")] = None,
+    jwks_host: Annotated[list[str] | None, typer.Option(metavar="HOST", help="Another host of its keys.")] = None,
+    algorithm: Annotated[list[str] | None, typer.Option(metavar="ALG", help="Accepted algorithm; several.")] = None,
+    client_id_claim: Annotated[str | None, typer.Option(help="OIDC: the claim that names the daemon.")] = None,
+    token_type: Annotated[list[str] | None, typer.Option(metavar="TYP", help="Accepted typ; several.")] = None,
+    allow_private_addresses: Annotated[
+        bool, typer.Option("--allow-private-addresses", help="An inner issuer.")
+    ] = False,
+    insecure_allow_http: Annotated[bool, typer.Option("--insecure-allow-http", help="Loopback only.")] = False,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Trust an issuer. No tenant of it is let in before it is listed."""
+    spec = IssuerSpec(
+        kind=kind,
+        id=id_,
+        authority=authority,
+        v1_issuer=v1_issuer,
+        v2_issuer=v2_issuer,
+        v1_metadata_url=v1_metadata_url,
+        issuer=iss,
+        metadata_url=metadata_url,
+        jwks=_keys_in(jwks_file),
+        v1_jwks=_keys_in(v1_jwks_file),
+        jwks_hosts=tuple(jwks_host or ()),
+        algorithms=tuple(algorithm or ()),
+        client_id_claim=client_id_claim,
+        allow_private_addresses=allow_private_addresses,
+        insecure_allow_http=insecure_allow_http,
+    )
+    if token_type:
+        spec = replace(spec, token_types=tuple(token_type))
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = issuers.create(work, spec)
+        show_change(IssuerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[IssuerKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List issuers in order of id."""
+    with office(database) as desk, desk.reading() as session:
+        page = issuers.list_(session, after=cursor, limit=limit, kind=kind)
+        show_list(map(IssuerOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def show_(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the issuer.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Show an issuer, with what was filled in."""
+    with office(database) as desk, desk.reading() as session:
+        show(IssuerOut.model_validate(issuers.get(session, id_)), as_json=as_json)
+
+
+def _keys_in(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        document = read_document(path.read_bytes())
+    except OSError as error:
+        raise told("file_unreadable", f"{path} cannot be read: {error.strerror}") from None
+    except Unreadable as error:
+        raise told("jwks_malformed", f"{path} is not a key set: {error}") from None
+    if not isinstance(document, dict):
+        raise told("jwks_malformed", f"{path} is not a key set: not an object")
+    return document

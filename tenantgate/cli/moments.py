@@ -1,0 +1,37 @@
+"""Points in time as options: RFC 3339, or a day."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+import click
+import typer
+
+from tenantgate.admin.wire import parse_instant
+
+DAY: Final = 86_400
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+
+
+def moment(value: str) -> int:
+    """Return epoch seconds for `2031-01-31T00:00:00Z`, or for `2031-01-31`, when that day begins in UTC.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    try:
+        return parse_instant(f"{value}T00:00:00Z" if _DAY.match(value) else value)
+    except ValueError:
+        raise click.BadParameter("must be as 2031-01-31 or 2031-01-31T00:00:00Z") from None
+
+
+EndsAt = Annotated[
+    int | None, typer.Option("--ends-at", parser=moment, metavar="TIME", help="From then on nothing of it is let in.")
+]
+NotBefore = Annotated[
+    int | None, typer.Option("--not-before", parser=moment, metavar="TIME", help="Counts from then on.")
+]
+ExpiresAt = Annotated[
+    int | None, typer.Option("--expires-at", parser=moment, metavar="TIME", help="Counts until just before then.")
+]

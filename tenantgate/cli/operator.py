@@ -1,0 +1,71 @@
+"""`tenantgate operator`: who administers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from tenantgate.admin.shapes_admin import OperatorOut
+from tenantgate.cli.office import Database, office
+from tenantgate.cli.output import Cursor, Json, Limit, show_change, show_list
+from tenantgate.registry import operators
+from tenantgate.registry.operators import OperatorRole, OperatorSpec
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+OperatorId = Annotated[str, typer.Argument(metavar="ID", help="Id of the operator.")]
+COLUMNS = ("id", "name", "role", "state", "created_at")
+
+
+@app.callback()
+def operator() -> None:
+    """Who administers: people and automation."""
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option("--name", help="What people call them.")],
+    role: Annotated[OperatorRole, typer.Option("--role", help="What they may do.")],
+    id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Their id; made up where left out.")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Let somebody administer, once they have an admin key or a sign-in link."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = operators.create(work, OperatorSpec(name=name, role=role, id=id_))
+        show_change(OperatorOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    role: Annotated[OperatorRole | None, typer.Option("--role", help="Only with this role.")] = None,
+    state: Annotated[Literal["active", "suspended"] | None, typer.Option("--state", help="Only in this state.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List operators in order of id."""
+    with office(database) as desk, desk.reading() as session:
+        page = operators.list_(session, after=cursor, limit=limit, role=role, state=state)
+        show_list(map(OperatorOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
+
+
+@app.command()
+def suspend(id_: OperatorId, database: Database = None, as_json: Json = False) -> None:
+    """Let the operator do nothing more: keys and sessions stop at once."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = operators.suspend(work, id_)
+        show_change(OperatorOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def activate(id_: OperatorId, database: Database = None, as_json: Json = False) -> None:
+    """Let the operator administer again; keys that have not ended work."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = operators.activate(work, id_)
+        show_change(OperatorOut.model_validate(row), work.revision, as_json=as_json)

@@ -1,0 +1,95 @@
+"""`tenantgate partner`: the companies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from tenantgate.admin.shapes import PartnerOut
+from tenantgate.cli.moments import EndsAt
+from tenantgate.cli.office import Database, office
+from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.core.policy import PartnerState
+from tenantgate.registry import partners
+from tenantgate.registry.partners import PartnerSpec
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+PartnerId = Annotated[str, typer.Argument(metavar="ID", help="Id of the partner.")]
+COLUMNS = ("id", "name", "state", "ends_at", "updated_at")
+
+
+@app.callback()
+def partner() -> None:
+    """The companies whose daemons may call."""
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option("--name", help="What people call it.")],
+    id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Its id; made up where left out.")] = None,
+    state: Annotated[Literal["active", "invited"], typer.Option("--state", help="How it begins.")] = "active",
+    ends_at: EndsAt = None,
+    contact: Annotated[
+        list[str] | None, typer.Option("--contact", metavar="TEXT", help="Whom to ask; several.")
+    ] = None,
+    notes: Annotated[str, typer.Option("--notes", help="What to remember.")] = "",
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List a company."""
+    spec = PartnerSpec(name=name, id=id_, state=state, ends_at=ends_at, contacts=tuple(contact or ()), notes=notes)
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = partners.create(work, spec)
+        show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    state: Annotated[PartnerState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    search: Annotated[str | None, typer.Option("--search", help="Beginning of an id or a name.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List partners in order of id."""
+    with office(database) as desk, desk.reading() as session:
+        page = partners.list_(session, after=cursor, limit=limit, state=state, search=search)
+        show_list(map(PartnerOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def show_(id_: PartnerId, database: Database = None, as_json: Json = False) -> None:
+    """Show a partner."""
+    with office(database) as desk, desk.reading() as session:
+        show(PartnerOut.model_validate(partners.get(session, id_)), as_json=as_json)
+
+
+@app.command()
+def suspend(id_: PartnerId, database: Database = None, as_json: Json = False) -> None:
+    """Let nothing of this partner in any more, from its next request on."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = partners.suspend(work, id_)
+        show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def activate(id_: PartnerId, database: Database = None, as_json: Json = False) -> None:
+    """Let an invited or suspended partner's daemons in."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = partners.activate(work, id_)
+        show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def archive(id_: PartnerId, database: Database = None, as_json: Json = False) -> None:
+    """End it for good: everything is kept, nothing comes back."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = partners.archive(work, id_)
+        show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)

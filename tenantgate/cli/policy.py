@@ -1,0 +1,88 @@
+"""`tenantgate policy`: what is in force."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tenantgate.admin.shapes_admin import InstanceOut
+from tenantgate.admin.standing import read_policy
+from tenantgate.cli.office import Database, office, told
+from tenantgate.cli.output import Json, print_json, print_row, print_table
+from tenantgate.core.policy import KINDS, PolicyError, PolicySnapshot
+from tenantgate.feed.file import FILE_VERSION, parse_policy
+from tenantgate.registry.snapshot import read_snapshot
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def policy() -> None:
+    """What is in force, and who enforces it."""
+
+
+@app.command("show")
+def show_(database: Database = None, as_json: Json = False) -> None:
+    """Show epoch and revision of the policy, and which instances enforce it."""
+    with office(database) as desk, desk.reading() as session:
+        found = read_policy(session, now=desk.now)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    row = found.model_dump(mode="json", exclude={"instances"})
+    row["enforcing"] = f"{found.enforcing} of {len(found.instances)}"
+    print_row(row, as_json=False)
+    if found.instances:
+        print_table(tuple(InstanceOut.model_fields), [each.model_dump(mode="json") for each in found.instances])
+
+
+@app.command()
+def export(
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write it here, instead of to standard output.")
+    ] = None,
+    database: Database = None,
+) -> None:
+    """Write the policy as a policy file (JSON, docs/policy-file.md) that a gate can be opened with.
+
+    Names of partners are in it, contacts and notes are not: they are no policy.
+    """
+    with office(database) as desk, desk.reading() as session:
+        document = as_policy_file(read_snapshot(session))
+    try:
+        parse_policy(document, Path())
+    except PolicyError as error:
+        raise told(error.code, f"the file would not load: {error}") from None
+    if output is None:
+        print_json(document)
+        return
+    try:
+        _write(output, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    except OSError as error:
+        raise told("file_unwritable", f"{output} cannot be written: {error.strerror}") from None
+
+
+def as_policy_file(snapshot: PolicySnapshot) -> dict[str, Any]:
+    """Return the document of a policy file that holds the same rows."""
+    arrays: dict[str, list[Any]] = {f"{kind}s": [] for kind in KINDS}
+    for row in snapshot.rows:
+        arrays[f"{row.kind}s"].append(msgspec.to_builtins(row.data))
+    return {"version": FILE_VERSION, **{name: rows for name, rows in arrays.items() if rows}}
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Put a file in place whole: a gate that looks at it each second never sees half of it."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

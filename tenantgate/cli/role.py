@@ -1,0 +1,115 @@
+"""`tenantgate role`: what resources let their callers do, and who was granted it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tenantgate.admin.shapes import AppRoleOut, RoleAssignmentOut
+from tenantgate.cli.moments import ExpiresAt, NotBefore
+from tenantgate.cli.office import Database, office
+from tenantgate.cli.output import Cursor, Json, Limit, show_change, show_list
+from tenantgate.registry import app_roles, assignments
+from tenantgate.registry.app_roles import AppRoleSpec
+from tenantgate.registry.assignments import AssignmentSpec
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+COLUMNS = ("id", "resource", "value", "display_name")
+ASSIGNMENT_COLUMNS = ("id", "app_role", "daemon", "tenant", "not_before", "expires_at", "granted_by", "reason")
+
+
+@app.callback()
+def role() -> None:
+    """What resources let their callers do, and who was granted it."""
+
+
+@app.command()
+def create(
+    resource: Annotated[str, typer.Option("--resource", metavar="ID", help="Whose role it is.")],
+    value: Annotated[str, typer.Option("--value", help="What the API asks for, as Orders.Read.")],
+    id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Its id; made up where left out.")] = None,
+    display_name: Annotated[str, typer.Option("--display-name", help="What people read.")] = "",
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Define a role of a resource."""
+    spec = AppRoleSpec(resource=resource, value=value, id=id_, display_name=display_name)
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = app_roles.create(work, spec)
+        show_change(AppRoleOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    resource: Annotated[str | None, typer.Option("--resource", metavar="ID", help="Only this resource's.")] = None,
+    value: Annotated[str | None, typer.Option("--value", help="Only with this value.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List roles in order of id."""
+    with office(database) as desk, desk.reading() as session:
+        page = app_roles.list_(session, after=cursor, limit=limit, resource=resource, value=value)
+        show_list(map(AppRoleOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
+
+
+@app.command()
+def grant(
+    app_role: Annotated[str, typer.Option("--role", metavar="ID", help="The role.")],
+    daemon: Annotated[str | None, typer.Option("--daemon", metavar="ID", help="Who gets it.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Or all listed daemons of this.")] = None,
+    not_before: NotBefore = None,
+    expires_at: ExpiresAt = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")] = "",
+    id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Id of the assignment.")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Grant a role; it counts from the daemon's next request on."""
+    spec = AssignmentSpec(
+        app_role=app_role,
+        id=id_,
+        daemon=daemon,
+        tenant=tenant,
+        not_before=not_before,
+        expires_at=expires_at,
+        reason=reason,
+    )
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = assignments.grant(work, spec)
+        show_change(RoleAssignmentOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def revoke(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the assignment.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Take a role back, from the daemon's next request on. Shows what it was."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = assignments.revoke(work, id_)
+        show_change(RoleAssignmentOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("assignments")
+def list_assignments(
+    app_role: Annotated[str | None, typer.Option("--role", metavar="ID", help="Only of this role.")] = None,
+    daemon: Annotated[str | None, typer.Option("--daemon", metavar="ID", help="Only this daemon's.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant's own.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List who was granted what, those that have ended or not begun included."""
+    with office(database) as desk, desk.reading() as session:
+        page = assignments.list_(session, after=cursor, limit=limit, app_role=app_role, daemon=daemon, tenant=tenant)
+        shown = map(RoleAssignmentOut.model_validate, page.items)
+        show_list(shown, page.after, ASSIGNMENT_COLUMNS, as_json=as_json)

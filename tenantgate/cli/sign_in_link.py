@@ -1,0 +1,49 @@
+"""`tenantgate sign-in-link`: let an operator into the page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tenantgate.admin.wire import format_instant
+from tenantgate.cli.office import Database, office
+from tenantgate.cli.output import Json, print_json
+from tenantgate.registry import sessions
+from tenantgate.settings import Settings, SettingsError, is_loopback
+from tenantgate.web.links import sign_in_address
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def sign_in_link() -> None:
+    """Links that sign an operator in on the page, once."""
+
+
+@app.command()
+def create(
+    operator: Annotated[str, typer.Option("--operator", metavar="ID", help="Who signs in.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Print a link that signs the operator in once, within ten minutes."""
+    with office(database) as desk:
+        public_url = _public_url(desk.settings)
+        with desk.changing() as work:
+            made = sessions.create_link(work, operator, random_bytes=desk.random_bytes)
+    url, ends = sign_in_address(public_url, made.code), format_instant(made.row.expires_at)
+    if as_json:
+        print_json({"id": made.row.id, "operator": made.row.operator, "url": url, "expires_at": ends})
+        return
+    typer.echo(url)
+    typer.echo(f"Signs operator {made.row.operator} in once, until {ends}.", err=True)
+
+
+def _public_url(settings: Settings) -> str:
+    """Return where people reach the server: as set, or where it listens on this machine."""
+    if settings.public_url is not None:
+        return settings.public_url
+    if is_loopback(settings.host) and settings.port:
+        return f"http://{settings.bind}"
+    raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is no fixed loopback address")

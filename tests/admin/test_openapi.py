@@ -1,0 +1,133 @@
+"""The description is committed, complete, and what it shows works."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tenantgate.admin import openapi
+from tenantgate.admin.problems import MEMBER_CODES, PROBLEMS
+from tenantgate.registry import operators
+from tenantgate.registry.operators import KeySpec, OperatorSpec
+from tests.admin.world import V1, Api, body_of, description, operation, operations, schema_of
+from tests.registry.builders import NOW, counting_bytes, work_on
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_the_committed_description_is_this_one():
+    """docs/openapi.json is made by `python -m tenantgate.admin.openapi`, and by nobody's hand."""
+    assert (DOCS / "openapi.json").read_text() == openapi.rendered()
+
+
+def _references(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node
+        for each in node.values():
+            yield from _references(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _references(each)
+
+
+def test_every_reference_leads_somewhere():
+    """What the description refers to is in it."""
+    references = list(_references(description()))
+    assert references
+    for reference in references:
+        assert schema_of(reference)
+
+
+@pytest.mark.parametrize(("method", "path"), operations())
+def test_every_operation_is_described(method: str, path: str):
+    """Each has a text, a name of its own, what can go wrong, and the role it takes."""
+    found = operation(method, path)
+    assert found["description"].endswith(".")
+    assert found["tags"]
+    assert found["x-least-role"] in ("Admin", "Operator", "Viewer")
+    assert {"400", "401", "403", "413", "422", "503"} <= set(found["responses"])
+    assert ("404" in found["responses"]) == ("{id}" in path)
+    assert ("415" in found["responses"]) == ("requestBody" in found)
+
+
+def test_names_of_operations_are_unique():
+    """A client made from the description has one function for each."""
+    names = [operation(method, path)["operationId"] for method, path in operations()]
+    assert len(names) == len(set(names))
+
+
+def test_every_example_of_a_body_is_accepted(api: Api):
+    """The examples, sent in order, make a world in which the daemon has its role."""
+    with api.engine.begin() as connection:
+        # So that the examples meet nothing that has their ids.
+        for table in ("role_assignment", "app_role", "resource", "daemon", "tenant", "partner", "issuer", "operator"):
+            connection.execute(sa.text(f"DELETE FROM {table} WHERE id NOT LIKE 'an-%'"))
+    order = ["issuers", "partners", "tenants", "daemons", "resources", "app-roles", "role-assignments", "operators"]
+    for name in [*order, "admin-keys"]:
+        answer = api.ask("POST", f"/{name}", json=body_of("POST", f"{V1}/{name}"))
+        assert answer.status_code == 201, (name, answer.text)
+    assert {path for method, path in operations() if body_of(method, path)} == {
+        f"{V1}/{n}" for n in [*order, "admin-keys"]
+    }
+
+
+def test_every_code_is_documented():
+    """Every problem code and every member code has its line in docs/rest-api.md, and no other code has one."""
+    text = (DOCS / "rest-api.md").read_text()
+    table = text[text.index("## Problem codes") :]
+    documented = set(re.findall(r"^\| `([a-z0-9_]+)` \|", table, re.MULTILINE))
+    assert documented == {kind.code for kind in PROBLEMS.values()} | set(MEMBER_CODES)
+
+
+def test_every_route_is_documented():
+    """docs/rest-api.md names each path."""
+    text = (DOCS / "rest-api.md").read_text()
+    for _, path in operations():
+        assert f"`{path.removeprefix(V1)}`" in text, path
+
+
+def test_the_description_is_json_and_sorted():
+    """Two runs give the same bytes."""
+    assert json.loads(openapi.rendered()) == description()
+    assert openapi.rendered() == openapi.rendered()
+
+
+def test_the_walk_through_works(empty_api: Api):
+    """Every command of docs/rest-api.md, sent in order to a database with one operator, succeeds."""
+    text = (DOCS / "rest-api.md").read_text()
+    (block,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    empty_api.keys = {"Admin": _first_key(empty_api)}
+    for line in block.splitlines():
+        method, path, body = _curl(line)
+        answer = empty_api.ask(method, path, json=body)
+        assert answer.status_code in (200, 201), (line, answer.text)
+    assert empty_api.get("/partners/contoso")["state"] == "suspended"
+
+
+def _first_key(api: Api) -> str:
+    with work_on(api.engine) as work:
+        operators.create(work, OperatorSpec(id="ada", name="Ada", role="Admin"))
+        spec = KeySpec(operator="ada", name="first key", expires_at=NOW + 60)
+        return operators.create_key(work, spec, random_bytes=counting_bytes(30)).value
+
+
+def _curl(line: str) -> tuple[str, str, Any]:
+    words = shlex.split(line)
+    assert words[:4] == ["curl", "-s", "-H", "$AUTH"]
+    method, body, path = "GET", None, ""
+    for place, word in enumerate(words):
+        if word == "-X":
+            method = words[place + 1]
+        elif word == "--json":
+            method, body = "POST", json.loads(words[place + 1])
+        elif word.startswith("$TG"):
+            path = word.removeprefix("$TG")
+    return method, path, body

@@ -1,0 +1,298 @@
+"""The aggregates of the policy over HTTP: make, show, list, change, and every way to be refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.admin.world import V1, Api
+from tests.registry.builders import CLIENT_ID, NOW, TID
+
+NEW: dict[str, dict[str, Any]] = {
+    "issuers": {"id": "new", "kind": "oidc", "issuer": "https://id.fabrikam.example/realms/main"},
+    "partners": {
+        "id": "new",
+        "name": "Fabrikam",
+        "state": "invited",
+        "contacts": ["it@fabrikam.example"],
+        "notes": "a\nb",
+    },
+    "tenants": {"id": "new", "issuer": "entra", "hosted": True, "tid": "99999999-2222-4333-8444-555555555555"},
+    "daemons": {
+        "id": "new",
+        "tenant": "contoso-entra",
+        "client_id": "99999999-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+        "min_credential": "certificate",
+    },
+    "resources": {"id": "new", "audiences": ["api://stock", "https://stock.example"], "max_lifetime": 3600},
+    "app-roles": {"id": "new", "resource": "orders", "value": "Orders.Write", "display_name": "Write orders"},
+    "role-assignments": {
+        "id": "new",
+        "app_role": "orders-read",
+        "tenant": None,
+        "daemon": "second",
+        "not_before": "2030-01-01T00:00:00Z",
+        "expires_at": "2031-01-31T00:00:00Z",
+        "reason": "contract 4711",
+    },
+    "operators": {"id": "new", "name": "Grace", "role": "Viewer"},
+}
+"""What each resource can be made of, beside what is there."""
+
+POLICY = [name for name in NEW if name != "operators"]
+
+
+@pytest.fixture(autouse=True)
+def second_daemon(api: Api) -> None:
+    """A daemon that has no role yet."""
+    api.make("/daemons", id="second", tenant="contoso-entra", client_id="22222222-bbbb-4ccc-8ddd-eeeeeeeeeeee")
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_what_is_made_can_be_read_again(api: Api, name: str):
+    """201 says where it is; there it is the same, with what was sent in it, who made it and when."""
+    answer = api.ask("POST", f"/{name}", json=NEW[name])
+    made = answer.json()
+    assert (answer.status_code, answer.headers["Location"]) == (201, f"{V1}/{name}/new")
+    assert NEW[name].items() <= made.items()
+    assert (made["created_by"], made["created_at"], made["version"]) == ("an-admin", "2027-01-15T08:00:00Z", 1)
+    assert api.get(f"/{name}/new") == made
+    assert made in api.get(f"/{name}")["items"]
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_the_revision_is_told_where_the_policy_changed(api: Api, name: str):
+    """A change of the policy answers with its revision; who administers is no policy."""
+    before = api.get("/policy")["revision"]
+    answer = api.ask("POST", f"/{name}", json=NEW[name])
+    if name in POLICY:
+        assert int(answer.headers["X-TG-Revision"]) == api.get("/policy")["revision"] == before + 1
+    else:
+        assert "X-TG-Revision" not in answer.headers
+        assert api.get("/policy")["revision"] == before
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_id_is_made_up_where_none_is_given(api: Api, name: str):
+    """Left out or null, the id is a new one that says what it is of."""
+    body = {key: value for key, value in NEW[name].items() if key != "id"}
+    made = api.make(f"/{name}", **body)
+    assert len(made["id"]) > 16
+    assert api.get(f"/{name}/{made['id']}") == made
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_id_is_given_once(api: Api, name: str):
+    """The second thing of one id is a conflict that names the first."""
+    api.make(f"/{name}", **NEW[name])
+    problem = api.refused("POST", f"/{name}", json=NEW[name])
+    assert (problem["status"], problem["code"], problem["holder"]) == (409, "id_duplicate", "new")
+
+
+@pytest.mark.parametrize("name", [*NEW, "admin-keys", "instances"])
+def test_what_is_not_there_is_not_found(api: Api, name: str):
+    """404 with the code of its kind, whatever stands in its place."""
+    kind = name.replace("-", "_").removesuffix("s")
+    for id_ in ("nobody", "Contoso", "contoso%20", "%00", "%2e%2e", "..;", "'", "%F0%9F%92%A9", "%FF", "x" * 256):
+        problem = api.refused("GET", f"/{name}/{id_}")
+        assert (problem["status"], problem["code"]) == (404, f"{kind}_not_found"), id_
+    assert api.refused("GET", f"/{name}/{'x' * 257}")["status"] == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/partners/{id}/suspend",
+        "/partners/{id}/activate",
+        "/partners/{id}/archive",
+        "/tenants/{id}/suspend",
+        "/tenants/{id}/activate",
+        "/daemons/{id}/suspend",
+        "/daemons/{id}/activate",
+        "/role-assignments/{id}/revoke",
+        "/operators/{id}/suspend",
+        "/operators/{id}/activate",
+        "/admin-keys/{id}/revoke",
+    ],
+)
+def test_what_is_not_there_cannot_be_changed(api: Api, path: str):
+    """Changing nobody is a 404 and no revision."""
+    before = api.get("/policy")
+    assert api.refused("POST", path.replace("{id}", "nobody"))["code"].endswith("_not_found")
+    assert api.get("/policy") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "id_"), [("partners", "contoso"), ("tenants", "contoso-entra"), ("daemons", "nightly")]
+)
+def test_a_suspension_and_its_end(api: Api, name: str, id_: str):
+    """Suspended, then active again: state, version and revision follow; twice the same is a conflict."""
+    for place, (step, state) in enumerate((("suspend", "suspended"), ("activate", "active")), 2):
+        answer = api.ask("POST", f"/{name}/{id_}/{step}")
+        assert (answer.json()["state"], answer.json()["version"]) == (state, place)
+        assert int(answer.headers["X-TG-Revision"]) == api.get("/policy")["revision"]
+        assert api.get(f"/{name}/{id_}") == answer.json()
+        assert api.refused("POST", f"/{name}/{id_}/{step}")["code"] == "state_unchanged"
+
+
+def test_an_archived_partner_stays_so(api: Api):
+    """Archiving is the end: nothing comes back and nothing new is listed."""
+    assert api.change("/partners/contoso/archive")["state"] == "archived"
+    refusals = [
+        ("/partners/contoso/activate", None),
+        ("/partners/contoso/suspend", None),
+        ("/daemons", NEW["daemons"]),
+        ("/tenants", NEW["tenants"] | {"hosted": False, "partner": "contoso"}),
+    ]
+    for path, body in refusals:
+        problem = api.refused("POST", path, json=body) if body else api.refused("POST", path)
+        assert (problem["status"], problem["code"]) == (409, "partner_archived"), path
+
+
+def test_a_role_taken_back_is_gone(api: Api):
+    """The answer shows what it was; after that it is not there, and may be granted again."""
+    was = api.get("/role-assignments/nightly-read")
+    assert api.change("/role-assignments/nightly-read/revoke") == was
+    assert api.refused("GET", "/role-assignments/nightly-read")["code"] == "role_assignment_not_found"
+    assert api.refused("POST", "/role-assignments/nightly-read/revoke")["status"] == 404
+    api.make("/role-assignments", app_role="orders-read", daemon="nightly")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code", "field"),
+    [
+        ("/issuers", {"kind": "oidc"}, 422, "member_missing", "issuer"),
+        ("/issuers", {"kind": "oidc", "issuer": "http://id.example"}, 422, "url_not_https", "issuer"),
+        (
+            "/issuers",
+            {"kind": "entra", "authority": "https://login.microsoftonline.com"},
+            409,
+            "issuer_duplicate",
+            None,
+        ),
+        ("/issuers", {"kind": "saml"}, 422, "request_invalid", "kind"),
+        ("/issuers", NEW["issuers"] | {"algorithms": ["HS256"]}, 422, "algorithm_not_allowed", "algorithms[0]"),
+        ("/issuers", NEW["issuers"] | {"jwks": {"keys": []}}, 422, "jwks_malformed", "jwks"),
+        ("/partners", {"name": ""}, 422, "text_empty", "name"),
+        ("/partners", {"name": "x" * 201}, 422, "text_too_long", "name"),
+        ("/partners", {"name": "Con\u202etoso"}, 422, "text_not_allowed", "name"),
+        ("/partners", {"name": "Cafe\u0301"}, 422, "text_not_normalised", "name"),
+        ("/partners", {"name": "A", "id": "Con Toso"}, 422, "id_malformed", "id"),
+        ("/partners", {"name": "A", "ends_at": "2027-01-15T08:00:00Z"}, 422, "time_in_past", "ends_at"),
+        ("/partners", {"name": "A", "contacts": ["a"] * 65}, 422, "list_too_long", "contacts"),
+        ("/partners", {"name": "A", "contacts": ["a", " "]}, 422, "text_not_allowed", "contacts[1]"),
+        ("/partners", {"name": "A", "contacts": ["a", 1]}, 422, "request_invalid", "contacts[1]"),
+        ("/partners", {}, 422, "request_invalid", "name"),
+        ("/tenants", {"issuer": "nobody", "partner": "contoso", "tid": TID}, 422, "reference_unknown", "issuer"),
+        ("/tenants", {"issuer": "entra", "partner": "nobody", "tid": TID}, 422, "reference_unknown", "partner"),
+        ("/tenants", {"issuer": "entra", "partner": "contoso", "tid": "contoso"}, 422, "guid_malformed", "tid"),
+        ("/tenants", {"issuer": "entra", "partner": "contoso", "tid": TID.upper()}, 409, "tenant_duplicate", "tid"),
+        (
+            "/tenants",
+            {"issuer": "entra", "partner": "contoso", "tid": "9188040d-6c67-4c5b-b112-36a304b66dad"},
+            422,
+            "consumer_tenant",
+            "tid",
+        ),
+        ("/daemons", {"tenant": "nobody", "client_id": CLIENT_ID}, 422, "reference_unknown", "tenant"),
+        ("/daemons", {"tenant": "contoso-entra", "client_id": CLIENT_ID}, 409, "client_id_duplicate", "client_id"),
+        ("/daemons", NEW["daemons"] | {"min_credential": "mtls"}, 422, "request_invalid", "min_credential"),
+        ("/daemons", NEW["daemons"] | {"subject": "nightly"}, 422, "member_not_allowed", "subject"),
+        ("/resources", {"audiences": []}, 422, "list_empty", "audiences"),
+        ("/resources", {"audiences": ["api://stock", "api://orders"]}, 409, "audience_overlap", "audiences[1]"),
+        ("/resources", NEW["resources"] | {"max_lifetime": 0}, 422, "number_out_of_range", "max_lifetime"),
+        ("/resources", NEW["resources"] | {"clock_skew": 10**30}, 422, "number_out_of_range", "clock_skew"),
+        ("/app-roles", {"resource": "nobody", "value": "A"}, 422, "reference_unknown", "resource"),
+        ("/app-roles", {"resource": "orders", "value": "a b"}, 422, "role_value_malformed", "value"),
+        ("/app-roles", {"resource": "orders", "value": "Orders.Read"}, 409, "role_value_duplicate", "value"),
+        ("/role-assignments", {"app_role": "orders-read"}, 422, "member_missing", None),
+        ("/role-assignments", {"app_role": "nobody", "daemon": "nightly"}, 422, "reference_unknown", "app_role"),
+        ("/role-assignments", {"app_role": "orders-read", "daemon": "nightly"}, 409, "assignment_overlap", "app_role"),
+        (
+            "/role-assignments",
+            {"app_role": "orders-read", "tenant": "contoso-entra"},
+            422,
+            "tenant_wide_not_allowed",
+            None,
+        ),
+        (
+            "/role-assignments",
+            NEW["role-assignments"] | {"not_before": "2031-02-01T00:00:00Z"},
+            422,
+            "window_empty",
+            None,
+        ),
+        ("/operators", {"name": "A", "role": "Root"}, 422, "request_invalid", "role"),
+        ("/operators", {"name": "A", "role": "admin"}, 422, "request_invalid", "role"),
+    ],
+)
+def test_what_the_rules_refuse_says_which_member(
+    api: Api, path: str, body: dict[str, Any], status: int, code: str, field: str | None
+):
+    """The rule's own code, the member at fault, and nothing written."""
+    before = api.get("/policy")
+    problem = api.refused("POST", path, json=body)
+    assert (problem["status"], problem["code"]) == (status, code)
+    if field is not None:
+        assert [each["field"] for each in problem["errors"]] == [field]
+    assert api.get("/policy") == before
+
+
+def test_lists_come_in_pages(api: Api):
+    """Page by page everything comes once, in order; the last page has no next."""
+    for place in range(7):
+        api.make("/partners", id=f"p{place}", name=f"P {place}")
+    found, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = api.get(f"/partners?limit=3{cursor and '&cursor=' + cursor}")
+        found += [item["id"] for item in page["items"]]
+        cursor, pages = page["next"], pages + 1
+    assert found == ["contoso", "p0", "p1", "p2", "p3", "p4", "p5", "p6"]
+    assert pages == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        ("/issuers", "kind=entra", ["entra"]),
+        ("/issuers", "kind=oidc", ["new"]),
+        ("/partners", "state=invited", ["new"]),
+        ("/partners", "search=fabr", ["new"]),
+        ("/partners", "search=CON", ["contoso"]),
+        ("/partners", "search=%25", []),
+        ("/tenants", "partner=contoso", ["contoso-entra"]),
+        ("/tenants", "issuer=entra", ["contoso-entra", "new"]),
+        ("/tenants", f"tid={TID.upper()}", ["contoso-entra"]),
+        ("/tenants", "state=suspended", []),
+        ("/daemons", f"client_id={CLIENT_ID}", ["nightly"]),
+        ("/daemons", "partner=contoso", ["new", "nightly", "second"]),
+        ("/daemons", "tenant=new", []),
+        ("/daemons", "state=suspended", []),
+        ("/app-roles", "resource=orders", ["new", "orders-read"]),
+        ("/app-roles", "value=Orders.Write", ["new"]),
+        ("/role-assignments", "daemon=nightly", ["nightly-read"]),
+        ("/role-assignments", "app_role=orders-read", ["new", "nightly-read"]),
+        ("/role-assignments", "tenant=contoso-entra", []),
+        ("/operators", "role=Admin", ["ada", "an-admin"]),
+        ("/operators", "state=suspended", []),
+    ],
+)
+def test_lists_are_filtered(api: Api, path: str, query: str, expected: list[str]):
+    """Each filter leaves what fits and nothing else."""
+    for name, body in NEW.items():
+        api.make(f"/{name}", **body)
+    assert [item["id"] for item in api.get(f"{path}?{query}")["items"]] == expected
+
+
+def test_what_was_filled_in_is_shown(api: Api):
+    """An issuer's answer holds the addresses that follow from its authority."""
+    issuer = api.get("/issuers/entra")
+    assert issuer["v2_issuer"] == "https://login.microsoftonline.com/{tenantid}/v2.0"
+    assert issuer["v1_issuer"] == "https://sts.windows.net/{tenantid}/"
+
+
+def test_times_on_the_wire_are_rfc_3339(api: Api):
+    """Seconds inside, UTC outside."""
+    assert NOW == 1_800_000_000
+    assert api.get("/partners/contoso")["created_at"] == "2027-01-15T08:00:00Z"

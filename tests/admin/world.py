@@ -1,0 +1,185 @@
+"""The REST API over a real database, and three operators with a key each.
+
+The client knows the committed description: an answer that is not documented there fails the test that got it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fastapi import FastAPI
+from sqlalchemy.engine import Engine
+from starlette.testclient import TestClient
+
+from tenantgate.admin import openapi
+from tenantgate.admin.context import AdminContext
+from tenantgate.admin.problems import MEDIA_TYPE, TYPE_PREFIX, install_problems
+from tenantgate.admin.routes import build_admin
+from tenantgate.registry import operators
+from tenantgate.registry.operators import KeySpec, OperatorSpec
+from tests.registry.builders import NOW, counting_bytes, counting_ids, everything, work_on
+
+ROLES = ("Admin", "Operator", "Viewer")
+LATER = NOW + 86_400
+V1 = "/api/v1"
+
+
+@cache
+def description() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return openapi.document()
+
+
+def operations() -> list[tuple[str, str]]:
+    """Every method and path of it."""
+    paths = description()["paths"]
+    return [(method.upper(), path) for path in sorted(paths) for method in sorted(paths[path])]
+
+
+def operation(method: str, path: str) -> dict[str, Any]:
+    """What the document says of a method at a path."""
+    found: dict[str, Any] = description()["paths"][path][method.lower()]
+    return found
+
+
+def filled(path: str, id_: str = "nobody") -> str:
+    """A path with an id in its place."""
+    return path.replace("{id}", id_)
+
+
+def body_of(method: str, path: str) -> dict[str, Any] | None:
+    """The example of what this route takes, or None."""
+    wanted = operation(method, path).get("requestBody")
+    if wanted is None:
+        return None
+    example: dict[str, Any] = schema_of(wanted["content"]["application/json"]["schema"])["examples"][0]
+    return example
+
+
+def schema_of(reference: dict[str, Any]) -> dict[str, Any]:
+    """What a reference in the document stands for."""
+    found: Any = description()
+    for step in reference["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return found
+
+
+def make_template(path: Path) -> dict[str, str]:
+    """Make a database with one of each in it and three operators; return a key for each role."""
+    from tests.registry.builders import an_engine
+
+    engine = an_engine(path)
+    random_bytes = counting_bytes(7)
+    with work_on(engine) as work:
+        everything(work)
+        keys = {}
+        for role in ROLES:
+            id_ = f"an-{role.lower()}"
+            operators.create(work, OperatorSpec(id=id_, name=f"An {role}", role=role))
+            spec = KeySpec(operator=id_, name="tests", expires_at=LATER)
+            keys[role] = operators.create_key(work, spec, random_bytes=random_bytes).value
+    engine.dispose()
+    return keys
+
+
+@dataclass
+class Clock:
+    """Epoch seconds that move only when told to."""
+
+    now: int = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Api:
+    """A client of the API. `keys` by role; calls are made as `role` where nothing else is said."""
+
+    client: TestClient
+    engine: Engine
+    keys: dict[str, str]
+    clock: Clock
+    role: str = "Admin"
+
+    def ask(self, method: str, path: str, *, role: str | None = "", headers: Any = None, **request: Any) -> Any:
+        """Send a request below /api/v1 with the key of a role (None: without), and look at the answer's form."""
+        chosen = self.role if role == "" else role
+        sent = dict(headers or {})
+        if chosen is not None:
+            sent.setdefault("Authorization", f"Bearer {self.keys[chosen]}")
+        answer = self.client.request(method, V1 + path, headers=sent, **request)
+        self._look_at(method, path.partition("?")[0], answer)
+        return answer
+
+    def get(self, path: str, **request: Any) -> Any:
+        """GET that must succeed: the answer's content."""
+        answer = self.ask("GET", path, **request)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def make(self, path: str, **body: Any) -> Any:
+        """POST that must make something: the answer's content."""
+        answer = self.ask("POST", path, json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def change(self, path: str) -> Any:
+        """POST that must change something: the answer's content."""
+        answer = self.ask("POST", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def refused(self, method: str, path: str, **request: Any) -> Any:
+        """A request that must be refused: the problem."""
+        answer = self.ask(method, path, **request)
+        assert answer.status_code >= 400, answer.text
+        return answer.json()
+
+    def _look_at(self, method: str, path: str, answer: Any) -> None:
+        assert answer.headers["Cache-Control"] == "no-store"
+        if answer.status_code >= 400:
+            problem = answer.json()
+            assert answer.headers["Content-Type"] == MEDIA_TYPE
+            assert problem["status"] == answer.status_code
+            assert problem["type"] == TYPE_PREFIX + problem["code"]
+        for template in description()["paths"]:
+            pattern = re.escape(template).replace(r"\{id\}", "[^/]+")
+            if re.fullmatch(pattern, V1 + path) and method.lower() in description()["paths"][template]:
+                documented = operation(method, template)["responses"]
+                assert str(answer.status_code) in documented, f"{method} {path} answers {answer.status_code}"
+
+
+class Served:
+    """An application with nothing but the administration in it, over one database after the other."""
+
+    def __init__(self) -> None:
+        self._context = SimpleNamespace(new_id=counting_ids(8), random_bytes=counting_bytes(9), secure=True)
+        app = FastAPI(redirect_slashes=False, openapi_url=None)
+        install_problems(app)
+        app.include_router(build_admin(cast("AdminContext", self._context)))
+        self._client = TestClient(app, raise_server_exceptions=False)
+
+    def __enter__(self) -> Served:
+        self._client.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.__exit__()
+
+    @contextmanager
+    def over(self, engine: Engine, keys: dict[str, str]) -> Iterator[Api]:
+        """The API over a database, which is closed at the end."""
+        clock = Clock()
+        before = dict(vars(self._context))
+        self._context.engine, self._context.now = engine, clock
+        yield Api(self._client, engine, keys, clock)
+        vars(self._context).update(before)
+        engine.dispose()

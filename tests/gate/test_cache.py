@@ -1,0 +1,112 @@
+"""Remembered tokens: bounded in number and in bytes, in two generations, and never a token in there."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+
+import pytest
+
+from tenantgate.core.verify import Verified, verify
+from tenantgate.gate.cache import VerifiedTokens
+from tests.builders import an_index, static_keys, v2_token
+
+
+def a_verified() -> Verified:
+    """Return what verification finds in acme's good token."""
+    index = an_index()
+    found = verify(v2_token(), index, static_keys(index))
+    assert isinstance(found, Verified)
+    return found
+
+
+VERIFIED = a_verified()
+
+
+def digest(number: int) -> bytes:
+    """Return the digest of the token of that number."""
+    return hashlib.sha256(str(number).encode()).digest()
+
+
+def test_remembers_what_was_put():
+    """What was found is given back for the very same digest, and nothing for any other."""
+    tokens = VerifiedTokens()
+    tokens.put(digest(1), VERIFIED, 1200)
+
+    assert tokens.get(digest(1)) is VERIFIED
+    assert tokens.get(digest(2)) is None
+    assert len(tokens) == 1
+
+
+def test_never_holds_more_entries_than_it_may():
+    """Ten times the tokens leave no more than the bound, and the newest is always among them."""
+    tokens = VerifiedTokens(entries=100)
+    for number in range(1000):
+        tokens.put(digest(number), VERIFIED, 1)
+        assert len(tokens) <= 100
+        assert tokens.get(digest(number)) is VERIFIED
+
+
+def test_never_holds_more_bytes_than_it_may():
+    """Large tokens push others out long before the number of entries would."""
+    tokens = VerifiedTokens(entries=1000, size=10_000)
+    for number in range(100):
+        tokens.put(digest(number), VERIFIED, 1000)
+        assert len(tokens) <= 10
+
+
+def test_a_token_larger_than_everything_else_does_not_stay_with_others():
+    """One token beyond the half of the bytes stands alone in its generation."""
+    tokens = VerifiedTokens(entries=1000, size=1000)
+    tokens.put(digest(1), VERIFIED, 10)
+    tokens.put(digest(2), VERIFIED, 600)
+    tokens.put(digest(3), VERIFIED, 10)
+
+    assert tokens.get(digest(1)) is None
+    assert tokens.get(digest(3)) is VERIFIED
+
+
+def test_a_token_that_is_used_survives_the_change_of_generation():
+    """Asking for a token carries it over, so that only what is not used any more is forgotten."""
+    tokens = VerifiedTokens(entries=10)
+    tokens.put(digest(0), VERIFIED, 1)
+    for number in range(1, 40):
+        tokens.put(digest(number), VERIFIED, 1)
+        assert tokens.get(digest(0)) is VERIFIED
+    assert tokens.get(digest(1)) is None
+
+
+@pytest.mark.parametrize("entries", [0, 1, 2])
+def test_the_smallest_cache_works(entries: int):
+    """A bound too small to be useful is still a bound, and still remembers the last token."""
+    tokens = VerifiedTokens(entries=entries)
+    for number in range(5):
+        tokens.put(digest(number), VERIFIED, 1)
+        assert tokens.get(digest(number)) is VERIFIED
+        assert len(tokens) <= 2
+
+
+def test_threads_may_share_it():
+    """Threads that put and get at once never see an entry that nobody put."""
+    tokens = VerifiedTokens(entries=64)
+    wrong: list[object] = []
+
+    def use(start: int) -> None:
+        for number in range(start, start + 3000):
+            tokens.put(digest(number % 200), VERIFIED, 1)
+            found = tokens.get(digest((number * 7) % 200))
+            if found is not None and found is not VERIFIED:
+                wrong.append(number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=use, args=(place * 50,)) for place in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []

@@ -1,0 +1,212 @@
+"""What every answer carries, what failures look like, and the static files."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import pytest
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import JSONResponse
+from starlette.testclient import TestClient
+
+from tenantgate.registry.errors import CODES
+from tenantgate.web import refusals
+from tenantgate.web.assets import static_files
+from tenantgate.web.pages import build_web, install_error_pages, mount_static
+from tests.web.world import Page, World
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+ALWAYS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+PAGES = [
+    ("GET", "/", 303),
+    ("GET", "/sign-in", 200),
+    ("GET", "/partners", 200),
+    ("GET", "/partners/contoso", 200),
+    ("GET", "/partners/nobody", 404),
+    ("GET", "/onboard", 200),
+    ("GET", "/onboard?partner=nobody", 404),
+    ("GET", "/nothing/here", 404),
+    ("GET", "/static/nothing.css", 404),
+    ("GET", "/sign-out", 405),
+    ("PUT", "/partners", 405),
+    ("DELETE", "/partners/contoso", 405),
+    ("HEAD", "/partners", 200),
+    ("POST", "/sign-in", 415),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), PAGES)
+def test_every_page_carries_the_headers(contoso: World, method: str, path: str, status: int):
+    """Whatever the page answers, its headers forbid foreign scripts, frames, guesses and keeping."""
+    answer = contoso.signed_in().client.request(method, path)
+    assert answer.status_code == status
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+    assert answer.headers["cache-control"] == "no-store"
+    assert "strict-transport-security" not in answer.headers
+
+
+def test_posts_carry_the_headers(contoso: World):
+    """So do the answers to posts, done or refused, for htmx or not."""
+    browser = contoso.signed_in()
+    answers = [
+        browser.submit("/partners/contoso/suspend"),
+        browser.submit("/partners/contoso/activate", {"HX-Request": "true"}, view="line"),
+        browser.submit("/onboard"),
+        browser.post("/partners/contoso/suspend", {"csrf": ""}),
+        browser.post("/sign-in", {"key": "no"}),
+        browser.submit("/sign-out"),
+    ]
+    assert [answer.status_code for answer in answers] == [303, 200, 422, 403, 403, 303]
+    for answer in answers:
+        assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_https_is_asked_for_where_there_is_https(secure_world: World):
+    """Reached by https, browsers are told to stay with it."""
+    assert secure_world.browser().get("/sign-in").headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_database_that_is_gone_is_a_page(contoso: World, tmp_path):
+    """Without a database there is a 503 page with the code and a sentence, and nothing of our insides."""
+    browser = contoso.signed_in()
+    contoso.engine.dispose()
+    (tmp_path / "registry.db").rename(tmp_path / "away.db")
+    for answer in (browser.get("/partners"), browser.submit("/partners/contoso/suspend"), browser.get("/sign-in")):
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "5"
+        assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+        words = Page(answer).words
+        assert "The database cannot be used just now" in words
+        assert re.search(r"Code database_\w+", words)
+        for secret in (str(tmp_path), "registry.db", "sqlite", "unable to open"):
+            assert secret not in answer.text
+
+
+def test_unexpected_failure_is_a_page(contoso: World, monkeypatch: pytest.MonkeyPatch):
+    """A defect of ours is a 500 page that shows nothing of it; the server's log has it."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("the insides of the registry")
+
+    browser = contoso.signed_in()
+    monkeypatch.setattr("tenantgate.web.reading.view_partner", fail)
+    answer = browser.get("/partners/contoso")
+    assert answer.status_code == 500
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+    assert "Something went wrong here" in answer.text
+    assert "insides" not in answer.text
+    assert "Traceback" not in answer.text
+    with pytest.raises(ZeroDivisionError):
+        contoso.signed_in(raising=True).get("/partners/contoso")
+
+
+def test_every_code_has_its_sentence():
+    """Every code of the registry's that a page may show has words."""
+    for code in CODES:
+        assert refusals.sentence_for(code)
+
+
+def _with_api(world: World) -> TestClient:
+    """The page beside an API, whose refusals are JSON."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.exception_handler(HTTPException)
+    def problem(request: object, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"problem": error.status_code}, error.status_code)
+
+    @app.get("/api/v1/things")
+    def things() -> None:
+        raise HTTPException(418)
+
+    @app.get("/api/v1/broken")
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    app.include_router(build_web(world.context))
+    mount_static(app)
+    install_error_pages(app, world.context)
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def test_programs_get_what_they_got_before(world: World):
+    """Error pages are for people: under /api the handlers that were there go on answering."""
+    client = _with_api(world)
+    assert client.get("/api/v1/things").json() == {"problem": 418}
+    assert client.get("/api/v1/nothing").headers["content-type"] == "application/json"
+    assert client.get("/api/v1/broken").text == "Internal Server Error"
+    assert client.get("/apis").headers["content-type"].startswith("text/html")
+
+
+# Static files
+
+
+@pytest.mark.parametrize(
+    "name", ["tenantgate.css", "tenantgate.js", "tenantgate.svg", "vendor/htmx.min.js", "vendor/tabler.min.css"]
+)
+def test_static_file_is_kept_for_good(world: World, name: str):
+    """A static file is named with its version, so that browsers keep it and never keep an old one."""
+    browser = world.browser()
+    asset = static_files()[name]
+    answer = browser.get(f"/static/{name}?v={asset.version}")
+    assert answer.content == asset.body
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["content-type"] == asset.media_type
+    assert answer.headers["content-encoding"] == "gzip"
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+
+
+def test_static_file_of_another_version_is_asked_for_again(world: World):
+    """Under an old version's address the file is not kept, and unchanged content is not sent twice."""
+    browser = world.browser()
+    answer = browser.get("/static/tenantgate.css?v=0")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = browser.get("/static/tenantgate.css", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_static_file_for_who_cannot_unpack(world: World):
+    """Without gzip the file comes as it is."""
+    answer = world.browser().get("/static/tenantgate.css", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in answer.headers
+    assert answer.content == static_files()["tenantgate.css"].body
+    assert gzip.decompress(static_files()["tenantgate.css"].gzipped) == answer.content
+
+
+def test_range_is_not_taken(world: World):
+    """There are no ranges to reckon with: the whole file is small."""
+    answer = world.browser().get("/static/tenantgate.css", headers={"Range": "bytes=0-1," * 1_000 + "2-3"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/",
+        "/static/../texts.toml",
+        "/static/%2e%2e/texts.toml",
+        "/static/..%2ftemplates%2f_base.html",
+        "/static/%2fetc/passwd",
+        "/static//etc/passwd",
+        "/static/vendor",
+        "/static/vendor/VERSIONS.md",
+        "/static/tenantgate.css%00",
+        "/static/tenantgate.css/",
+        "/static/Tenantgate.css",
+    ],
+)
+def test_nothing_else_is_served(world: World, path: str):
+    """Only the files of the table are there: no folder, no way up, no other kind of file."""
+    assert world.browser().client.get(path).status_code == 404
