@@ -15,12 +15,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlmodel import Session
+from starlette.background import BackgroundTask
 
 from tenantgate.admin.body import read_request
 from tenantgate.admin.context import AdminContext
-from tenantgate.admin.problems import COMMON_HEADERS, body_problems, problems
+from tenantgate.admin.problems import COMMON_HEADERS, body_problems, log, problems
 from tenantgate.admin.who_may import WHO_MAY, admitted, presented_key
-from tenantgate.registry.engine import reading
+from tenantgate.registry import operators
+from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import RegistryError
 from tenantgate.registry.operators import OperatorRole
 from tenantgate.registry.tables import AdminKey, Operator
@@ -28,6 +30,8 @@ from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 
 PREFIX: Final = "/api/v1"
 REVISION_HEADER: Final = "X-TG-Revision"
+NOTE_INTERVAL: Final = 60
+"""Seconds. That a key is in use is written down at most this often."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,6 +80,20 @@ class Call:
         assert self._response is not None
         self._response.headers["Location"] = PREFIX + path
 
+    @property
+    def is_use_news(self) -> bool:
+        """Whether it is a while since it was written down that this key is in use."""
+        last = self.admin_key.last_used_at
+        return last is None or self.now >= last + NOTE_INTERVAL
+
+    def note_use(self) -> None:
+        """Write down that the key was used, after the answer: nobody waits for it, and a busy database may refuse."""
+        try:
+            with writing(self.context.engine) as session:
+                operators.note_keys_used(session, {self.admin_key.id: self.now})
+        except RegistryError as error:
+            log.info("the use of a key was not noted: %s", error.code, extra={"admin_key": self.admin_key.id})
+
     def _admitted(self, session: Session) -> tuple[Operator, AdminKey]:
         return admitted(session, self._key, self._least, now=self.now)
 
@@ -109,6 +127,8 @@ class AdminRoute(APIRoute):
             request.state.call = await run_in_threadpool(Call, context, key, least, request)
             _check_query(request, parameters)
             response = await inner(await read_request(request, wants_body=wants_body))
+            if request.state.call.is_use_news and response.background is None:
+                response.background = BackgroundTask(request.state.call.note_use)
             response.headers.update({**COMMON_HEADERS, "X-Request-Id": request.state.request_id})
             return response
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import click
 import typer
 
 from tenantgate.admin.shapes_admin import AdminKeyOut, NewAdminKeyOut
@@ -44,7 +43,7 @@ def create(
     Prints the key: this is the only time it can be seen.
     """
     if (operator is None) == (operator_name is None) or (operator_name is None) != (role is None):
-        raise click.UsageError("Give --operator, or --operator-name and --role.")
+        raise typer.BadParameter("give --operator, or --operator-name and --role.")
     with office(database) as desk:
         end = expires_at if expires_at is not None else desk.now + days * DAY
         with desk.changing() as work:

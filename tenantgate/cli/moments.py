@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-import click
 import typer
 
 from tenantgate.admin.wire import parse_instant
@@ -18,12 +17,12 @@ def moment(value: str) -> int:
     """Return epoch seconds for `2031-01-31T00:00:00Z`, or for `2031-01-31`, when that day begins in UTC.
 
     Raises:
-        click.BadParameter: it is neither.
+        typer.BadParameter: it is neither.
     """
     try:
         return parse_instant(f"{value}T00:00:00Z" if _DAY.match(value) else value)
     except ValueError:
-        raise click.BadParameter("must be as 2031-01-31 or 2031-01-31T00:00:00Z") from None
+        raise typer.BadParameter("must be as 2031-01-31 or 2031-01-31T00:00:00Z") from None
 
 
 EndsAt = Annotated[

@@ -1,43 +1,84 @@
 """Is there no user behind this token? Entra by its documented marks, other issuers by the client-credentials form.
 
-Strict (the default) asks for proof; compatible is for publishers who cannot switch Entra's proof on. It
-says nothing about other issuers: there the form itself, or a pinned `sub`, is the proof.
+Read once, when a token is verified; `core.judge` then asks, on every request, which of the two readings the
+policy goes by. Strict (the default) asks for proof; compatible is for publishers who cannot switch Entra's
+proof on. It says nothing about other issuers: there the form itself, or a pinned `sub`, is the proof.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import functools
+from typing import Any, Final, NamedTuple
 
-from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.strict import guid_text
 
-_ID_TOKEN_MARKS: Final = ("nonce", "at_hash", "c_hash", "s_hash")
+_ID_TOKEN_MARKS: Final = frozenset(("nonce", "at_hash", "c_hash", "s_hash"))
+_EVENTS: Final = "events"  # security event and logout tokens (RFC 8417)
+_DELEGATED: Final = frozenset(("act", "may_act", "actortoken"))  # somebody acts for somebody else (RFC 8693 §4.1, §4.4)
+_NEVER: Final = _ID_TOKEN_MARKS | _DELEGATED | {_EVENTS}
 _ENTRA_USER_MARKS: Final = ("name", "upn", "unique_name", "preferred_username", "puid", "amr", "scp")
-_USER_MARKS: Final = ("amr", "auth_time", "sid", "session_state", "email", "given_name", "family_name", "upn")
-_DELEGATED: Final = ("act", "may_act", "actortoken")
+_USER_MARKS: Final = frozenset(
+    ("amr", "auth_time", "sid", "session_state", "email", "given_name", "family_name", "upn")
+)
 _ACCESS_TYPES: Final = ("bearer", "jwt", "at+jwt")
 _AGENT: Final = 11
 _NO_SERVICE_PRINCIPAL: Final = 13
 _SERVICE_PRINCIPALS: Final = frozenset((7, 33))
 
 
-def check_app_only(claims: VerifiedClaims, *, strict: bool, pinned: bool) -> R | None:
-    """Return why a verified token may stand for a user, or None. `pinned`: the daemon's `sub` is pinned."""
-    payload = claims.payload
-    for mark in _ID_TOKEN_MARKS:
-        if mark in payload:
-            return R.ID_TOKEN_PRESENTED
-    if "events" in payload:  # security event and logout tokens (RFC 8417)
-        return R.TOKEN_TYPE_NOT_ALLOWED
-    if any(mark in payload for mark in _DELEGATED):  # somebody acts for somebody else (RFC 8693 §4.1, §4.4)
-        return R.NOT_APP_ONLY
-    if claims.entra:
-        return _entra(claims, payload, strict)
-    return _other(claims, payload, pinned)
+class AppOnly(NamedTuple):
+    """Why a token may stand for a user (None: it does not): by its own proof, and where the policy vouches for it.
+
+    The policy vouches for an Entra token by `compatible`, for another issuer's by a pinned `sub`.
+    """
+
+    proved: R | None
+    vouched: R | None
 
 
-def _entra(claims: VerifiedClaims, payload: dict[str, Any], strict: bool) -> R | None:
+_YES: Final = AppOnly(None, None)
+
+
+def read_entra_app_only(payload: dict[str, Any], sub: str, oid: bytes) -> AppOnly:
+    """Read the marks of a verified Entra token."""
+    if not payload.keys().isdisjoint(_NEVER):
+        return _never(payload)
+    refused = _relations(payload)
+    if refused is not None:
+        return AppOnly(refused, refused)
+    if "idtyp" in payload:
+        # An agent's app-only token may carry an empty scope; a real one contradicts idtyp.
+        if payload["idtyp"] == "app" and payload.get("scp", "") in ("", "/"):
+            return _YES
+        return AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
+    looks_like_an_app = sub.lower() == guid_text(oid) and not any(mark in payload for mark in _ENTRA_USER_MARKS)
+    return AppOnly(R.NOT_APP_ONLY, None if looks_like_an_app else R.NOT_APP_ONLY)
+
+
+def read_oidc_app_only(payload: dict[str, Any], client: str, sub: str) -> AppOnly:
+    """Read the form of another issuer's verified token."""
+    if not payload.keys().isdisjoint(_NEVER):
+        return _never(payload)
+    typ = payload.get("typ")  # Keycloak says in the payload which kind of token it is
+    if typ is not None and (type(typ) is not str or typ.lower() not in _ACCESS_TYPES):
+        return AppOnly(R.TOKEN_TYPE_NOT_ALLOWED, R.TOKEN_TYPE_NOT_ALLOWED)
+    if payload.get("token_use", "access") != "access":
+        return AppOnly(R.ID_TOKEN_PRESENTED, R.ID_TOKEN_PRESENTED)
+    if not payload.keys().isdisjoint(_USER_MARKS):
+        return AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
+    return AppOnly(None if _is_client(payload, client, sub) else R.NOT_APP_ONLY, None)
+
+
+def _never(payload: dict[str, Any]) -> AppOnly:
+    if not payload.keys().isdisjoint(_ID_TOKEN_MARKS):
+        reason = R.ID_TOKEN_PRESENTED
+    else:
+        reason = R.TOKEN_TYPE_NOT_ALLOWED if _EVENTS in payload else R.NOT_APP_ONLY
+    return AppOnly(reason, reason)
+
+
+def _relations(payload: dict[str, Any]) -> R | None:
     if "xms_idrel" in payload:
         relations = _numbers(payload["xms_idrel"])
         if relations is None:
@@ -51,38 +92,31 @@ def _entra(claims: VerifiedClaims, payload: dict[str, Any], strict: bool) -> R |
             numbers = _numbers(payload[facets])
             if numbers is None or _AGENT in numbers:
                 return R.CLAIM_MALFORMED if numbers is None else R.AGENT_IDENTITY_NOT_ALLOWED
-    if "idtyp" in payload:
-        # An agent's app-only token may carry an empty scope; a real one contradicts idtyp.
-        return None if payload["idtyp"] == "app" and payload.get("scp", "") in ("", "/") else R.NOT_APP_ONLY
-    if strict or any(mark in payload for mark in _ENTRA_USER_MARKS):
-        return R.NOT_APP_ONLY
-    return None if claims.oid is not None and claims.sub.lower() == guid_text(claims.oid) else R.NOT_APP_ONLY
+    return None
 
 
 def _numbers(value: object) -> frozenset[int] | None:
     """Read Entra's number lists: `"7 28"`, `[7, 28]` or `7`. None: nobody knows what an unreadable one forbids."""
-    words = value.split() if isinstance(value, str) else value if isinstance(value, list) else [value]
-    texts = [word if type(word) is str else str(word) if type(word) is int else "" for word in words]
+    if type(value) is str:
+        return _read_numbers(value)
+    words = value if isinstance(value, list) else [value]
+    return _numbers_of([word if type(word) is str else str(word) if type(word) is int else "" for word in words])
+
+
+@functools.lru_cache(maxsize=256)
+def _read_numbers(text: str) -> frozenset[int] | None:
+    return _numbers_of(text.split())
+
+
+def _numbers_of(texts: list[str]) -> frozenset[int] | None:
     readable = all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts)
     return frozenset(map(int, texts)) if readable else None
 
 
-def _other(claims: VerifiedClaims, payload: dict[str, Any], pinned: bool) -> R | None:
-    typ = payload.get("typ")  # Keycloak says in the payload which kind of token it is
-    if typ is not None and (type(typ) is not str or typ.lower() not in _ACCESS_TYPES):
-        return R.TOKEN_TYPE_NOT_ALLOWED
-    if payload.get("token_use", "access") != "access":
-        return R.ID_TOKEN_PRESENTED
-    if any(mark in payload for mark in _USER_MARKS):
-        return R.NOT_APP_ONLY
-    return None if pinned or _is_client(claims, payload) else R.NOT_APP_ONLY
-
-
-def _is_client(claims: VerifiedClaims, payload: dict[str, Any]) -> bool:
+def _is_client(payload: dict[str, Any], client: str, sub: str) -> bool:
     """RFC 9068 §2.2: with client credentials `sub` is the client. The other forms are Auth0's and Keycloak's."""
-    client = claims.client_id
     return (
-        claims.sub in (client, f"{client}@clients")
+        sub in (client, f"{client}@clients")
         or payload.get("preferred_username") == f"service-account-{client}"
         or payload.get("gty") == "client-credentials"
     )

@@ -6,10 +6,12 @@ bearer is welcome is policy, judged afresh each time (`core.judge`).
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import msgspec
 
+from tenantgate.core.app_only import AppOnly, read_entra_app_only, read_oidc_app_only
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Strength
 from tenantgate.core.policy import IssuerRow
@@ -25,7 +27,8 @@ class VerifiedClaims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an issuer we trust has signed. Times in epoch seconds.
 
     `client` is the look-up form of `client_id` (16 bytes for Entra). `oid` is Entra's object id, None
-    elsewhere. `payload` is the whole verified payload, for rules that name a claim.
+    elsewhere. `app_only` is whether a user may stand behind it. `payload` is the whole verified payload, for
+    rules that name a claim.
     """
 
     issuer: str
@@ -41,6 +44,7 @@ class VerifiedClaims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at: float
     roles: tuple[str, ...]
     strength: Strength | None
+    app_only: AppOnly
     payload: dict[str, Any]
 
 
@@ -54,6 +58,7 @@ def read_entra(payload: dict[str, Any], issuer: IssuerRow, document: str, tid: b
     client = _guid(payload, client_claim)
     if payload.get("oid") is None:
         raise Refused(R.SERVICE_PRINCIPAL_MISSING, "oid is absent")
+    oid, sub = _guid(payload, "oid"), _identity(payload, "sub")
     strength = payload.get(strength_claim)
     if strength is not None and (type(strength) is not str or strength not in _STRENGTHS):
         raise Refused(R.CLAIM_MALFORMED, f"{strength_claim} is {shown(strength)}")
@@ -64,14 +69,15 @@ def read_entra(payload: dict[str, Any], issuer: IssuerRow, document: str, tid: b
         tid=tid,
         client_id=payload[client_claim].lower(),
         client=client,
-        oid=_guid(payload, "oid"),
-        sub=_identity(payload, "sub"),
+        oid=oid,
+        sub=sub,
         audiences=_audiences(payload),
         issued_at=_instant(payload, "iat"),
         not_before=_optional_instant(payload, "nbf"),
         expires_at=_instant(payload, "exp"),
         roles=_roles(payload),
         strength=None if strength is None else _STRENGTHS[strength],
+        app_only=read_entra_app_only(payload, sub, oid),
         payload=payload,
     )
 
@@ -87,6 +93,7 @@ def read_oidc(payload: dict[str, Any], issuer: IssuerRow) -> VerifiedClaims:
     if issuer.client_id_claim is None and payload.get("azp", client_id) != client_id:
         raise Refused(R.CLAIM_MALFORMED, "client_id and azp disagree")
     _check_token_id(payload)
+    sub = _identity(payload, "sub")
     return VerifiedClaims(
         issuer=issuer.id,
         entra=False,
@@ -94,13 +101,14 @@ def read_oidc(payload: dict[str, Any], issuer: IssuerRow) -> VerifiedClaims:
         client_id=client_id,
         client=client_id,
         oid=None,
-        sub=_identity(payload, "sub"),
+        sub=sub,
         audiences=_audiences(payload),
         issued_at=_instant(payload, "iat"),
         not_before=_optional_instant(payload, "nbf"),
         expires_at=_instant(payload, "exp"),
         roles=_roles(payload) if type(payload.get("roles")) is list else (),
         strength=None,
+        app_only=read_oidc_app_only(payload, client_id, sub),
         payload=payload,
     )
 
@@ -120,10 +128,15 @@ def _identity(payload: dict[str, Any], name: str) -> str:
 
 
 def _guid(payload: dict[str, Any], name: str) -> bytes:
-    value = guid_bytes(_present(payload, name))
+    text = _present(payload, name)
+    value = _known_guid(text) if type(text) is str else None
     if value is None:
         raise Refused(R.CLAIM_MALFORMED, f"{name} is not a GUID")
     return value
+
+
+_known_guid: Final = functools.lru_cache(maxsize=16_384)(guid_bytes)
+"""Of signed payloads only, so that a flood of forgeries cannot push the daemons' own ids out."""
 
 
 def _instant(payload: dict[str, Any], name: str) -> float:
@@ -140,8 +153,8 @@ def _optional_instant(payload: dict[str, Any], name: str) -> float | None:
 
 def _audiences(payload: dict[str, Any]) -> tuple[str, ...]:
     value = _present(payload, "aud")
-    if type(value) is str:
-        value = [value]
+    if is_identity(value):
+        return (value,)
     if type(value) is not list or not 0 < len(value) <= MAX_AUDIENCES:
         raise Refused(R.CLAIM_MALFORMED, f"aud is not a string or a list of 1 to {MAX_AUDIENCES} strings")
     for each in value:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from tenantgate.core.app_only import check_app_only
 from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import Decision, Denied, Granted, Principal
 from tenantgate.core.decision import DenialReason as R
@@ -156,8 +155,11 @@ def _find(case: Case) -> R | None:
 
 
 def _app_only(case: Case) -> R | None:
+    read = case.claims.app_only
+    if case.claims.entra:
+        return read.proved if case.resource.row.app_only == "strict" else read.vouched
     pinned = case.daemon is not None and case.daemon.subject is not None
-    return check_app_only(case.claims, strict=case.resource.row.app_only == "strict", pinned=pinned)
+    return read.vouched if pinned else read.proved
 
 
 def _tenant(case: Case) -> R | None:
@@ -191,7 +193,10 @@ def _pin(case: Case) -> R | None:
 
 def _strength(case: Case) -> R | None:
     assert case.daemon is not None
-    wanted = max(_RANK[case.daemon.min_credential], _RANK[case.resource.row.min_credential])
+    daemon, resource = case.daemon.min_credential, case.resource.row.min_credential
+    if daemon == "none" and resource == "none":
+        return None
+    wanted = max(_RANK[daemon], _RANK[resource])
     return R.CREDENTIAL_TOO_WEAK if _RANK[case.claims.strength] < wanted else None
 
 

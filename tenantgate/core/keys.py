@@ -28,7 +28,8 @@ MAX_KID: Final = 256
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
 
-_PRIVATE: Final = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+PRIVATE_MEMBERS: Final = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
+"""Members of a JWK that only its owner may know (RFC 7518 §6)."""
 _TO_BASE64URL: Final = str.maketrans("+/", "-_")
 _COORDINATE: Final = {"P-256": 32, "P-384": 48, "P-521": 66, "Ed25519": 32}
 
@@ -211,7 +212,7 @@ def _name(jwk: object) -> str:
 def _check_purpose(jwk: dict[str, Any]) -> None:
     if jwk.get("kty") == "oct":
         raise Unusable("symmetric key")
-    if any(member in jwk for member in _PRIVATE):
+    if not PRIVATE_MEMBERS.isdisjoint(jwk):
         raise Unusable("private members are published")
     if jwk.get("use", "sig") != "sig":
         raise Unusable(f"use is {shown(jwk['use'])}, not sig")

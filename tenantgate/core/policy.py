@@ -46,8 +46,12 @@ class PolicyError(Exception):
         self.message = message
 
 
-class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What every kind of row shares: an id, and strictness about members."""
+class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """What every kind of row shares: an id, and strictness about members.
+
+    `gc=False`, here and in the index: rows hold values, never each other, so there is no cycle to look for,
+    and a full collection passes a million of them by.
+    """
 
     id: str
 

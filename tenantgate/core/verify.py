@@ -55,6 +55,7 @@ class Reading:
         "claims",
         "document",
         "entry",
+        "holds",
         "index",
         "iss",
         "key",
@@ -80,6 +81,7 @@ class Reading:
         self.key: VerifyKey
         self.ref: KeySetRef
         self.claims: VerifiedClaims
+        self.holds = False
         self.refused: Refused | None = None
 
 
@@ -173,26 +175,20 @@ def _type(reading: Reading) -> R | None:
 
 
 def _key(reading: Reading) -> Outcome:
-    """Find the key by `kid`. A v1 token looks in its cloud's v1 document, then in the v2 one (same keys, bound)."""
-    row, kid = reading.entry.row, reading.token.header.kid
-    documents = ("v1", "v2") if reading.document == "v1" and _has_v1(reading.entry) else ("v2",)
+    """Find the key by `kid`, in the key sets where a token of this form may have it."""
+    entry, kid = reading.entry, reading.token.header.kid
     need: NeedKeys | None = None
-    for document in documents:
-        ref = KeySetRef(row.id, document)
+    for ref in entry.key_sets.v2 if reading.document == "v2" else entry.key_sets.v1:
         found = reading.keys.key_set(ref)
         if isinstance(found, KeySet):
             key = found.find(kid)
             if key is not None:
                 reading.key, reading.ref = key, ref
                 return None
-            need = need or NeedKeys(ref, kid, R.SIGNING_KEY_UNKNOWN, f"no key {shown(kid)} at {row.id}")
+            need = need or NeedKeys(ref, kid, R.SIGNING_KEY_UNKNOWN, f"no key {shown(kid)} at {ref.issuer}")
         else:
             need = need or _no_keys(ref, kid, found)
     return need
-
-
-def _has_v1(entry: IssuerEntry) -> bool:
-    return entry.row.v1_metadata_url is not None or entry.row.v1_jwks is not None
 
 
 def _no_keys(ref: KeySetRef, kid: str | None, found: NoKeys) -> NeedKeys:
@@ -210,28 +206,26 @@ def _binding(reading: Reading) -> R | None:
     if reading.tid is None:
         named = reading.key.issuer
         return None if named is None or named == reading.iss else R.KEY_ISSUER_MISMATCH
-    tid = reading.token.payload["tid"]
+    named, row = reading.key.issuer, reading.entry.row
     if reading.ref.document == "v1":
-        wanted: str | None = reading.entry.row.v1_issuer
-        if reading.key.issuer is None:  # v1 documents name no issuer: the document itself is the cloud's own
+        wanted: str | None = row.v1_issuer
+        if named is None:  # v1 documents name no issuer: the document itself is the cloud's own
             return None
     else:
-        wanted = reading.entry.row.v2_issuer
-        if reading.key.issuer is None:
-            return R.KEY_ISSUER_MISMATCH  # a tenant-independent v2 document must say whose each key is
-    if wanted is None:
-        return R.KEY_ISSUER_MISMATCH
+        wanted = row.v2_issuer
+    if named is None or wanted is None:
+        return R.KEY_ISSUER_MISMATCH  # a tenant-independent v2 document must say whose each key is
+    if named == wanted:  # the same template
+        return None
     # v1 tokens may be signed by keys of the v2 document: then the v2 issuer with this tid must be the key's.
-    return (
-        None
-        if reading.key.issuer.replace(PLACEHOLDER, tid) == wanted.replace(PLACEHOLDER, tid)
-        else R.KEY_ISSUER_MISMATCH
-    )
+    tid = reading.tid_text
+    return None if named.replace(PLACEHOLDER, tid) == wanted.replace(PLACEHOLDER, tid) else R.KEY_ISSUER_MISMATCH
 
 
 def _signature(reading: Reading) -> R | None:
     token = reading.token
-    return None if reading.key.verify(token.signed, token.signature) else R.SIGNATURE_INVALID
+    reading.holds = reading.key.verify(token.signed, token.signature)
+    return None if reading.holds else R.SIGNATURE_INVALID
 
 
 def _claims(reading: Reading) -> R | None:
@@ -299,7 +293,12 @@ STEPS: Final = (
     ),
     Step("algorithm", _algorithm, lambda r: f"alg {r.key.alg}", lambda r: f"alg {shown(r.token.header.alg)}"),
     Step("binding", _binding, lambda r: f"a key of {shown(r.iss)}", _key_issuer),
-    Step("signature", _signature, lambda r: f"a signature by key {shown(r.key.kid)}", lambda r: "another signature"),
+    Step(
+        "signature",
+        _signature,
+        lambda r: f"a signature by key {shown(r.key.kid)}",
+        lambda r: "as expected" if r.holds else "another signature",
+    ),
     Step("claims", _claims, lambda r: "every needed claim, of its type", _refused),
 )
 """The steps in order. `verify` runs the tests; `core.trace` runs the same rows and writes both sides down."""

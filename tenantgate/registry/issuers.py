@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tenantgate.core.fields import PLACEHOLDER
+from tenantgate.core.keys import PRIVATE_MEMBERS, MalformedKeySet, build_key_set
 from tenantgate.core.policy import IssuerKind, IssuerRow
 from tenantgate.core.references import check_issuers
+from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.service import Page, add, checked, choose_id, fitting, get_row, page, written_by
 from tenantgate.registry.tables import Issuer
@@ -48,6 +50,8 @@ def create(work: Work, spec: IssuerSpec) -> Issuer:
     """
     id_ = choose_id(work, Issuer, "iss", spec.id)
     data = checked(IssuerRow(**(asdict(spec) | {"id": id_})))
+    for member in ("jwks", "v1_jwks"):
+        _check_keys(data, member)
     for other in _near(work.session, data):
         fitting(check_issuers, data, data_of_row("issuer", other), holder=other.id)
     return add(work, Issuer(**columns_of(data), **written_by(work)), "issuer.created")
@@ -61,6 +65,20 @@ def get(session: Session, id_: str) -> Issuer:
 def list_(session: Session, *, after: str | None = None, limit: int = 50, kind: str | None = None) -> Page[Issuer]:
     """Return issuers in order of id. `after` is the last id seen."""
     return page(session, select(Issuer), Issuer, after=after, limit=limit, equal={"kind": kind})
+
+
+def _check_keys(data: IssuerRow, member: str) -> None:
+    """Refuse a key set that no gate could use, and one that holds a secret: it would be shown and audited."""
+    document = getattr(data, member)
+    if document is None:
+        return
+    try:
+        build_key_set(document, data)
+    except MalformedKeySet as error:
+        raise InvalidError("jwks_malformed", str(error), field=member) from None
+    for place, key in enumerate(document["keys"]):
+        if isinstance(key, dict) and not PRIVATE_MEMBERS.isdisjoint(key):
+            raise InvalidError("jwks_malformed", "holds a private key", field=f"{member}.keys[{place}]")
 
 
 def _near(session: Session, data: IssuerRow) -> list[Issuer]:

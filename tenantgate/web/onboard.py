@@ -18,9 +18,9 @@ from tenantgate.web.call import Call, log
 from tenantgate.web.forms import Form, end_of_day
 from tenantgate.web.guard import Visitor
 from tenantgate.web.links import partner_address
-from tenantgate.web.refusals import status_of
+from tenantgate.web.refusals import status_of, told
 from tenantgate.web.rendering import see_other
-from tenantgate.web.texts import sentence, texts
+from tenantgate.web.texts import texts
 
 FIELDS: Final = ("partner", "name", "id", "ends", "issuer", "tid", "client_id", "oid", "role_ends", "reason")
 """The form's fields of one value; `roles` may be sent many times."""
@@ -83,7 +83,7 @@ def submit(call: Call, visitor: Visitor) -> Response:
             with call.work(visitor) as work:
                 done = onboard(work, spec)
         except (InvalidError, ConflictError, TransitionError) as error:
-            filled.errors[_field_of(error)] = sentence(error.message)
+            filled.errors[_field_of(error)] = told(error)
         except DatabaseError as error:
             log.warning("onboarding could not be written", extra={"code": error.code})
             filled.errors[""], status = texts()["onboard.database"], status_of(error)

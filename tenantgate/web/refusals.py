@@ -50,11 +50,18 @@ def refuse(
     """Return the answer to a request that was refused."""
     if isinstance(error, SignInNeeded):
         return _to_sign_in(request, context, error)
-    status = status_of(error)
-    # What the registry says of its database may name files; what it says of a row is for who is signed in.
-    told = isinstance(error, RegistryError) and status < 500 and visitor is not None
-    text = sentence(str(error)) if told else sentence_for(error.code)
-    return problem_page(request, status, error.code, text, visitor)
+    text = told(error) if isinstance(error, RegistryError) and visitor else sentence_for(error.code)
+    return problem_page(request, status_of(error), error.code, text, visitor)
+
+
+def told(error: RegistryError) -> str:
+    """Return what who is signed in is told: of a row what the registry says, of the database only the kind.
+
+    The database's own words name its files and tables (`conflict` among them).
+    """
+    if status_of(error) >= 500 or error.code == "conflict":
+        return sentence_for(error.code)
+    return sentence(error.message)
 
 
 def sentence_for(code: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tenantgate.registry import instances
-from tenantgate.registry.engine import writing
+from tenantgate.registry import instances, operators
+from tenantgate.registry.engine import reading, writing
+from tenantgate.registry.errors import DatabaseError
 from tenantgate.registry.instances import InstanceSpec
 from tests.admin.world import V1, Api
 from tests.registry.builders import NOW
@@ -24,7 +25,7 @@ def test_a_key_is_shown_once_and_works(api: Api):
     value = made.pop("value")
     assert answer.headers["Location"] == f"{V1}/admin-keys/{made['id']}"
     assert api.get("/me", headers={"Authorization": f"Bearer {value}"})["operator"]["id"] == "ada"
-    assert api.get(f"/admin-keys/{made['id']}") == made
+    assert api.get(f"/admin-keys/{made['id']}") == made | {"last_used_at": "2027-01-15T08:00:00Z"}
     secret = value[-43:]
     for path in ("/admin-keys", f"/admin-keys/{made['id']}", "/audit?limit=200", "/operators/ada"):
         text = api.ask("GET", path).text
@@ -65,6 +66,32 @@ def test_a_key_is_revoked_once(api: Api):
     made = api.make("/admin-keys", **_key("ada"))
     api.change(f"/admin-keys/{made['id']}/revoke")
     assert api.refused("POST", f"/admin-keys/{made['id']}/revoke")["code"] == "already_revoked"
+
+
+def test_the_use_of_a_key_is_noted_now_and_then(api: Api):
+    """When a key was last used is known to the minute, and is no entry in the audit."""
+    own = api.get("/me")["admin_key"]["id"]
+    audited = api.get("/policy")["audit_sequence"]
+    for passed, noted in ((0, 0), (59, 0), (60, 60), (119, 60)):
+        api.clock.now = NOW + passed
+        api.get("/me")
+        with reading(api.engine) as session:
+            assert operators.get_key(session, own).last_used_at == NOW + noted
+    assert api.get("/policy")["audit_sequence"] == audited
+
+
+def test_a_use_that_cannot_be_noted_is_only_logged(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """The answer has been given; a busy database does not undo it."""
+
+    def busy(*_: object) -> None:
+        raise DatabaseError("database_busy", "the database is busy")
+
+    monkeypatch.setattr(operators, "note_keys_used", busy)
+    with caplog.at_level("INFO", "tenantgate.admin"):
+        api.get("/me")
+    assert "the use of a key was not noted: database_busy" in caplog.text
 
 
 def test_the_audit_says_who_did_what(api: Api):

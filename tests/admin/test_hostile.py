@@ -82,7 +82,7 @@ def test_naughty_strings_come_back_as_they_were_or_are_refused(api: Api):
 @pytest.mark.vectors
 def test_naughty_strings_in_searches_and_addresses_find_nothing_and_break_nothing(api: Api):
     """Filters, cursors and ids take any text; none is a pattern or a statement."""
-    for text in _naughty()[::3]:
+    for text in _naughty()[::10]:
         short = text[:256]
         assert api.ask("GET", "/partners", params={"search": short, "cursor": short}).status_code == 200, repr(text)
         assert api.ask("GET", "/daemons", params={"client_id": short, "partner": short}).json()["items"] == []

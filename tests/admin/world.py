@@ -5,6 +5,7 @@ The client knows the committed description: an answer that is not documented the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,9 +33,16 @@ V1 = "/api/v1"
 
 
 @cache
+def rendered() -> str:
+    """The OpenAPI document as it is committed."""
+    return openapi.rendered()
+
+
+@cache
 def description() -> dict[str, Any]:
     """The OpenAPI document."""
-    return openapi.document()
+    found: dict[str, Any] = json.loads(rendered())
+    return found
 
 
 def operations() -> list[tuple[str, str]]:

@@ -43,6 +43,7 @@ from tests.builders import (
     STRANGE_TID,
     V2_TEMPLATE,
     a_snapshot,
+    an_entra_issuer,
     an_index,
     an_oidc_issuer,
     ask,
@@ -50,6 +51,7 @@ from tests.builders import (
     policy_rows,
     static_keys,
     unchanged_index,
+    v1_issuer,
     v2_issuer,
     v2_token,
 )
@@ -548,3 +550,63 @@ def test_readers_beside_a_writer_never_mix_two_revisions() -> None:
     assert wrong == []
     assert answered == [4_000, 4_000]
     assert index.revision > 1
+
+
+# What is remembered of an `iss`.
+
+
+def test_a_remembered_iss_is_forgotten_with_its_issuer() -> None:
+    """A listed tenant's `iss` is found quickly the second time, and unknown at once when the issuer changes."""
+    index = an_index()
+    iss = v2_issuer(ACME_TID)
+    assert index.find_issuer(iss) == index.find_issuer(iss) is not None
+    put(index, replace(rows_by_id()["cloud"], v2_issuer="https://login.moved.example/{tenantid}/v2.0"))
+    assert index.find_issuer(iss) is None
+
+    put(index, rows_by_id()["cloud"])
+    assert index.find_issuer(iss) is not None
+    delete(index, "issuer", "cloud")
+    assert index.find_issuer(iss) is None
+
+
+def test_a_remembered_iss_does_not_keep_its_tenant_listed() -> None:
+    """What is remembered says which issuer is meant, never that the tenant is welcome."""
+    index = an_index()
+    assert granted(index, v2_token())
+    delete(index, "tenant", "acme_tenant")
+
+    decision = ask(v2_token(), index, static_keys())
+    assert isinstance(decision, Denied)
+    assert decision.reason is R.TENANT_NOT_LISTED
+
+
+def test_a_remembered_v1_iss_gives_way_to_a_second_cloud() -> None:
+    """A cloud that comes to share the v1 issuer, and lists the tenant where the first no longer does, is found."""
+    index = an_index()
+    iss = v1_issuer(ACME_TID)
+    first = index.find_issuer(iss)
+    assert first is not None
+    assert first.entry.row.id == "cloud"
+    put(index, an_entra_issuer(id="gov", v2_issuer="https://login.gov.example/{tenantid}/v2.0"))
+    put(index, replace(rows_by_id()["acme_tenant"], issuer="gov"))
+
+    second = index.find_issuer(iss)
+    assert second is not None
+    assert second.entry.row.id == "gov"
+
+
+def test_spellings_of_a_listed_iss_do_not_pile_up() -> None:
+    """A GUID has thousands of spellings in capitals; what is remembered stays bounded, and each is found."""
+    lettered = "abcdefab-cdef-4abc-8def-abcdefabcdef"
+    index = an_index(acme_tenant={"tid": lettered})
+    letters = [place for place, char in enumerate(lettered) if char.isalpha()]
+    for number in range(5_000):
+        capitals = {place for bit, place in enumerate(letters) if number >> bit & 1}
+        tid = "".join(char.upper() if place in capitals else char for place, char in enumerate(lettered))
+        match = index.find_issuer(v2_issuer(tid))
+        assert match is not None
+        assert match.tid_text == tid
+    for number in range(5_000):
+        assert index.find_issuer(v2_issuer(f"{number:08x}-0000-4000-8000-000000000000")) is not None
+
+    assert 0 < len(index._matches) <= 4_096

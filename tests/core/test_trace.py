@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -11,18 +13,27 @@ from tenantgate.core.decision import Denied
 from tenantgate.core.judge import CHECKS
 from tenantgate.core.policy import ResourceRow
 from tenantgate.core.refusals import REFUSALS
-from tenantgate.core.trace import Trace, explain
+from tenantgate.core.trace import Trace, TraceStep, explain
 from tenantgate.core.verify import STEPS
 from tests.builders import (
+    ACME_CLIENT,
+    ACME_OID,
+    ACME_TID,
+    API_CLIENT_ID,
     API_URI,
     NOW,
+    V2_TEMPLATE,
     an_index,
     cloud_key,
+    oidc_claims,
+    oidc_key,
     oidc_token,
     static_keys,
+    stranger_key,
     unchanged_index,
     v1_token,
     v2_claims,
+    v2_issuer,
     v2_token,
 )
 from tests.core.cases import CASES, Spoiled, home_token
@@ -107,6 +118,86 @@ def test_the_refusing_step_says_what_was_expected_and_received() -> None:
     idtyp = trace_of(v2_token(idtyp=...))
     assert idtyp.steps[-1].name == "app-only"
     assert "optional claim `idtyp`" in idtyp.advice
+
+
+WHOLE = [
+    ("policy", "a policy that could be applied", "as expected"),
+    ("form", "a compact JWS of a supported algorithm", "as expected"),
+    ("issuer", "an iss the policy knows", f"iss {v2_issuer(ACME_TID)}"),
+    ("tid", f"tid {ACME_TID}, once", f"tid {ACME_TID}"),
+    ("version", "ver 2.0", "ver 2.0"),
+    ("type", "typ absent or one of JWT, at+jwt", "typ JWT"),
+    ("key", "a kid that cloud publishes", "kid cloud-RS256"),
+    ("algorithm", "alg RS256", "alg RS256"),
+    ("binding", f"a key of {v2_issuer(ACME_TID)}", f"a key of {V2_TEMPLATE}"),
+    ("signature", "a signature by key cloud-RS256", "as expected"),
+    ("claims", "every needed claim, of its type", "as expected"),
+    ("audience", f"one of {API_CLIENT_ID}, {API_URI}", API_CLIENT_ID),
+    ("expiry", "exp after 1800000540", "exp 1800003900"),
+    ("begin", "nbf and iat up to 1800000660", "nbf 1800000000, iat 1800000000"),
+    ("lifetime", "at most 86400 s", "3900 s"),
+    ("confirmation", "no cnf", "no cnf"),
+    ("issuer in force", "an issuer of the policy", "issuer cloud"),
+    ("app-only", "an app's own access token (strict)", f"idtyp app, scp None, sub {ACME_OID}"),
+    ("tenant", "a listed, active tenant", f"client {ACME_CLIENT} of tid {ACME_TID}"),
+    ("partner", "an active partner at 1800000600", "partner acme, active, ends at 1800000601"),
+    ("daemon", "a listed, active daemon", f"client {ACME_CLIENT} of tid {ACME_TID}"),
+    ("pin", f"oid {ACME_OID}", f"oid {ACME_OID}"),
+    ("strength", "secret or better", "certificate"),
+    ("roles", "Orders.Read", "Orders.Read"),
+]
+
+
+def test_a_whole_trace_reads_as_a_table() -> None:
+    """Every step of a grant, word for word: what the page, the command and the operator see."""
+    index = an_index(acme={"ends_at": NOW + 1}, acme_daemon={"oid": ACME_OID, "min_credential": "secret"})
+    trace = explain(v2_token(), index, static_keys(), "orders", ("Orders.Read",), NOW)
+
+    assert [(step.name, step.expected, step.received) for step in trace.steps] == WHOLE
+
+
+def untyped() -> str:
+    """Return a sound token without `typ`."""
+    return oidc_key().sign(oidc_claims(), typ=...)
+
+
+def forged() -> str:
+    """Return a token that a stranger signed."""
+    return stranger_key().sign(v2_claims())
+
+
+@pytest.mark.parametrize(
+    ("token", "step", "expected", "received"),
+    [
+        pytest.param(oidc_token, "tid", "no tid", "no tid", id="oidc has no tid"),
+        pytest.param(oidc_token, "version", "no ver", "no ver", id="oidc has no ver"),
+        pytest.param(oidc_token, "pin", "any object (not pinned)", "sub globex-sync", id="not pinned"),
+        pytest.param(oidc_token, "strength", "none or better", "unknown", id="strength unknown"),
+        pytest.param(oidc_token, "tenant", "a listed, active tenant", "client globex-sync of oidc", id="oidc"),
+        pytest.param(oidc_token, "expiry", f"exp after {NOW - 60}", f"exp {NOW + 3_300}", id="expiry"),
+        pytest.param(lambda: v2_token(cnf={}), "confirmation", "no cnf", "cnf", id="cnf"),
+        pytest.param(lambda: v2_token(ver=2.0), "version", "ver 2.0", "ver 2.0 (not a string)", id="a number as ver"),
+        pytest.param(untyped, "type", "typ absent or one of JWT, at+jwt", "no typ", id="no typ"),
+        pytest.param(forged, "signature", "a signature by key cloud-RS256", "another signature", id="forged"),
+        pytest.param(str, "form", "a compact JWS of a supported algorithm", "1 parts; a compact JWS has 3", id="empty"),
+    ],
+)  # fmt: skip
+def test_a_step_says_both_sides(token: Any, step: str, expected: str, received: str) -> None:
+    """Other issuers, absent claims and refusals have their own words."""
+    steps = {each.name: (each.expected, each.received) for each in trace_of(token()).steps}
+
+    assert steps[step] == (expected, received)
+
+
+def test_the_partners_absence_and_the_subjects_pin_are_shown() -> None:
+    """A partner that is gone, and the subject a daemon is pinned to."""
+    gone = an_index(acme=...)
+    trace = explain(v2_token(), gone, static_keys(), "orders", (), NOW)
+    assert (trace.steps[-1].name, trace.steps[-1].received) == ("partner", "no partner")
+
+    pinned = an_index(globex_daemon={"subject": "other"})
+    trace = explain(oidc_token(), pinned, static_keys(), "orders", (), NOW)
+    assert trace.steps[-1] == TraceStep("pin", False, "sub other", "sub globex-sync")
 
 
 def test_an_unknown_resource_is_the_policys_fault() -> None:

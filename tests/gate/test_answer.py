@@ -239,7 +239,7 @@ def test_client_ids_travel_as_ascii(client_id: str, sent: str):
     assert found["X-TG-Client"] == sent
 
 
-@given(st.text(min_size=1).filter(lambda text: max(text) < "\ud800" or min(text) > "\udfff"))
+@given(st.text(min_size=1))
 def test_no_client_id_breaks_out_of_its_header(client_id: str):
     """Whatever an issuer calls a client, its header is printable ASCII: no line break, no second header."""
     found = dict(identity_headers(Granted(msgspec.structs.replace(PRINCIPAL, client_id=client_id))))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 
 import pytest
-from fastapi import FastAPI, HTTPException
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from tenantgate.registry.errors import CODES
+from tenantgate.admin.problems import install_problems
+from tenantgate.admin.routes import build_admin
+from tenantgate.registry.errors import CODES, ConflictError
+from tenantgate.web import partners as pages_of_partners
 from tenantgate.web import refusals
 from tenantgate.web.assets import static_files
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
-from tests.web.world import Page, World
+from tests.web.world import Browser, Page, World, fabrikam, make_world
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -48,9 +51,9 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("method", "path", "status"), PAGES)
-def test_every_page_carries_the_headers(contoso: World, method: str, path: str, status: int):
+def test_every_page_carries_the_headers(operator: Browser, method: str, path: str, status: int):
     """Whatever the page answers, its headers forbid foreign scripts, frames, guesses and keeping."""
-    answer = contoso.signed_in().client.request(method, path)
+    answer = operator.client.request(method, path)
     assert answer.status_code == status
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert answer.headers["cache-control"] == "no-store"
@@ -79,10 +82,11 @@ def test_https_is_asked_for_where_there_is_https(secure_world: World):
     assert secure_world.browser().get("/sign-in").headers["strict-transport-security"] == "max-age=31536000"
 
 
-def test_database_that_is_gone_is_a_page(contoso: World, tmp_path):
+def test_database_that_is_gone_is_a_page(tmp_path: Path):
     """Without a database there is a 503 page with the code and a sentence, and nothing of our insides."""
-    browser = contoso.signed_in()
-    contoso.engine.dispose()
+    world = make_world(tmp_path)
+    browser = world.signed_in()
+    world.engine.dispose()
     (tmp_path / "registry.db").rename(tmp_path / "away.db")
     for answer in (browser.get("/partners"), browser.submit("/partners/contoso/suspend"), browser.get("/sign-in")):
         assert answer.status_code == 503
@@ -119,35 +123,52 @@ def test_every_code_has_its_sentence():
         assert refusals.sentence_for(code)
 
 
-def _with_api(world: World) -> TestClient:
-    """The page beside an API, whose refusals are JSON."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+def test_programs_get_what_they_got_before(world: World):
+    """Error pages are for people: under /api the problems of the REST API stay as they are."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    install_problems(app)
 
-    @app.exception_handler(HTTPException)
-    def problem(request: object, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"problem": error.status_code}, error.status_code)
-
-    @app.get("/api/v1/things")
-    def things() -> None:
-        raise HTTPException(418)
-
-    @app.get("/api/v1/broken")
+    @app.get("/api/broken")
     def broken() -> None:
         raise ZeroDivisionError
 
+    app.include_router(build_admin(world.context))
     app.include_router(build_web(world.context))
     mount_static(app)
     install_error_pages(app, world.context)
-    return TestClient(app, raise_server_exceptions=False)
-
-
-def test_programs_get_what_they_got_before(world: World):
-    """Error pages are for people: under /api the handlers that were there go on answering."""
-    client = _with_api(world)
-    assert client.get("/api/v1/things").json() == {"problem": 418}
-    assert client.get("/api/v1/nothing").headers["content-type"] == "application/json"
-    assert client.get("/api/v1/broken").text == "Internal Server Error"
+    client = TestClient(app, raise_server_exceptions=False)
+    for path, status in {"/api/v1/partners": 401, "/api/v1/nothing": 404, "/api": 404, "/api/broken": 500}.items():
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert client.get("/apis").headers["content-type"].startswith("text/html")
+
+
+def test_failure_under_api_without_a_handler_is_plain(world: World):
+    """Where nobody registered a handler before, a failure under /api says that there was one, and nothing more."""
+    app = FastAPI()
+
+    @app.get("/api/broken")
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    install_error_pages(app, world.context)
+    answer = TestClient(app, raise_server_exceptions=False).get("/api/broken")
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+
+
+def test_database_does_not_speak_for_itself(contoso: World, monkeypatch: pytest.MonkeyPatch):
+    """What the database says of its tables stays in the house, on a page as in a form."""
+
+    def clash(*args: object, **kwargs: object) -> None:
+        raise ConflictError("conflict", "another change is in the way: UNIQUE constraint failed: partner.id")
+
+    browser = contoso.signed_in()
+    monkeypatch.setitem(pages_of_partners.PARTNER_CHANGES, "suspend", clash)
+    monkeypatch.setattr("tenantgate.web.onboard.onboard", clash)
+    for answer in (browser.submit("/partners/contoso/suspend"), browser.submit("/onboard", **fabrikam())):
+        assert answer.status_code in {409, 422}
+        assert CODES["conflict"] in answer.text
+        assert "UNIQUE" not in answer.text
 
 
 # Static files
@@ -156,11 +177,10 @@ def test_programs_get_what_they_got_before(world: World):
 @pytest.mark.parametrize(
     "name", ["tenantgate.css", "tenantgate.js", "tenantgate.svg", "vendor/htmx.min.js", "vendor/tabler.min.css"]
 )
-def test_static_file_is_kept_for_good(world: World, name: str):
+def test_static_file_is_kept_for_good(operator: Browser, name: str):
     """A static file is named with its version, so that browsers keep it and never keep an old one."""
-    browser = world.browser()
     asset = static_files()[name]
-    answer = browser.get(f"/static/{name}?v={asset.version}")
+    answer = operator.get(f"/static/{name}?v={asset.version}")
     assert answer.content == asset.body
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["content-type"] == asset.media_type
@@ -168,26 +188,25 @@ def test_static_file_is_kept_for_good(world: World, name: str):
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
 
 
-def test_static_file_of_another_version_is_asked_for_again(world: World):
+def test_static_file_of_another_version_is_asked_for_again(operator: Browser):
     """Under an old version's address the file is not kept, and unchanged content is not sent twice."""
-    browser = world.browser()
-    answer = browser.get("/static/tenantgate.css?v=0")
+    answer = operator.get("/static/tenantgate.css?v=0")
     assert answer.headers["cache-control"] == "no-cache"
-    again = browser.get("/static/tenantgate.css", headers={"If-None-Match": answer.headers["etag"]})
+    again = operator.get("/static/tenantgate.css", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_static_file_for_who_cannot_unpack(world: World):
+def test_static_file_for_who_cannot_unpack(operator: Browser):
     """Without gzip the file comes as it is."""
-    answer = world.browser().get("/static/tenantgate.css", headers={"Accept-Encoding": "identity"})
+    answer = operator.get("/static/tenantgate.css", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in answer.headers
     assert answer.content == static_files()["tenantgate.css"].body
     assert gzip.decompress(static_files()["tenantgate.css"].gzipped) == answer.content
 
 
-def test_range_is_not_taken(world: World):
+def test_range_is_not_taken(operator: Browser):
     """There are no ranges to reckon with: the whole file is small."""
-    answer = world.browser().get("/static/tenantgate.css", headers={"Range": "bytes=0-1," * 1_000 + "2-3"})
+    answer = operator.get("/static/tenantgate.css", headers={"Range": "bytes=0-1," * 1_000 + "2-3"})
     assert answer.status_code == 200
 
 
@@ -207,6 +226,6 @@ def test_range_is_not_taken(world: World):
         "/static/Tenantgate.css",
     ],
 )
-def test_nothing_else_is_served(world: World, path: str):
+def test_nothing_else_is_served(operator: Browser, path: str):
     """Only the files of the table are there: no folder, no way up, no other kind of file."""
-    assert world.browser().client.get(path).status_code == 404
+    assert operator.client.get(path).status_code == 404

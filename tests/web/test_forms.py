@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tenantgate.web.errors import FormRefused
 from tenantgate.web.forms import LARGEST_BODY, MOST_FIELDS, end_of_day, parse_form
-from tests.web.world import World, fabrikam
+from tests.web.world import Browser, World, fabrikam
 
 URLENCODED = "application/x-www-form-urlencoded"
 
@@ -50,16 +50,16 @@ def test_fields_are_tidied():
         (URLENCODED, b"csrf=%FF", 400, "form_malformed"),
     ],
 )
-def test_body_that_is_no_form_of_ours(world: World, content_type: str, body: bytes, status: int, code: str):
+def test_body_that_is_no_form_of_ours(operator: Browser, content_type: str, body: bytes, status: int, code: str):
     """A body of another type, too large or malformed is a clear page, before anything else is looked at."""
     headers = {"Content-Type": content_type, "Sec-Fetch-Site": "same-origin"}
     for path in ("/sign-in", "/onboard", "/partners/contoso/suspend"):
-        answer = world.browser().client.post(path, content=body, headers=headers)
+        answer = operator.client.post(path, content=body, headers=headers)
         assert answer.status_code == status
         assert code in answer.text
 
 
-def test_endless_body_is_cut_off(world: World):
+def test_endless_body_is_cut_off(operator: Browser):
     """A body without a length is read no further than a form may be long."""
     read = 0
 
@@ -70,7 +70,7 @@ def test_endless_body_is_cut_off(world: World):
             yield b"a" * 1_024
 
     headers = {"Content-Type": URLENCODED, "Sec-Fetch-Site": "same-origin"}
-    assert world.browser().client.post("/sign-in", content=chunks(), headers=headers).status_code == 413
+    assert operator.client.post("/sign-in", content=chunks(), headers=headers).status_code == 413
 
 
 def test_longest_form_fits(world: World):

@@ -145,6 +145,19 @@ def test_suspended_operator_is_out_at_once(contoso: World):
     assert contoso.ask(partners.get, "contoso").state == "active"
 
 
+def test_session_is_looked_at_again_inside_the_change(contoso: World, monkeypatch: pytest.MonkeyPatch):
+    """An operator suspended between the first look and the change changes nothing any more."""
+    browser = contoso.signed_in()
+
+    def meanwhile(visitor: object) -> None:
+        contoso.change(lambda work: operators.suspend(work, "olga"))
+
+    monkeypatch.setattr("tenantgate.web.pages.require_writer", meanwhile)
+    answer = browser.submit("/partners/contoso/suspend")
+    assert answer.headers["location"].startswith("/sign-in?why=ended")
+    require_unchanged(contoso)
+
+
 def test_every_address_says_who_may(world: World):
     """Only the sign-in page is open, and every post but sign-in and sign-out asks for a role that may write."""
     assert {route.path for route in ROUTES if isinstance(route, Open)} == {"/sign-in"}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,8 +16,9 @@ from sqlalchemy.engine import Engine
 from starlette.testclient import TestClient
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.problems import install_problems
 from tenantgate.registry import operators, sessions
-from tenantgate.registry.engine import open_engine, reading
+from tenantgate.registry.engine import reading
 from tenantgate.registry.operators import KeySpec
 from tenantgate.registry.unit_of_work import Work
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
@@ -30,7 +31,6 @@ from tests.registry.builders import (
     an_operator,
     counting_bytes,
     counting_ids,
-    url_of,
     work_on,
 )
 
@@ -64,6 +64,7 @@ class World:
             self.engine, lambda: self.now, counting_ids(7_000), counting_bytes(9_000), self.public_url
         )
         self.app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+        install_problems(self.app)
         self.app.include_router(build_web(self.context))
         mount_static(self.app)
         install_error_pages(self.app, self.context)
@@ -213,18 +214,13 @@ class Page(HTMLParser):
 
 
 def make_world(folder: Path, public_url: str = LOOPBACK) -> World:
-    """A world in which the publisher is ready and no partner is there. Migrated once a process, then copied."""
-    path = folder / "registry.db"
-    path.write_bytes(_ready_database())
-    return World(open_engine(url_of(path)), public_url)
+    """A world in which the publisher is ready and no partner is there."""
+    world = World(an_engine(folder / "registry.db"), public_url)
+    world.change(publisher)
+    return world
 
 
-@functools.cache
-def _ready_database() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "registry.db"
-        engine = an_engine(path)
-        with work_on(engine) as work:
-            publisher(work)
-        engine.dispose()
-        return path.read_bytes()
+def copy_database(source: Path, target: Path) -> None:
+    """Make one database what another is, whoever has it open between transactions."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)

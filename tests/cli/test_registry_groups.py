@@ -1,0 +1,262 @@
+"""The groups that show and change the policy: what they print, and that they do what the REST API does."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shlex
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tenantgate.admin.shapes import (
+    AppRoleOut,
+    DaemonOut,
+    IssuerOut,
+    PartnerOut,
+    ResourceOut,
+    RoleAssignmentOut,
+    TenantOut,
+)
+from tenantgate.admin.shapes_admin import OperatorOut
+from tests.cli.desk import Desk
+from tests.registry.builders import CLIENT_ID, TID
+
+USER = f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"
+OTHER_TID = "99999999-2222-4333-8444-555555555555"
+OTHER_CLIENT = "99999999-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+
+CREATE = [
+    pytest.param(
+        "issuer create --kind oidc --issuer https://id.fabrikam.example/main --jwks-host keys.fabrikam.example "
+        "--algorithm RS256 --algorithm ES256 --client-id-claim client --token-type at+jwt",
+        {"kind": "oidc", "jwks_hosts": ["keys.fabrikam.example"], "algorithms": ["RS256", "ES256"]}
+        | {"client_id_claim": "client", "token_types": ["at+jwt"], "insecure_allow_http": False},
+        IssuerOut,
+        id="issuer",
+    ),
+    pytest.param(
+        "partner create --name Fabrikam --state invited --ends-at 2031-01-31 --contact it --contact law --notes kind",
+        {"name": "Fabrikam", "state": "invited", "ends_at": "2031-01-31T00:00:00Z"}
+        | {"contacts": ["it", "law"], "notes": "kind"},
+        PartnerOut,
+        id="partner",
+    ),
+    pytest.param(
+        f"tenant create --issuer entra --hosted --tid {OTHER_TID.upper()}",
+        {"issuer": "entra", "tid": OTHER_TID, "hosted": True, "partner": None, "state": "active"},
+        TenantOut,
+        id="tenant",
+    ),
+    pytest.param(
+        f"daemon create --tenant contoso-entra --client-id {OTHER_CLIENT} --oid {OTHER_TID} --min-credential secret",
+        {"tenant": "contoso-entra", "client_id": OTHER_CLIENT, "oid": OTHER_TID, "min_credential": "secret"},
+        DaemonOut,
+        id="daemon",
+    ),
+    pytest.param(
+        "resource create --audience api://stock --audience https://stock.example --app-only compatible "
+        "--token-roles intersect --tenant-wide-roles --max-lifetime 3600 --clock-skew 0 --show-reasons",
+        {"audiences": ["api://stock", "https://stock.example"], "app_only": "compatible", "token_roles": "intersect"}
+        | {"tenant_wide_roles": True, "max_lifetime": 3600, "clock_skew": 0, "show_reasons": True},
+        ResourceOut,
+        id="resource",
+    ),
+    pytest.param(
+        "role create --resource orders --value Orders.Write --display-name Write",
+        {"resource": "orders", "value": "Orders.Write", "display_name": "Write"},
+        AppRoleOut,
+        id="role",
+    ),
+    pytest.param(
+        "operator create --name Grace --role Viewer",
+        {"name": "Grace", "role": "Viewer", "state": "active"},
+        OperatorOut,
+        id="operator",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "expected", "shape"), CREATE)
+def test_what_is_made_is_shown_as_the_rest_api_shows_it(desk: Desk, line: str, expected: dict, shape: type):
+    """`create --json` prints the REST API's object and the revision; the options become its members."""
+    made = desk.json(*line.split(), "--id", "new")
+    assert expected.items() <= made.items()
+    assert (made["id"], made["created_by"], made["version"]) == ("new", USER, 1)
+    assert set(made) == {*shape.model_fields, "revision"}
+    assert made["revision"] == (None if shape is OperatorOut else 8)
+
+
+@pytest.mark.parametrize("group", ["issuer", "partner", "tenant", "daemon", "resource"])
+def test_what_was_made_is_listed_and_shown(desk: Desk, group: str):
+    """`list` and `show` tell the same of a thing."""
+    listed = desk.json(group, "list")
+    assert listed["next"] is None
+    (only,) = listed["items"]
+    assert desk.json(group, "show", only["id"]) == only
+
+
+def test_a_grant_and_its_end(desk: Desk):
+    """Granted with window and reason, listed, taken back: the answer shows what it was."""
+    words = (
+        "role grant --role orders-read --daemon second --not-before 2030-01-01 --expires-at 2031-01-31T12:00:00+01:00"
+    )
+    desk.json("daemon", "create", "--id", "second", "--tenant", "contoso-entra", "--client-id", OTHER_CLIENT)
+    granted = desk.json(*words.split(), "--reason", "contract 4711")
+    assert granted["not_before"] == "2030-01-01T00:00:00Z"
+    assert granted["expires_at"] == "2031-01-31T11:00:00Z"
+    assert (granted["granted_by"], granted["reason"]) == (USER, "contract 4711")
+    (listed,) = desk.json("role", "assignments", "--daemon", "second")["items"]
+    assert listed | {"revision": granted["revision"]} == granted
+    revoked = desk.json("role", "revoke", granted["id"])
+    assert revoked == granted | {"revision": granted["revision"] + 1}
+    assert desk.json("role", "assignments", "--daemon", "second")["items"] == []
+    assert desk.refused("role", "revoke", granted["id"])[0] == "role_assignment_not_found"
+    assert set(listed) == set(RoleAssignmentOut.model_fields)
+
+
+@pytest.mark.parametrize(("group", "id_"), [("partner", "contoso"), ("tenant", "contoso-entra"), ("daemon", "nightly")])
+def test_a_suspension_and_its_end(desk: Desk, group: str, id_: str):
+    """Each step is a revision; the same step again is refused."""
+    for step, state, revision in (("suspend", "suspended", 8), ("activate", "active", 9)):
+        changed = desk.json(group, step, id_)
+        assert (changed["state"], changed["revision"]) == (state, revision)
+        assert desk.refused(group, step, id_)[0] == "state_unchanged"
+        assert desk.refused(group, step, "nobody")[0] == f"{group}_not_found"
+
+
+def test_an_archived_partner_stays_so(desk: Desk):
+    """Archiving is the end."""
+    assert desk.json("partner", "archive", "contoso")["state"] == "archived"
+    assert desk.refused("partner", "activate", "contoso")[0] == "partner_archived"
+
+
+def test_an_operator_is_suspended_and_comes_back(desk: Desk):
+    """Who administers is no policy: no revision."""
+    for step, state in (("suspend", "suspended"), ("activate", "active")):
+        changed = desk.json("operator", step, "ada")
+        assert (changed["state"], changed["revision"]) == (state, None)
+    assert [each["id"] for each in desk.json("operator", "list", "--role", "Admin")["items"]] == ["ada"]
+    assert desk.json("operator", "list", "--state", "suspended")["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("issuer list --kind oidc", []),
+        ("partner list --state active", ["contoso"]),
+        ("partner list --search CON", ["contoso"]),
+        ("tenant list --partner contoso", ["contoso-entra"]),
+        (f"tenant list --tid {TID.upper()}", ["contoso-entra"]),
+        ("tenant list --issuer nobody", []),
+        ("tenant list --state suspended", []),
+        (f"daemon list --client-id {CLIENT_ID}", ["nightly"]),
+        ("daemon list --tenant nobody", []),
+        ("daemon list --partner contoso --state active", ["nightly"]),
+        ("role list --resource orders --value Orders.Read", ["orders-read"]),
+        ("role assignments --role orders-read", ["nightly-read"]),
+        ("role assignments --tenant contoso-entra", []),
+        ("resource list --cursor orders", []),
+    ],
+)
+def test_lists_are_filtered(desk: Desk, line: str, expected: list[str]):
+    """Each option leaves what fits and nothing else."""
+    assert [item["id"] for item in desk.json(*line.split())["items"]] == expected
+
+
+def test_lists_come_in_pages(desk: Desk):
+    """`next` is the cursor of the page that follows; in a table it is said on standard error."""
+    for place in range(3):
+        desk.call("partner", "create", "--id", f"p{place}", "--name", "P")
+    page = desk.json("partner", "list", "--limit", "3")
+    assert ([each["id"] for each in page["items"]], page["next"]) == (["contoso", "p0", "p1"], "p1")
+    assert [each["id"] for each in desk.json("partner", "list", "--cursor", "p1")["items"]] == ["p2"]
+    assert desk.call("partner", "list", "--limit", "3").err == "There are more: --cursor p1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        ("partner create --name ''", "text_empty", "name: "),
+        ("partner create --name A --id contoso", "id_duplicate", "contoso"),
+        ("partner create --name A --id A!", "id_malformed", "id: "),
+        ("partner create --name A --ends-at 2020-01-01", "time_in_past", "ends_at: "),
+        ("partner show nobody", "partner_not_found", "nobody"),
+        (f"tenant create --issuer entra --partner contoso --tid {TID}", "tenant_duplicate", "contoso-entra"),
+        ("tenant create --issuer entra --tid x --partner contoso", "guid_malformed", "tid: "),
+        (f"daemon create --tenant nobody --client-id {CLIENT_ID}", "reference_unknown", "tenant: "),
+        ("resource create --audience api://orders", "audience_overlap", "audiences[0]: "),
+        ("resource create --audience a --clock-skew 99999999999999999999", "number_out_of_range", "clock_skew: "),
+        ("role create --resource orders --value 'a b'", "role_value_malformed", "value: "),
+        ("role grant --role orders-read --daemon nightly", "assignment_overlap", "nightly-read"),
+        ("role grant --role orders-read", "member_missing", ""),
+        ("role grant --role orders-read --tenant contoso-entra", "tenant_wide_not_allowed", ""),
+        ("issuer create --kind oidc --issuer http://id.example", "url_not_https", "issuer: "),
+        ("issuer create --kind oidc --issuer https://i.example --jwks-file nothing.json", "file_unreadable", "nothing"),
+    ],
+)
+def test_what_the_registry_refuses_is_one_line(desk: Desk, words: str, code: str, part: str):
+    """`code: message` on standard error, exit status 1, nothing on standard output, nothing written."""
+    found, message = desk.refused(*shlex.split(words))
+    assert found == code
+    assert part in message
+    assert desk.json("policy", "show")["revision"] == 7
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("partner",),
+        ("partner", "suspend"),
+        ("partner", "create"),
+        ("partner", "delete", "contoso"),
+        ("partner", "list", "--limit", "0"),
+        ("partner", "list", "--limit", "501"),
+        ("partner", "create", "--name", "A", "--state", "archived"),
+        ("partner", "create", "--name", "A", "--ends-at", "tomorrow"),
+        ("partner", "create", "--name", "A", "--ends-at", "1900000000"),
+        ("operator", "create", "--name", "A", "--role", "Root"),
+        ("issuer", "create", "--kind", "saml"),
+    ],
+)
+def test_a_command_that_makes_no_sense_ends_with_2(desk: Desk, words: tuple[str, ...]):
+    """Usage is told on standard error (or as help), and nothing is done."""
+    answer = desk.call(*words)
+    assert answer.status == 2
+    assert "Usage: " in answer.err + answer.out
+
+
+def test_keys_come_from_a_file(desk: Desk, tmp_path: Path):
+    """--jwks-file holds a key set; anything else in it is refused before anything is written."""
+    keys = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "a"}]}
+    path = tmp_path / "keys.json"
+    words = ("issuer", "create", "--kind", "oidc", "--issuer", "https://id.example", "--jwks-file", str(path))
+    for content in ("[]", "{", '{"keys": 1, "keys": []}', '{"keys": NaN}', '{"keys": []}'):
+        path.write_text(content)
+        assert desk.refused(*words)[0] == "jwks_malformed", content
+    path.write_text(json.dumps(keys))
+    assert desk.json(*words)["jwks"] == keys
+
+
+def test_tables_are_for_people(desk: Desk):
+    """Without --json there is a table that is not folded in a pipe; a name is a name, not a style."""
+    desk.call("partner", "create", "--id", "odd", "--name", "[red]Odd[/red] :smile:", "--notes", "one\ntwo")
+    table = desk.call("partner", "list").out
+    assert "[red]Odd[/red] :smile:" in table
+    assert "│ contoso" in table
+    shown = desk.call("partner", "show", "odd").out
+    assert "│ notes      │ one" in shown
+    assert "two" in shown
+    assert all(len(line) <= 200 for line in desk.call("audit", "list").out.splitlines())
+
+
+def test_what_a_terminal_would_obey_is_not_printed(desk: Desk):
+    """Even where another program wrote escape codes into the database, a table shows none; JSON keeps them escaped."""
+    connection = sqlite3.connect(desk.path)
+    connection.execute("UPDATE partner SET name = ?", ("\x1b]0;owned\x07\x9b31m",))
+    connection.commit()
+    connection.close()
+    assert not {"\x1b", "\x07", "\x9b"} & set(desk.call("partner", "list").out)
+    assert "\x1b" not in desk.call("partner", "list", "--json").out
