@@ -174,6 +174,7 @@ def test_a_role_taken_back_is_gone(api: Api):
         ("/issuers", {"kind": "saml"}, 422, "request_invalid", "kind"),
         ("/issuers", NEW["issuers"] | {"algorithms": ["HS256"]}, 422, "algorithm_not_allowed", "algorithms[0]"),
         ("/issuers", NEW["issuers"] | {"jwks": {"keys": []}}, 422, "jwks_malformed", "jwks"),
+        ("/issuers", NEW["issuers"] | {"jwks": {"keys": [{"kty": "oct", "k": "AA"}]}}, 422, "jwks_malformed", "jwks"),
         ("/partners", {"name": ""}, 422, "text_empty", "name"),
         ("/partners", {"name": "x" * 201}, 422, "text_too_long", "name"),
         ("/partners", {"name": "Con\u202etoso"}, 422, "text_not_allowed", "name"),

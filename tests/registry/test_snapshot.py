@@ -87,7 +87,8 @@ def test_snapshot_is_what_was_put_in(registry: Registry):
 def test_snapshot_passes_the_rules_of_core(registry: Registry):
     """What the registry gives out is what core's rules would have made of it."""
     with registry.work() as work:
-        an_oidc_issuer(work, jwks={"keys": [{"kty": "OKP", "n": 1.5}]}, jwks_hosts=("Keys.example",))
+        key = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "n": 1.5}
+        an_oidc_issuer(work, jwks={"keys": [key]}, jwks_hosts=("Keys.example",))
         a_tenant(work, id="fabrikam", issuer="keycloak", tid=None)
         a_daemon(work, id="worker", tenant="fabrikam", client_id="Worker", subject="service-account")
         a_resource(work, id="bills", audiences=("api://bills", CLIENT_ID), tenant_wide_roles=True, clock_skew=0)
