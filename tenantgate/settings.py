@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 PREFIX: Final = "TENANTGATE_"
 FILE: Final = "tenantgate.toml"
-_FOR_TESTS: Final = frozenset(("VECTORS", "REQUIRE_REAL", "NODE_MODULES"))
+_FOR_TESTS: Final = frozenset(("VECTORS", "REQUIRE_REAL", "NODE_MODULES", "SCREENSHOTS"))
 
 
 class SettingsError(Exception):

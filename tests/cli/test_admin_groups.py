@@ -47,17 +47,19 @@ def test_the_first_key_needs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_key_for_an_operator_who_is_there(desk: Desk):
     """--json prints the object with its value once; the list never has it."""
-    made = desk.json("admin-key", "create", "--operator", "ada", "--name", "import", "--expires-at", "2031-01-31")
+    made = desk.json(
+        "admin-key", "create", "--operator", "operations", "--name", "import", "--expires-at", "2031-01-31"
+    )
     assert set(made) == set(NewAdminKeyOut.model_fields)
-    assert (made["operator"], made["name"], made["expires_at"]) == ("ada", "import", "2031-01-31T00:00:00Z")
-    listed = desk.json("admin-key", "list", "--operator", "ada")["items"]
+    assert (made["operator"], made["name"], made["expires_at"]) == ("operations", "import", "2031-01-31T00:00:00Z")
+    listed = desk.json("admin-key", "list", "--operator", "operations")["items"]
     assert [each | {"value": made["value"]} for each in listed] == [made]
     assert made["value"][-43:] not in desk.call("admin-key", "list").out + desk.call("audit", "list", "--json").out
 
 
 def test_a_key_is_revoked_once(desk: Desk):
     """Revoked it has a time; the second time is refused."""
-    made = desk.json("admin-key", "create", "--operator", "ada", "--days", "1")
+    made = desk.json("admin-key", "create", "--operator", "operations", "--days", "1")
     assert desk.json("admin-key", "revoke", made["id"])["revoked_at"] is not None
     assert desk.refused("admin-key", "revoke", made["id"])[0] == "already_revoked"
     assert desk.refused("admin-key", "revoke", made["value"])[0] == "admin_key_not_found"
@@ -67,11 +69,11 @@ def test_a_key_is_revoked_once(desk: Desk):
     "words",
     [
         (),
-        ("--operator", "ada", "--operator-name", "Ada", "--role", "Admin"),
+        ("--operator", "operations", "--operator-name", "Ada", "--role", "Admin"),
         ("--operator-name", "Ada"),
-        ("--operator", "ada", "--role", "Admin"),
+        ("--operator", "operations", "--role", "Admin"),
         ("--role", "Admin"),
-        ("--operator", "ada", "--days", "0"),
+        ("--operator", "operations", "--days", "0"),
     ],
 )
 def test_a_key_is_of_one_operator(desk: Desk, words: tuple[str, ...]):
@@ -98,22 +100,22 @@ def _redeemed(desk: Desk, url: str) -> str:
 
 def test_a_link_signs_its_operator_in(desk: Desk):
     """The address has the code in its fragment, and the code opens a session of the operator."""
-    answer = desk.call("sign-in-link", "create", "--operator", "ada")
+    answer = desk.call("sign-in-link", "create", "--operator", "operations")
     assert answer.out.startswith("http://127.0.0.1:8440/sign-in#code=")
     assert "once, until " in answer.err
-    assert _redeemed(desk, answer.out.strip()) == "ada"
+    assert _redeemed(desk, answer.out.strip()) == "operations"
 
 
 def test_a_link_leads_where_people_reach_the_server(desk: Desk):
     """TENANTGATE_PUBLIC_URL where it is set; where nobody knows, no link is made."""
-    created = ("sign-in-link", "create", "--operator", "ada")
+    created = ("sign-in-link", "create", "--operator", "operations")
     answer = desk.call(*created, "--json", TENANTGATE_PUBLIC_URL="https://partners.example/")
     assert answer.document["url"].startswith("https://partners.example/sign-in#code=")
     assert set(answer.document) == {"id", "operator", "url", "expires_at"}
     for bind in ("0.0.0.0:8440", "127.0.0.1:0"):
         assert desk.refused(*created, status=2, TENANTGATE_BIND=bind)[0] == "settings_invalid"
     assert desk.refused("sign-in-link", "create", "--operator", "nobody")[0] == "reference_unknown"
-    desk.call("operator", "suspend", "ada")
+    desk.call("operator", "suspend", "operations")
     assert desk.refused(*created)[0] == "operator_suspended"
 
 

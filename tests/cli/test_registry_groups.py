@@ -136,9 +136,9 @@ def test_an_archived_partner_stays_so(desk: Desk):
 def test_an_operator_is_suspended_and_comes_back(desk: Desk):
     """Who administers is no policy: no revision."""
     for step, state in (("suspend", "suspended"), ("activate", "active")):
-        changed = desk.json("operator", step, "ada")
+        changed = desk.json("operator", step, "operations")
         assert (changed["state"], changed["revision"]) == (state, None)
-    assert [each["id"] for each in desk.json("operator", "list", "--role", "Admin")["items"]] == ["ada"]
+    assert [each["id"] for each in desk.json("operator", "list", "--role", "Admin")["items"]] == ["operations"]
     assert desk.json("operator", "list", "--state", "suspended")["items"] == []
 
 

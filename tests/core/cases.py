@@ -161,6 +161,12 @@ def _form() -> Iterator[Spoiled]:
         ("zip", "DEF"),
         ("cty", "JWT"),
         ("nonce", "opaque"),
+        ("epk", {}),
+        ("p2c", 1),
+        ("p2s", "AAAA"),
+        ("url", "https://keys.example/"),
+        ("apu", "AAAA"),
+        ("apv", "AAAA"),
     ):
         yield from _header(f"header with {member} {value!r:.12}", R.HEADER_NOT_ALLOWED, **{member: value})
     for kid in ("", 7, ["a"], "x" * 257, "a\x00b", "a\nb"):
@@ -209,7 +215,7 @@ def _issuer() -> Iterator[Spoiled]:
     yield from _claims("tid absent", R.CLAIM_MISSING, forms="v1 v2", tid=REMOVE)
     for tid in ("", "acme.example", [ACME_TID], 7, {"tid": ACME_TID}, f"{{{ACME_TID}}}", ACME_TID + " "):
         yield from _claims(f"tid {tid!r:.9}", R.CLAIM_MALFORMED, forms="v1 v2", tid=tid)
-    for twin in ("TID", "Tid", "tiD"):
+    for twin in ("TID", "TId", "TiD", "Tid", "tID", "tId", "tiD"):
         yield from _claims(f"tid has the twin {twin}", R.CLAIM_MALFORMED, forms="v1 v2", **{twin: ACME_TID})
     yield Spoiled(
         "tid has an escaped twin",
@@ -276,6 +282,12 @@ def _keys() -> Iterator[Spoiled]:
         R.KEY_ISSUER_MISMATCH,
         v1_token,
         cloud={"v1_jwks": {"keys": [cloud_key().jwk(issuer=V2_TEMPLATE)]}},
+    )
+    yield _world(
+        "key issuer: a cloud without v2 issuer",
+        R.KEY_ISSUER_MISMATCH,
+        v1_token,
+        cloud={"v2_issuer": None, "v1_jwks": None},
     )
     yield _world(
         "key issuer: oidc key of another issuer",

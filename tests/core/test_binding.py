@@ -243,6 +243,26 @@ def test_an_unknown_kid_names_the_set_and_the_kid() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "document"),
+    [
+        ({}, "v1"),
+        ({"v1_jwks": None, "v1_metadata_url": "https://login.cloud.example/organizations"}, "v1"),
+        ({"v1_jwks": None}, "v2"),
+    ],
+)
+def test_a_v1_token_asks_for_the_v1_document_where_there_is_one(changes: dict[str, Any], document: str) -> None:
+    """Without a v1 document of its own the cloud's v2 document is the one that may bring the key."""
+    index = an_index(cloud=changes)
+    found = verify(cloud_key().sign(v1_claims(), kid="new"), index, static_keys(index))
+
+    assert isinstance(found, NeedKeys)
+    assert found.ref == KeySetRef("cloud", document)
+    other = verify(cloud_key().sign(v2_claims(), kid="new"), index, static_keys(index))
+    assert isinstance(other, NeedKeys)
+    assert other.ref == KeySetRef("cloud", "v2")
+
+
+@pytest.mark.parametrize(
     "token",
     [
         pytest.param(lambda: oidc_token(iss="https://evil.example"), id="unknown issuer"),

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenantgate.core.claims import MAX_AUDIENCES
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
+from tenantgate.core.keys import MAX_KID
 from tenantgate.core.strict import (
     MAX_DEPTH,
     MAX_MEMBERS,
@@ -176,6 +178,13 @@ def test_identities_of_other_issuers_are_clean_too(spoil: str) -> None:
     assert reason_of(oidc_key().sign(oidc_claims(), kid=spoil)) is R.HEADER_NOT_ALLOWED
 
 
+def test_the_limits_are_the_documented_ones() -> None:
+    """16 KiB, 4 KiB, 256 characters, 64 audiences, 16 levels, 256 members: what the documentation promises."""
+    limits = (MAX_TOKEN, MAX_HEADER, MAX_KID, MAX_AUDIENCES, MAX_DEPTH, MAX_MEMBERS)
+
+    assert limits == (16_384, 4_096, 256, 64, 16, 256)
+
+
 BIG = [
     pytest.param(lambda: "." * 1_000_000, R.TOKEN_TOO_LARGE, id="a million dots"),
     pytest.param(lambda: "." * 1_000, R.TOKEN_MALFORMED, id="a thousand dots"),
@@ -324,6 +333,14 @@ def test_access_token_types_are_taken(typ: str | None) -> None:
     assert isinstance(ask(cloud_key().sign(v2_claims(), typ=... if typ is None else typ)), Granted)
 
 
+def test_a_typ_of_64_characters_is_the_longest() -> None:
+    """An issuer may have a `typ` of its own, up to 64 characters."""
+    for length, reason in ((64, None), (65, R.TOKEN_TYPE_NOT_ALLOWED)):
+        typ = "x" * length
+        decision = ask(oidc_key().sign(oidc_claims(), typ=typ), oidc={"token_types": (typ,)})
+        assert (decision.reason if isinstance(decision, Denied) else None) is reason
+
+
 def test_an_issuer_may_be_held_to_its_token_types() -> None:
     """RFC 9068 strict mode: an issuer whose `token_types` is `at+jwt` alone has plain JWTs refused."""
     strict = {"oidc": {"token_types": ("at+jwt",)}}
@@ -360,13 +377,26 @@ def test_a_refusal_never_quotes_the_token() -> None:
 # The ground: base64url, JSON, identities, GUIDs.
 
 
+@pytest.mark.parametrize("place", range(8))
+def test_no_other_byte_stands_in_base64url(place: int) -> None:
+    """Each of the 192 bytes outside the alphabet is refused wherever it stands."""
+    alphabet = set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    for byte in range(256):
+        segment = b"A" * place + bytes([byte]) + b"A" * (7 - place)
+        if byte in alphabet:
+            assert b64url(decode_base64url(segment)).encode() == segment
+        else:
+            with pytest.raises(Unreadable):
+                decode_base64url(segment)
+
+
 @given(st.binary(max_size=70))
 def test_every_value_has_one_base64url_spelling(raw: bytes) -> None:
     """What is read is what would be written: no other spelling decodes to the same bytes."""
     assert decode_base64url(b64url(raw).encode()) == raw
 
 
-@given(st.binary(max_size=12))
+@given(st.one_of(st.binary(max_size=12), st.text("AQgwZz09-_+/= \n\r\t.\x00\x0b\x7f", max_size=14).map(str.encode)))
 def test_base64url_is_read_only_as_it_is_written(segment: bytes) -> None:
     """Whatever decodes at all encodes back to itself."""
     try:

@@ -59,13 +59,14 @@ with TestClient(app) as client:
     assert answer.headers["x-tg-reason"] == "no_credential"
     assert "TenantGate orders" in client.get("/openapi.json").json()["components"]["securitySchemes"]
 """
-    code = _block("python", "FastAPIGate") + check
+    code = _block("python", "orders.lifespan") + check
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True, timeout=60)
 
 
 def test_testing_example_passes(tmp_path: Path):
-    """The README's test for our users' own suites is a test that passes, in at most ten lines of code."""
+    """The README's test for our users' own suites is ten lines, and passes."""
     code = _block("python", "tenantgate.testing")
+    assert len(code.partition("\n\n\n")[2].strip().splitlines()) == 10
     (tmp_path / "test_example.py").write_text(code)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py"],

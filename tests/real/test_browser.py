@@ -169,7 +169,7 @@ async def test_refusals_are_said_at_the_top(tab: Tab, world: World):
     assert await page.get_by_text("Bad gateway").count() == 0
     await page.unroute("**/suspend")
 
-    world.change(lambda work: operators.suspend(work, "olga"))
+    world.change(lambda work: operators.suspend(work, "onboarding"))
     await suspend.click()
     await page.wait_for_url("**/sign-in?why=ended&next=/partners")
     # The browser notes every refused request; nothing else may be there.

@@ -31,7 +31,7 @@ NOW = 1_800_000_000
 EPOCH = "epoch-one"
 TID = "11111111-2222-4333-8444-555555555555"
 CLIENT_ID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-ACTOR = Actor("ada", "admin_key", "192.0.2.7", "req-1")
+ACTOR = Actor("operations", "admin_key", "192.0.2.7", "req-1")
 
 
 def counting_bytes(start: int = 0) -> RandomBytes:
@@ -125,7 +125,7 @@ def a_grant(work: Work, **changed: object) -> str:
 
 def an_operator(work: Work, **changed: object) -> str:
     """Ada, an Admin."""
-    return operators.create(work, OperatorSpec(**({"id": "ada", "name": "Ada", "role": "Admin"} | changed))).id  # type: ignore[arg-type]
+    return operators.create(work, OperatorSpec(**({"id": "operations", "name": "Ada", "role": "Admin"} | changed))).id  # type: ignore[arg-type]
 
 
 def everything(work: Work) -> None:

@@ -169,7 +169,7 @@ def test_hash_is_of_canonical_json():
         sequence=1,
         revision=1,
         at=2,
-        operator="ada",
+        operator="operations",
         scheme="cli",
         address="",
         request_id="",

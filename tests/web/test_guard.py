@@ -139,7 +139,7 @@ def test_operator_and_admin_may_write(contoso: World, role: str):
 def test_suspended_operator_is_out_at_once(contoso: World):
     """An operator who was suspended neither sees nor changes anything more."""
     browser = contoso.signed_in()
-    contoso.change(lambda work: operators.suspend(work, "olga"))
+    contoso.change(lambda work: operators.suspend(work, "onboarding"))
     for answer in (browser.submit("/partners/contoso/suspend"), browser.get("/partners")):
         assert answer.headers["location"].startswith("/sign-in?why=")
     assert contoso.ask(partners.get, "contoso").state == "active"
@@ -150,7 +150,7 @@ def test_session_is_looked_at_again_inside_the_change(contoso: World, monkeypatc
     browser = contoso.signed_in()
 
     def meanwhile(visitor: object) -> None:
-        contoso.change(lambda work: operators.suspend(work, "olga"))
+        contoso.change(lambda work: operators.suspend(work, "onboarding"))
 
     monkeypatch.setattr("tenantgate.web.pages.require_writer", meanwhile)
     answer = browser.submit("/partners/contoso/suspend")

@@ -70,12 +70,12 @@ def test_form_lets_a_daemon_in(world: World):
         "Fabrikam",
         "active",
         1932768000,
-        "olga",
+        "onboarding",
     )
     assert (tenant.partner, tenant.issuer, tenant.tid) == ("fabrikam", "entra", FABRIKAM_TID)
     assert (daemon.tenant, daemon.client_id, daemon.oid) == (tenant.id, FABRIKAM_CLIENT, FABRIKAM_TID)
     assert (grant.daemon, grant.app_role, grant.expires_at) == (daemon.id, "orders-read", 1924992000)
-    assert (grant.reason, grant.granted_by) == ("T-42", "olga")
+    assert (grant.reason, grant.granted_by) == ("T-42", "onboarding")
     assert answer.headers["location"] == f"/partners/fabrikam?onboarded={daemon.id}"
     after = browser.get(answer.headers["location"])
     assert "Fabrikam is onboarded." in after.text
@@ -184,10 +184,16 @@ def test_field_sent_twice_is_refused(world: World):
 
 def test_unknown_fields_do_nothing(world: World):
     """What the form does not have cannot be set through it."""
-    extra = {"state": "archived", "created_by": "ada", "partner.state": "invited", "hosted": "1", "version": "9"}
+    extra = {
+        "state": "archived",
+        "created_by": "administration",
+        "partner.state": "invited",
+        "hosted": "1",
+        "version": "9",
+    }
     assert world.signed_in().submit("/onboard", **fabrikam(), **extra).status_code == 303
     partner = world.ask(partners.get, "fabrikam")
-    assert (partner.state, partner.created_by, partner.version) == ("active", "olga", 1)
+    assert (partner.state, partner.created_by, partner.version) == ("active", "onboarding", 1)
 
 
 def test_daemon_is_added_to_a_partner_and_tenant_that_are_there(contoso: World):
@@ -260,7 +266,7 @@ def test_only_issuer_is_chosen_already(world: World):
 def test_missing_groundwork_is_named(tmp_path: Any):
     """Without an issuer or a role there is no form, but what to do first."""
     world = World(an_engine(tmp_path / "registry.db"))
-    world.change(lambda work: an_operator(work, id="olga", name="Olga", role="Operator"))
+    world.change(lambda work: an_operator(work, id="onboarding", name="Onboarding", role="Operator"))
     browser: Browser = world.signed_in()
     assert "No issuer is trusted yet" in browser.get("/onboard").text
     world.change(a_cloud)

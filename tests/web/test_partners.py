@@ -149,7 +149,7 @@ def test_partner_page_shows_everything(contoso: World):
         f"{CLIENT_ID} nightly active Orders.Read on orders no end",
         "Orders.Write on orders upcoming from 2027-01-16T08:00:00Z, ends 2027-01-24T08:00:00Z · T-1",
         f"reports object id {TID} active Not let in: no role counts today. none",
-        "2027-01-15T08:00:00Z by ada",
+        "2027-01-15T08:00:00Z by operations",
     ):
         assert said in words
 
@@ -277,7 +277,7 @@ def test_button_suspends_and_activates(contoso: World, path: str, state: object)
         assert (answer.status_code, answer.headers["location"]) == (303, "/partners/contoso")
         assert state(contoso) == found  # type: ignore[operator]
         entry = contoso.ask(audit.list_, newest_first=True).items[0]
-        assert (entry.operator, entry.scheme, entry.address) == ("olga", "session", "testclient")
+        assert (entry.operator, entry.scheme, entry.address) == ("onboarding", "session", "testclient")
         assert entry.action.endswith(f".{action}")
 
 

@@ -17,7 +17,7 @@ def test_link_signs_in_by_its_code(world: World):
     answer = world.browser().post("/sign-in", {"code": world.code_for()})
     assert (answer.status_code, answer.headers["location"]) == (303, "/partners")
     (row,) = world.ask(sessions.list_).items
-    assert (row.operator, row.scheme) == ("olga", "sign_in_link")
+    assert (row.operator, row.scheme) == ("onboarding", "sign_in_link")
 
 
 def test_admin_key_signs_in(world: World):
@@ -25,7 +25,7 @@ def test_admin_key_signs_in(world: World):
     answer = world.browser().post("/sign-in", {"code": "", "key": world.key_for("Admin")})
     assert answer.status_code == 303
     (row,) = world.ask(sessions.list_).items
-    assert (row.operator, row.scheme) == ("ada", "admin_key")
+    assert (row.operator, row.scheme) == ("administration", "admin_key")
 
 
 def test_link_works_once(world: World):
@@ -48,7 +48,7 @@ def test_every_refusal_says_the_same(world: World, caplog: pytest.LogCaptureFixt
     world.browser().post("/sign-in", {"code": used})
     world.change(
         lambda work: operators.revoke_key(work, revoked.split("_")[1]),
-        lambda work: operators.suspend(work, "vera"),
+        lambda work: operators.suspend(work, "viewing"),
     )
     attempts = [
         {"code": used},
@@ -197,7 +197,7 @@ def test_audit_names_who_signed_in(world: World):
     """The session is written down in the operator's name, with how they came."""
     world.signed_in("Admin")
     entry = next(each for each in world.ask(audit.list_, limit=500).items if each.action == "session.opened")
-    assert (entry.operator, entry.scheme, entry.address) == ("ada", "sign_in_link", "testclient")
+    assert (entry.operator, entry.scheme, entry.address) == ("administration", "sign_in_link", "testclient")
     assert entry.request_id.startswith("req-")
 
 
@@ -205,7 +205,7 @@ def test_who_is_signed_in_is_not_sent_on(world: World):
     """The sign-in page never redirects: the browser would carry a code in the fragment to where it stays visible."""
     answer = world.signed_in().get("/sign-in")
     assert answer.status_code == 200
-    assert "You are signed in as Olga" in Page(answer).words
+    assert "You are signed in as Onboarding" in Page(answer).words
 
 
 def test_visitor_from_another_site_is_told_why(world: World):

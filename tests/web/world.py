@@ -38,7 +38,7 @@ LOOPBACK = "http://127.0.0.1:8440"
 HTTPS = "https://gate.publisher.example"
 FABRIKAM_TID = "22222222-3333-4444-8555-666666666666"
 FABRIKAM_CLIENT = "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff"
-OPERATORS = {"Admin": "ada", "Operator": "olga", "Viewer": "vera"}
+OPERATORS = {"Admin": "administration", "Operator": "onboarding", "Viewer": "viewing"}
 
 
 def publisher(work: Work) -> None:
