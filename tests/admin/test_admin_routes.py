@@ -20,14 +20,14 @@ def _instance(api: Api, id_: str, *, at: int = NOW, revision: int | None = None)
 
 def test_a_key_is_shown_once_and_works(api: Api):
     """The value is in the answer that made it, lets in, and is nowhere else."""
-    answer = api.ask("POST", "/admin-keys", json=_key("operations"))
+    answer = api.ask("POST", "/admin-keys", json=_key("adm"))
     made = answer.json()
     value = made.pop("value")
     assert answer.headers["Location"] == f"{V1}/admin-keys/{made['id']}"
-    assert api.get("/me", headers={"Authorization": f"Bearer {value}"})["operator"]["id"] == "operations"
+    assert api.get("/me", headers={"Authorization": f"Bearer {value}"})["operator"]["id"] == "adm"
     assert api.get(f"/admin-keys/{made['id']}") == made | {"last_used_at": "2027-01-15T08:00:00Z"}
     secret = value[-43:]
-    for path in ("/admin-keys", f"/admin-keys/{made['id']}", "/audit?limit=200", "/operators/operations"):
+    for path in ("/admin-keys", f"/admin-keys/{made['id']}", "/audit?limit=200", "/operators/adm"):
         text = api.ask("GET", path).text
         assert secret not in text
         assert "hash" not in text.replace("previous_hash", "").replace('"hash"', "")
@@ -49,21 +49,21 @@ def _key(operator: str, **changed: object) -> dict[str, object]:
 )
 def test_a_key_that_cannot_be_made(api: Api, changed: dict[str, object], code: str, field: str):
     """Every key belongs to somebody, has a name and ends; nobody chooses its value."""
-    problem = api.refused("POST", "/admin-keys", json=_key("operations") | changed)
+    problem = api.refused("POST", "/admin-keys", json=_key("adm") | changed)
     assert (problem["status"], problem["code"]) == (422, code)
     assert [each["field"] for each in problem["errors"]] == [field]
 
 
 def test_keys_are_listed_by_operator(api: Api):
     """The filter leaves an operator's own."""
-    made = api.make("/admin-keys", **_key("operations"))
-    assert [key["id"] for key in api.get("/admin-keys?operator=operations")["items"]] == [made["id"]]
+    made = api.make("/admin-keys", **_key("adm"))
+    assert [key["id"] for key in api.get("/admin-keys?operator=adm")["items"]] == [made["id"]]
     assert len(api.get("/admin-keys")["items"]) == 4
 
 
 def test_a_key_is_revoked_once(api: Api):
     """The second time is a conflict."""
-    made = api.make("/admin-keys", **_key("operations"))
+    made = api.make("/admin-keys", **_key("adm"))
     api.change(f"/admin-keys/{made['id']}/revoke")
     assert api.refused("POST", f"/admin-keys/{made['id']}/revoke")["code"] == "already_revoked"
 

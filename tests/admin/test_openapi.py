@@ -107,8 +107,8 @@ def test_the_walk_through_works(empty_api: Api):
 
 def _first_key(api: Api) -> str:
     with work_on(api.engine) as work:
-        operators.create(work, OperatorSpec(id="operations", name="Ada", role="Admin"))
-        spec = KeySpec(operator="operations", name="first key", expires_at=NOW + 60)
+        operators.create(work, OperatorSpec(id="adm", name="Adm", role="Admin"))
+        spec = KeySpec(operator="adm", name="first key", expires_at=NOW + 60)
         return operators.create_key(work, spec, random_bytes=counting_bytes(30)).value
 
 

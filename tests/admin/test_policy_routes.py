@@ -273,7 +273,7 @@ FILTERS = [
     ("/role-assignments", "daemon=nightly", ["nightly-read"]),
     ("/role-assignments", "app_role=orders-read", ["new", "nightly-read"]),
     ("/role-assignments", "tenant=contoso-entra", []),
-    ("/operators", "role=Admin", ["operations", "an-admin"]),
+    ("/operators", "role=Admin", ["adm", "an-admin"]),
     ("/operators", "state=suspended", []),
 ]
 

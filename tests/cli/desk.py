@@ -20,7 +20,7 @@ WORLD = (
     ("tenant", "create", "--id", "contoso-entra", "--issuer", "entra", "--partner", "contoso", "--tid", TID),
     ("daemon", "create", "--id", "nightly", "--tenant", "contoso-entra", "--client-id", CLIENT_ID),
     ("role", "grant", "--id", "nightly-read", "--role", "orders-read", "--daemon", "nightly"),
-    ("operator", "create", "--id", "operations", "--name", "Ada", "--role", "Admin"),
+    ("operator", "create", "--id", "operations", "--name", "Adm", "--role", "Admin"),
 )
 """What makes one daemon hold one role, and an operator who may change that: seven revisions."""
 

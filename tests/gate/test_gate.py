@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -26,10 +25,8 @@ from tests.builders import (
     STRANGE_TID,
     V2_TEMPLATE,
     a_snapshot,
-    an_entra_issuer,
     cloud_key,
     oidc_token,
-    signer,
     stranger_key,
     v1_token,
     v2_claims,
@@ -37,14 +34,11 @@ from tests.builders import (
     v2_token,
 )
 from tests.gate.world import (
-    CLOUD_V2,
     FakeKeys,
     a_broken_delta,
     a_delta,
     a_row_of_policy,
     a_view,
-    cloud_keys,
-    is_granted,
     reason_of,
     suspended,
 )
@@ -285,218 +279,6 @@ async def test_a_bad_snapshot_leaves_the_old_policy(make: Make):
 
     assert gate.revision == ("e1", 1)
     assert isinstance(await ask(gate, a_view()), Granted)
-
-
-# What is remembered.
-
-
-@pytest.fixture
-def verifications(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The digest of every token whose signature was checked."""
-    from tenantgate.gate import gate as module
-
-    seen: list[bytes] = []
-    real = module.verify
-
-    def counting(token: bytes, *rest: Any) -> Any:
-        seen.append(hashlib.sha256(token).digest())
-        return real(token, *rest)
-
-    monkeypatch.setattr(module, "verify", counting)
-    return seen
-
-
-def test_a_token_seen_before_is_not_verified_again(make: Make, verifications: list[bytes]):
-    """The signature is checked once; every later call is judged by the policy alone."""
-    gate = make()
-    for _ in range(5):
-        assert is_granted(gate.decide(a_view()))
-
-    assert len(verifications) == 1
-
-
-def test_a_refused_token_is_verified_each_time(make: Make, verifications: list[bytes]):
-    """Only authentic tokens are remembered: forgeries cannot fill the memory."""
-    gate = make()
-    forged = a_view(stranger_key().sign(v2_claims()))
-    for _ in range(3):
-        assert reason_of(gate.decide(forged)) is R.SIGNATURE_INVALID
-
-    assert len(verifications) == 3
-
-
-def test_an_authentic_token_of_a_stranger_is_remembered_but_not_let_in(make: Make, verifications: list[bytes]):
-    """What is remembered is who signed; that the caller is a stranger is found out anew each time."""
-    gate = make()
-    view = a_view(cloud_key().sign(STRANGER))
-    for _ in range(3):
-        assert reason_of(gate.decide(view)) is R.TENANT_NOT_LISTED
-
-    assert len(verifications) == 1
-
-
-def test_other_changes_of_the_policy_keep_what_was_verified(make: Make, verifications: list[bytes]):
-    """A change elsewhere in the policy costs no signature."""
-    gate = make()
-    assert is_granted(gate.decide(a_view()))
-    gate.install(a_delta(a_row_of_policy("initech", state="suspended")))
-    assert is_granted(gate.decide(a_view()))
-
-    assert len(verifications) == 1
-
-
-def test_a_key_that_is_gone_takes_its_tokens_with_it(make: Make):
-    """A remembered token is refused as soon as the key set has no longer the key that signed it."""
-    keys = FakeKeys()
-    gate = make(keys)
-    assert is_granted(gate.decide(a_view(), READ))
-    keys.sets[CLOUD_V2] = cloud_keys(signer("RS256", "newer"))
-
-    assert reason_of(gate.decide(a_view(), READ)) is R.SIGNING_KEY_UNKNOWN
-
-
-def test_a_key_that_was_replaced_under_its_name_is_another_key(make: Make):
-    """A remembered token is verified again when its `kid` means another key, and does not pass that."""
-    keys = FakeKeys()
-    gate = make(keys)
-    assert is_granted(gate.decide(a_view(), READ))
-    keys.sets[CLOUD_V2] = cloud_keys(stranger_key())
-
-    assert reason_of(gate.decide(a_view(), READ)) is R.SIGNATURE_INVALID
-
-
-def test_keys_that_are_gone_are_asked_for_again(make: Make):
-    """A remembered token waits for keys as a new one does, when its issuer's keys have gone altogether."""
-    keys = FakeKeys()
-    gate = make(keys)
-    assert is_granted(gate.decide(a_view(), READ))
-    keys.coming = {CLOUD_V2: keys.sets.pop(CLOUD_V2)}
-
-    assert is_granted(gate.decide(a_view(), READ))
-    assert keys.fetches == [(CLOUD_V2, cloud_key().kid)]
-
-
-def test_a_changed_issuer_is_verified_again(make: Make, verifications: list[bytes]):
-    """A remembered token is read anew when its issuer's row changes, though the key is the very same object."""
-    keys = FakeKeys()
-    gate = make(keys)
-    assert is_granted(gate.decide(a_view(), READ))
-    before = dict(keys.sets)
-    keys.set_issuers = lambda rows: keys.sets.update(before)  # type: ignore[method-assign]
-    gate.install(a_delta(a_row_of_policy("cloud", token_types=("JWT", "at+jwt", "extra"))))
-
-    assert is_granted(gate.decide(a_view(), READ))
-    assert len(verifications) == 2
-
-
-def test_a_stricter_issuer_refuses_what_was_verified_before(make: Make):
-    """A token type that an issuer may no longer use is refused though it was remembered."""
-    gate = make()
-    assert is_granted(gate.decide(a_view(), READ))
-    gate.install(a_delta(a_row_of_policy("cloud", token_types=("at+jwt",))))
-
-    assert reason_of(gate.decide(a_view(), READ)) is R.TOKEN_TYPE_NOT_ALLOWED
-
-
-def test_an_issuer_that_is_gone_takes_its_tokens_with_it(make: Make):
-    """Without its issuer a remembered token is from nobody."""
-    gate = make()
-    assert is_granted(gate.decide(a_view(), READ))
-    gate.install(a_delta(Row(revision=2, kind="issuer", id="cloud", op="delete")))
-
-    assert reason_of(gate.decide(a_view(), READ)) is R.ISSUER_UNKNOWN
-
-
-# Keys.
-
-
-def test_keys_follow_the_policys_issuers(make: Make):
-    """The key ring is told of the issuers at each whole policy and at each change of one, and only then."""
-    keys = FakeKeys()
-    gate = make(keys)
-    gate.install(suspended())
-    gate.install(a_delta(an_entra_issuer(), since=2))
-    gate.install(a_delta(Row(revision=4, kind="issuer", id="oidc", op="delete"), since=3))
-
-    assert keys.issuers == [["cloud", "oidc"], ["cloud", "oidc"], ["cloud"]]
-
-
-async def test_missing_keys_are_fetched_and_the_request_judged_again(make: Make):
-    """A request that finds no keys waits for one fetch, and is then judged as if they had been there."""
-    for ask_ in ("decide", "adecide"):
-        keys = FakeKeys()
-        gate = make(keys)
-        keys.coming = {CLOUD_V2: keys.sets.pop(CLOUD_V2)}
-        decision = gate.decide(a_view(), READ) if ask_ == "decide" else await gate.adecide(a_view(), READ)
-        assert is_granted(decision)
-        assert keys.fetches == [(CLOUD_V2, cloud_key().kid)]
-
-
-async def test_the_judgement_after_the_fetch_is_by_the_policy_of_then(make: Make):
-    """A suspension that comes while a request waits for keys is obeyed by that request."""
-    keys = FakeKeys()
-    gate = make(keys)
-    keys.coming = {CLOUD_V2: keys.sets.pop(CLOUD_V2)}
-    fetch = keys.ensure
-
-    async def ensure(*asked: Any) -> None:
-        gate.install(suspended())
-        await fetch(*asked)
-
-    keys.ensure = ensure  # type: ignore[method-assign]
-    assert reason_of(await gate.adecide(a_view(), READ)) is R.PARTNER_SUSPENDED
-
-
-async def test_what_a_fetch_does_not_bring_is_a_denial(make: Make):
-    """Keys that never came are 503; a key that the issuer does not have is the token's fault, 401."""
-    keys = FakeKeys()
-    gate = make(keys)
-    unknown = a_view(signer("RS256", "rotated").sign(v2_claims()))
-    assert reason_of(await gate.adecide(unknown, READ)) is R.SIGNING_KEY_UNKNOWN
-    assert reason_of(gate.decide(unknown, READ)) is R.SIGNING_KEY_UNKNOWN
-    keys.sets.clear()
-    denied = await gate.adecide(a_view(), READ)
-
-    assert reason_of(denied) is R.KEY_SET_UNAVAILABLE
-    assert isinstance(denied, Denied)
-    assert (denied.resource, denied.wanted_roles, denied.revision) == ("orders", READ, 1)
-    assert gate.answer(denied).status == 503
-    assert len(keys.fetches) == 3
-
-
-@pytest.mark.parametrize("ask_", ["decide", "adecide"])
-async def test_a_fetch_that_takes_too_long_is_a_denial(make: Make, ask_: str):
-    """A request waits for keys no longer than the deadline; the fetch goes on without it."""
-    keys = FakeKeys(stuck=True)
-    gate = make(keys, deadline=0.05)
-    keys.sets.pop(CLOUD_V2)
-    decision = gate.decide(a_view(), READ) if ask_ == "decide" else await gate.adecide(a_view(), READ)
-
-    assert reason_of(decision) is R.KEY_SET_UNAVAILABLE
-    assert gate.answer(decision).status == 503
-    assert (len(keys.fetches), keys.cancelled) == (1, 0)
-
-
-def test_an_unknown_issuer_causes_no_fetch(make: Make):
-    """A token cannot choose whom we ask: only issuers of the policy are fetched."""
-    keys = FakeKeys()
-    gate = make(keys)
-    keys.sets.clear()
-    for token in (oidc_token(iss="https://evil.example"), v2_token(iss=f"https://evil.example/{STRANGE_TID}/v2.0")):
-        assert reason_of(gate.decide(a_view(token))) is R.ISSUER_UNKNOWN
-
-    assert keys.fetches == []
-
-
-def test_a_denied_request_does_not_wait_where_no_fetch_would_help(make: Make):
-    """Where the key ring wants no fetch (cooldown, static keys), the request is answered at once."""
-    keys = FakeKeys(stuck=True)
-    keys.wants = lambda ref, kid: False  # type: ignore[method-assign]
-    gate = make(keys)
-    unknown = a_view(signer("RS256", "rotated").sign(v2_claims()))
-
-    assert reason_of(gate.decide(unknown)) is R.SIGNING_KEY_UNKNOWN
-    assert (keys.fetches, keys.running) == ([], 0)
 
 
 def test_judging_logs_nothing(make: Make, caplog: pytest.LogCaptureFixture):

@@ -31,7 +31,7 @@ NOW = 1_800_000_000
 EPOCH = "epoch-one"
 TID = "11111111-2222-4333-8444-555555555555"
 CLIENT_ID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-ACTOR = Actor("operations", "admin_key", "192.0.2.7", "req-1")
+ACTOR = Actor("adm", "admin_key", "192.0.2.7", "req-1")
 
 
 def counting_bytes(start: int = 0) -> RandomBytes:
@@ -69,7 +69,7 @@ def an_engine(path: Path, *, epoch: str = EPOCH) -> Engine:
 def work_on(
     engine: Engine, *, actor: Actor = ACTOR, now: int = NOW, new_id: NewId | None = None
 ) -> AbstractContextManager[Work]:
-    """A unit of work by Ada, now."""
+    """A unit of work by Adm, now."""
     return unit_of_work(engine, actor=actor, now=now, new_id=new_id or counting_ids(next(_MAKERS)))
 
 
@@ -124,8 +124,8 @@ def a_grant(work: Work, **changed: object) -> str:
 
 
 def an_operator(work: Work, **changed: object) -> str:
-    """Ada, an Admin."""
-    return operators.create(work, OperatorSpec(**({"id": "operations", "name": "Ada", "role": "Admin"} | changed))).id  # type: ignore[arg-type]
+    """Adm, an Admin."""
+    return operators.create(work, OperatorSpec(**({"id": "adm", "name": "Adm", "role": "Admin"} | changed))).id  # type: ignore[arg-type]
 
 
 def everything(work: Work) -> None:

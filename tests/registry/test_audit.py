@@ -169,7 +169,7 @@ def test_hash_is_of_canonical_json():
         sequence=1,
         revision=1,
         at=2,
-        operator="operations",
+        operator="adm",
         scheme="cli",
         address="",
         request_id="",
@@ -183,7 +183,7 @@ def test_hash_is_of_canonical_json():
     )
 
     # printf '%s' '{"action":"partner.created","address":"",…}' | sha256sum
-    assert entry_hash(entry) == "581020e8c73dc609e2b1d6668cda848a394408a9ff6f4848ed506cbcd9d3576d"
+    assert entry_hash(entry) == "20517f4def3bcc80c526dd3901c728eab15bf79ea9bc0577b1abac7526226725"
 
 
 @pytest.mark.parametrize(

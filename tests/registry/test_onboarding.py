@@ -50,12 +50,7 @@ def test_everything_is_one_revision(registry: Registry):
     assert (done.daemon.tenant, done.daemon.client_id) == (done.tenant.id, NEW_CLIENT)
     (grant,) = done.assignments
     assert (grant.daemon, grant.app_role, grant.tenant) == (done.daemon.id, "orders-read", None)
-    assert (grant.not_before, grant.expires_at, grant.reason, grant.granted_by) == (
-        None,
-        NOW + 60,
-        "T-42",
-        "operations",
-    )
+    assert (grant.not_before, grant.expires_at, grant.reason, grant.granted_by) == (None, NOW + 60, "T-42", "adm")
     with reading(registry.engine) as session:
         entries = audit.list_(session, after=before[1]).items
         assert audit.verify_chain(session).sound

@@ -20,10 +20,10 @@ END = NOW + 3_600
 
 @pytest.fixture
 def key(registry: Registry) -> NewKey:
-    """A key of Ada's, good for an hour."""
+    """A key of Adm's, good for an hour."""
     with registry.work() as work:
         return operators.create_key(
-            work, KeySpec(operator="operations", name="laptop", expires_at=END), random_bytes=counting_bytes()
+            work, KeySpec(operator="adm", name="laptop", expires_at=END), random_bytes=counting_bytes()
         )
 
 
@@ -48,7 +48,7 @@ def test_key_lets_its_operator_in(registry: Registry, key: NewKey):
     with reading(registry.engine) as session:
         operator, row = authenticate_key(session, key.value, now=NOW)
 
-    assert (operator.id, operator.role, row.id, row.name) == ("operations", "Admin", key.row.id, "laptop")
+    assert (operator.id, operator.role, row.id, row.name) == ("adm", "Admin", key.row.id, "laptop")
 
 
 def test_keys_value_is_nowhere_but_in_the_answer(registry: Registry, key: NewKey):
@@ -72,7 +72,7 @@ def test_every_key_differs(registry: Registry):
     """Two keys have different ids and different secrets."""
     random_bytes = counting_bytes()
     with registry.work() as work:
-        spec = KeySpec(operator="operations", name="laptop", expires_at=END)
+        spec = KeySpec(operator="adm", name="laptop", expires_at=END)
         keys = [operators.create_key(work, spec, random_bytes=random_bytes) for _ in range(2)]
 
     assert len({key.row.id for key in keys}) == len({key.row.secret_hash for key in keys}) == 2
@@ -118,12 +118,12 @@ def test_revoked_key_lets_nobody_in(registry: Registry, key: NewKey):
 def test_suspended_operators_keys_let_nobody_in(registry: Registry, key: NewKey):
     """Suspending an operator ends all their keys until they are activated."""
     with registry.work() as work:
-        operators.suspend(work, "operations")
+        operators.suspend(work, "adm")
     assert refused(registry, key.value) == "operator_suspended"
     assert work.revision is None
 
     with registry.work() as work:
-        operators.activate(work, "operations")
+        operators.activate(work, "adm")
     with reading(registry.engine) as session:
         assert authenticate_key(session, key.value, now=NOW)
 
@@ -146,9 +146,9 @@ def test_use_of_keys_is_noted_aside(registry: Registry, key: NewKey):
     ("spec", "code", "field"),
     [
         (KeySpec(operator="nobody", name="x", expires_at=END), "reference_unknown", "operator"),
-        (KeySpec(operator="operations", name="", expires_at=END), "text_empty", "name"),
-        (KeySpec(operator="operations", name="x", expires_at=NOW), "time_in_past", "expires_at"),
-        (KeySpec(operator="operations", name="x", expires_at=10**15), "number_out_of_range", "expires_at"),
+        (KeySpec(operator="adm", name="", expires_at=END), "text_empty", "name"),
+        (KeySpec(operator="adm", name="x", expires_at=NOW), "time_in_past", "expires_at"),
+        (KeySpec(operator="adm", name="x", expires_at=10**15), "number_out_of_range", "expires_at"),
     ],
 )
 def test_wrong_key_specs_are_refused(registry: Registry, spec: KeySpec, code: str, field: str):
@@ -162,9 +162,9 @@ def test_wrong_key_specs_are_refused(registry: Registry, spec: KeySpec, code: st
 @pytest.mark.parametrize(
     ("spec", "code", "field"),
     [
-        (OperatorSpec(id="operations", name="Ada", role="Admin"), "id_duplicate", "id"),
-        (OperatorSpec(name="Ada\x00", role="Admin"), "text_not_allowed", "name"),
-        (OperatorSpec(name="Ada", role="admin"), "value_unknown", "role"),  # type: ignore[arg-type]
+        (OperatorSpec(id="adm", name="Adm", role="Admin"), "id_duplicate", "id"),
+        (OperatorSpec(name="Adm\x00", role="Admin"), "text_not_allowed", "name"),
+        (OperatorSpec(name="Adm", role="admin"), "value_unknown", "role"),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_operators_are_refused(registry: Registry, spec: OperatorSpec, code: str, field: str):
@@ -181,10 +181,10 @@ def test_operators_and_keys_are_listed(registry: Registry, key: NewKey):
         operators.suspend(work, "grace")
 
     with reading(registry.engine) as session:
-        assert [row.id for row in operators.list_(session).items] == ["operations", "grace"]
+        assert [row.id for row in operators.list_(session).items] == ["adm", "grace"]
         assert [row.id for row in operators.list_(session, role="Viewer").items] == ["grace"]
-        assert [row.id for row in operators.list_(session, state="active").items] == ["operations"]
-        assert [row.id for row in operators.list_keys(session, operator="operations").items] == [key.row.id]
+        assert [row.id for row in operators.list_(session, state="active").items] == ["adm"]
+        assert [row.id for row in operators.list_keys(session, operator="adm").items] == [key.row.id]
         assert operators.list_keys(session, operator="grace").items == ()
         assert operators.get(session, "grace").role == "Viewer"
 

@@ -68,7 +68,7 @@ INVALID: list[tuple[Callable[..., str], dict[str, Any], str, str]] = [
     (a_partner, {"state": "nice"}, "value_unknown", "state"),
     (a_partner, {"ends_at": NOW}, "time_in_past", "ends_at"),
     (a_partner, {"ends_at": 10**12}, "number_out_of_range", "ends_at"),
-    (a_partner, {"contacts": ("operations@contoso.example", "")}, "text_empty", "contacts[1]"),
+    (a_partner, {"contacts": ("adm@contoso.example", "")}, "text_empty", "contacts[1]"),
     (a_partner, {"contacts": ("x",) * 65}, "list_too_long", "contacts"),
     (a_partner, {"notes": "x" * 4_001}, "text_too_long", "notes"),
     (a_cloud, {"authority": "https://login.example/?a"}, "url_malformed", "authority"),
@@ -358,7 +358,7 @@ def test_what_was_made_can_be_read(registry: Registry):
         )
     assert (partner.name, partner.ends_at) == ("Fabrikam – Übermut GmbH 日本", NOW + 100)
     assert (partner.contacts, partner.notes) == (["Grace <grace@fabrikam.example>"], "Line one\nLine two")
-    assert (partner.created_at, partner.created_by, partner.updated_at, partner.version) == (NOW, "operations", NOW, 1)
+    assert (partner.created_at, partner.created_by, partner.updated_at, partner.version) == (NOW, "adm", NOW, 1)
     assert tenant.tid == OTHER_TID
     assert (daemon.client_id, daemon.oid, daemon.min_credential) == (OTHER_CLIENT, TID, "certificate")
 
@@ -371,12 +371,7 @@ def test_assignment_says_who_granted_it_and_why(registry: Registry):
 
     with reading(registry.engine) as session:
         row = assignments.get(session, "second")
-    assert (row.granted_by, row.reason, row.not_before, row.expires_at) == (
-        "operations",
-        "Ticket 7",
-        NOW + 10,
-        NOW + 99,
-    )
+    assert (row.granted_by, row.reason, row.not_before, row.expires_at) == ("adm", "Ticket 7", NOW + 10, NOW + 99)
 
 
 @pytest.mark.parametrize(
@@ -530,7 +525,7 @@ def test_tables_hold_the_rules_that_matter_most(registry: Registry):
                 state="active",
                 hosted=True,
                 created_at=NOW,
-                created_by="operations",
+                created_by="adm",
                 updated_at=NOW,
             )
         ),

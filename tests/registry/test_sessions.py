@@ -32,14 +32,14 @@ RANDOM = counting_bytes(7)
 
 @pytest.fixture
 def link(registry: Registry) -> NewLink:
-    """A link for Ada."""
+    """A link for Adm."""
     with registry.work() as work:
-        return sessions.create_link(work, "operations", random_bytes=RANDOM)
+        return sessions.create_link(work, "adm", random_bytes=RANDOM)
 
 
 @pytest.fixture
 def signed_in(registry: Registry, link: NewLink) -> NewSession:
-    """Ada, signed in by the link."""
+    """Adm, signed in by the link."""
     return redeem(registry, link.code)
 
 
@@ -72,8 +72,8 @@ def test_link_signs_its_operator_in(registry: Registry, link: NewLink):
     """Who holds the code becomes the operator the link was made for."""
     opened = redeem(registry, link.code)
 
-    assert (opened.operator.id, opened.row.scheme, opened.row.address) == ("operations", "sign_in_link", "198.51.100.4")
-    assert authenticate(registry, opened.token) == "operations"
+    assert (opened.operator.id, opened.row.scheme, opened.row.address) == ("adm", "sign_in_link", "198.51.100.4")
+    assert authenticate(registry, opened.token) == "adm"
 
 
 def test_link_works_once(registry: Registry, link: NewLink):
@@ -87,7 +87,7 @@ def test_link_works_ten_minutes(registry: Registry, link: NewLink):
     """A code is refused at its end, and was not used up by trying."""
     assert code_of(lambda: redeem(registry, link.code, now=NOW + LINK_LIFETIME)) == "link_expired"
 
-    assert redeem(registry, link.code, now=NOW + LINK_LIFETIME - 1).operator.id == "operations"
+    assert redeem(registry, link.code, now=NOW + LINK_LIFETIME - 1).operator.id == "adm"
 
 
 @pytest.mark.parametrize("code", ["", "A" * 43, "\ud800", "'; DROP TABLE session; --", "x" * 100_000])
@@ -112,9 +112,9 @@ def test_of_many_at_once_one_gets_in(registry: Registry, link: NewLink):
     for thread in threads:
         thread.join()
 
-    assert sorted(results) == ["operations"] + ["link_used"] * 5
+    assert sorted(results) == ["adm"] + ["link_used"] * 5
     with reading(registry.engine) as session:
-        assert len(sessions.list_(session, operator="operations").items) == 1
+        assert len(sessions.list_(session, operator="adm").items) == 1
 
 
 def test_links_are_for_operators_who_may_act(registry: Registry, link: NewLink):
@@ -123,10 +123,10 @@ def test_links_are_for_operators_who_may_act(registry: Registry, link: NewLink):
         change(registry, lambda work: sessions.create_link(work, "nobody", random_bytes=RANDOM))
     assert (caught.value.code, caught.value.field) == ("reference_unknown", "operator")
 
-    change(registry, lambda work: operators.suspend(work, "operations"))
+    change(registry, lambda work: operators.suspend(work, "adm"))
     assert code_of(lambda: redeem(registry, link.code)) == "operator_suspended"
     with pytest.raises(CredentialError):
-        change(registry, lambda work: sessions.create_link(work, "operations", random_bytes=RANDOM))
+        change(registry, lambda work: sessions.create_link(work, "adm", random_bytes=RANDOM))
 
 
 def test_session_ends_after_eight_hours(registry: Registry, signed_in: NewSession):
@@ -135,7 +135,7 @@ def test_session_ends_after_eight_hours(registry: Registry, signed_in: NewSessio
         with writing(registry.engine) as session:
             row = sessions.get(session, signed_in.row.id)
             assert sessions.touch(session, row, now=NOW + hour * IDLE_LIFETIME - 1)
-    assert authenticate(registry, signed_in.token, now=NOW + 7 * IDLE_LIFETIME) == "operations"
+    assert authenticate(registry, signed_in.token, now=NOW + 7 * IDLE_LIFETIME) == "adm"
 
     late = NOW + SESSION_LIFETIME
     assert code_of(lambda: authenticate(registry, signed_in.token, now=late)) == "session_expired"
@@ -143,7 +143,7 @@ def test_session_ends_after_eight_hours(registry: Registry, signed_in: NewSessio
 
 def test_session_ends_after_an_hour_unused(registry: Registry, signed_in: NewSession):
     """A session nobody used for an hour is over."""
-    assert authenticate(registry, signed_in.token, now=NOW + IDLE_LIFETIME - 1) == "operations"
+    assert authenticate(registry, signed_in.token, now=NOW + IDLE_LIFETIME - 1) == "adm"
 
     assert code_of(lambda: authenticate(registry, signed_in.token, now=NOW + IDLE_LIFETIME)) == "session_idle"
 
@@ -181,15 +181,15 @@ def test_unknown_session_is_refused(registry: Registry, signed_in: NewSession, t
 
 def test_suspended_operators_session_lets_nobody_in(registry: Registry, signed_in: NewSession):
     """Suspending an operator ends their sessions at once."""
-    change(registry, lambda work: operators.suspend(work, "operations"))
+    change(registry, lambda work: operators.suspend(work, "adm"))
 
     assert code_of(lambda: authenticate(registry, signed_in.token)) == "operator_suspended"
 
 
 @pytest.fixture
 def by_key(registry: Registry) -> tuple[str, NewSession]:
-    """Ada, signed in on the page with an admin key, and the key's id."""
-    spec = KeySpec(operator="operations", name="laptop", expires_at=NOW + 600)
+    """Adm, signed in on the page with an admin key, and the key's id."""
+    spec = KeySpec(operator="adm", name="laptop", expires_at=NOW + 600)
     key = change(registry, lambda work: operators.create_key(work, spec, random_bytes=RANDOM))
     with registry.work(actor=VISITOR) as work:
         return key.row.id, sessions.sign_in_with_key(work, key.value, random_bytes=RANDOM)
@@ -200,10 +200,10 @@ def test_admin_key_signs_in(registry: Registry, by_key: tuple[str, NewSession]):
     _, opened = by_key
 
     assert (opened.row.scheme, opened.row.admin_key) == ("admin_key", by_key[0])
-    assert authenticate(registry, opened.token) == "operations"
+    assert authenticate(registry, opened.token) == "adm"
     with reading(registry.engine) as session:
         entry = audit.list_(session, newest_first=True).items[0]
-    assert (entry.action, entry.operator, entry.scheme) == ("session.opened", "operations", "sign_in_link")
+    assert (entry.action, entry.operator, entry.scheme) == ("session.opened", "adm", "sign_in_link")
 
 
 def test_session_ends_with_the_key_that_opened_it(registry: Registry, by_key: tuple[str, NewSession]):
@@ -246,9 +246,9 @@ def test_signing_in_is_audited_and_changes_no_policy(registry: Registry, link: N
         entries = audit.list_(session, newest_first=True, limit=3).items
 
     assert [(entry.action, entry.operator, entry.revision) for entry in reversed(entries)] == [
-        ("sign_in_link.created", "operations", 1),
-        ("sign_in_link.used", "operations", 1),
-        ("session.opened", "operations", 1),
+        ("sign_in_link.created", "adm", 1),
+        ("sign_in_link.used", "adm", 1),
+        ("session.opened", "adm", 1),
     ]
     assert entries[0].address == "198.51.100.4"
 
@@ -288,4 +288,4 @@ def test_failed_sign_in_uses_nothing_up(registry: Registry, link: NewLink):
 
     with reading(registry.engine) as session:
         assert session.get_one(SignInLink, link.row.id).used_at is None
-    assert redeem(registry, link.code).operator.id == "operations"
+    assert redeem(registry, link.code).operator.id == "adm"

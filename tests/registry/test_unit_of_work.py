@@ -95,7 +95,7 @@ def test_change_feed_can_be_applied_in_its_order(registry: Registry):
 def test_work_without_policy_takes_no_revision_but_is_audited(registry: Registry):
     """Making a key changes no gate's policy: no revision, no change, one audit entry at the revision in force."""
     with registry.work() as work:
-        spec = KeySpec(operator="operations", name="laptop", expires_at=NOW + 60)
+        spec = KeySpec(operator="adm", name="laptop", expires_at=NOW + 60)
         operators.create_key(work, spec, random_bytes=counting_bytes())
 
     assert work.revision is None
@@ -170,13 +170,7 @@ def test_rows_can_be_read_after_the_work(registry: Registry):
     with registry.work() as work:
         row = partners.suspend(work, "contoso")
 
-    assert (row.id, row.state, row.version, row.updated_at, row.created_by) == (
-        "contoso",
-        "suspended",
-        2,
-        NOW,
-        "operations",
-    )
+    assert (row.id, row.state, row.version, row.updated_at, row.created_by) == ("contoso", "suspended", 2, NOW, "adm")
 
 
 def test_database_without_its_counter_is_refused(registry: Registry):

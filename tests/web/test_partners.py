@@ -149,7 +149,7 @@ def test_partner_page_shows_everything(contoso: World):
         f"{CLIENT_ID} nightly active Orders.Read on orders no end",
         "Orders.Write on orders upcoming from 2027-01-16T08:00:00Z, ends 2027-01-24T08:00:00Z · T-1",
         f"reports object id {TID} active Not let in: no role counts today. none",
-        "2027-01-15T08:00:00Z by operations",
+        "2027-01-15T08:00:00Z by adm",
     ):
         assert said in words
 
