@@ -18,7 +18,8 @@ IDENTITY_HEADERS: Final = ("X-TG-Partner", "X-TG-Tenant", "X-TG-Client", "X-TG-R
 DECISION_HEADER: Final = "X-TG-Decision"
 REASON_HEADER: Final = "X-TG-Reason"
 
-_VISIBLE: Final = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~ "
+# All that RFC 6750 §3 lets stand in a scope but `%`, which must mean one thing only: what follows was encoded.
+_VISIBLE: Final = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 _NO_STORE: Final = ("Cache-Control", "no-store")
 
 
@@ -52,7 +53,9 @@ def identity_headers(decision: Granted) -> tuple[tuple[str, str], ...]:
     """Return the headers that tell the upstream who came in; always all of them."""
     who = decision.principal
     values = (who.partner, who.tenant, who.client_id, ",".join(who.roles))
-    return tuple((name, quote(value, safe=_VISIBLE)) for name, value in zip(IDENTITY_HEADERS, values, strict=True))
+    return tuple(
+        (name, quote(value, safe=_VISIBLE + " ")) for name, value in zip(IDENTITY_HEADERS, values, strict=True)
+    )
 
 
 def problem_of(decision: Denied) -> Problem:
@@ -81,7 +84,7 @@ def challenge(decision: Denied, resource: str) -> str | None:
         parts.append(f'error="{row.oauth_error}"')
         parts.append(f'error_description="{row.text}"')
     if code is PublicCode.INSUFFICIENT_SCOPE and decision.wanted_roles:
-        parts.append(f'scope="{" ".join(decision.wanted_roles)}"')
+        parts.append(f'scope="{" ".join(quote(role, safe=_VISIBLE) for role in decision.wanted_roles)}"')
     return ", ".join(parts)
 
 

@@ -24,24 +24,29 @@ class VerifiedTokens:
         self._half_entries = max(1, entries // 2)
         self._half_size = size // 2
         self._size = 0
-        self._young: dict[bytes, Verified] = {}
-        self._old: dict[bytes, Verified] = {}
+        self._young: dict[bytes, tuple[Verified, int]] = {}
+        self._old: dict[bytes, tuple[Verified, int]] = {}
 
     def get(self, digest: bytes) -> Verified | None:
         """Return what is remembered; the caller still asks whether key and issuer are the same."""
         found = self._young.get(digest)
         if found is None:
             found = self._old.get(digest)
-            if found is not None:
-                self._young[digest] = found
-        return found
+            if found is None:
+                return None
+            self._keep(digest, found)  # counted like a new one, or tokens in use would outgrow the bounds
+        return found[0]
 
     def put(self, digest: bytes, verified: Verified, size: int) -> None:
         """Remember a verified token of `size` bytes."""
+        self._keep(digest, (verified, size))
+
+    def _keep(self, digest: bytes, entry: tuple[Verified, int]) -> None:
+        size = entry[1]
         self._size += size
         if len(self._young) >= self._half_entries or self._size > self._half_size:
             self._old, self._young, self._size = self._young, {}, size
-        self._young[digest] = verified
+        self._young[digest] = entry
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())

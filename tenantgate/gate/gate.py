@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from tenantgate.core.decision import Decision, Denied
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.index import PolicyIndex
-from tenantgate.core.judge import Torn, judge
+from tenantgate.core.judge import TORN, Torn, judge
 from tenantgate.core.keys import KeySet, KeySource
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
 from tenantgate.gate.answer import Answer, answer
 from tenantgate.gate.cache import VerifiedTokens
-from tenantgate.gate.keeper import Follower, Keeper, Keys
+from tenantgate.gate.keeper import Follower, Keeper, Keys, after_fork
 from tenantgate.gate.request import RequestView, present
 
 MAX_TORN: Final = 10_000
@@ -59,6 +60,7 @@ class Gate:
         self._tokens = VerifiedTokens()
         self._keeper = Keeper(keys, deadline=deadline)
         self._followers: list[Follower] = []
+        after_fork(self)
 
     def decide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
         """Judge a request. All `roles` are needed; with none, any role on the resource will do."""
@@ -81,12 +83,21 @@ class Gate:
         return answer(decision, self.resource)
 
     def follow(self, source: PolicySource, *, pause: float = 1.0) -> None:
-        """Load a PolicySource and keep following it. Raises FeedError or PolicyError where it has no policy."""
+        """Load a PolicySource and keep following it until `close`, which closes it too.
+
+        Raises:
+            FeedError, PolicyError: it has no policy to give. The source is closed.
+            RuntimeError: this gate is closed, and now the source is as well.
+        """
         follower = Follower(source, self.install, pause=pause)
-        follower.load()
+        try:
+            follower.load()
+            self._keeper.start()
+        except BaseException:
+            follower.close()
+            raise
         self._followers.append(follower)
         follower.start()
-        self._keeper.start()
 
     def install(self, news: PolicySnapshot | PolicyDelta) -> None:
         """Put a policy, or a change of it, in force. One thread calls this: the source's.
@@ -127,6 +138,10 @@ class Gate:
             follower.close()
         self._keeper.close()
 
+    def _restart_in_child(self) -> None:
+        # A child counts on from where its parent stood: without this, two decisions would have one id.
+        self._id_prefix = f"{self._id_prefix}{os.getpid():x}-"
+
     # The judgement. Pure but for the cache: no I/O, no lock.
 
     def _judge(self, view: RequestView, roles: tuple[str, ...]) -> Decision | NeedKeys:
@@ -152,13 +167,16 @@ class Gate:
         index = self._index
         if index is None:
             return self._denied(Denied(R.POLICY_UNAVAILABLE, "no policy has been loaded"), roles)
+        generation = index.generation
+        outcome = self._judge_by(index, token, roles)
+        # `judge` guards itself; what was verified by one revision, now or before, must not be judged by another.
+        return outcome if index.generation == generation and not generation & 1 else TORN
+
+    def _judge_by(self, index: PolicyIndex, token: bytes, roles: tuple[str, ...]) -> Decision | NeedKeys | Torn:
         digest = hashlib.sha256(token).digest()
         verified = self._tokens.get(digest)
         if verified is None or not self._holds(verified, index):
-            generation = index.generation
             fresh = verify(token, index, self._keys)
-            if index.generation != generation or generation & 1:
-                return Torn()
             if isinstance(fresh, NeedKeys):
                 return fresh
             if isinstance(fresh, Denied):

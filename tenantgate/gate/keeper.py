@@ -21,6 +21,9 @@ from tenantgate.core.keys import KeySetRef
 from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot
 from tenantgate.feed.source import FeedError, PolicySource
 
+UNEXPECTED: Final = "unexpected"
+"""The code under which a defect is logged: an exception that is in no tree."""
+
 log: Final = logging.getLogger("tenantgate.gate")
 
 
@@ -58,25 +61,28 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        _after_fork(self)
+        after_fork(self)
 
     def start(self) -> None:
-        """Start the loop thread and the background refresh, if they are not running."""
-        self._running_loop()
+        """Start loop thread and background refresh, if they are not running. Raises RuntimeError once closed."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this gate is closed")
+            self._running_loop()
 
     def fetch(self, ref: KeySetRef, kid: str | None) -> None:
         """Have missing keys fetched and wait for it, at most the deadline. Any thread but a loop's own."""
-        if not self._keys.wants(ref, kid):
+        future = self._begin(ref, kid)
+        if future is None:
             return
-        future = asyncio.run_coroutine_threadsafe(self._keys.ensure(ref, kid), self._running_loop())
         with contextlib.suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
             future.result(self._deadline)
 
     async def afetch(self, ref: KeySetRef, kid: str | None) -> None:
         """Do as `fetch` does, without blocking the caller's loop."""
-        if not self._keys.wants(ref, kid):
+        future = self._begin(ref, kid)
+        if future is None:
             return
-        future = asyncio.run_coroutine_threadsafe(self._keys.ensure(ref, kid), self._running_loop())
         # wait(), not wait_for(): a caller that goes away must not cancel what others wait for.
         await asyncio.wait([asyncio.wrap_future(future)], timeout=self._deadline)
 
@@ -90,20 +96,24 @@ class Keeper:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=10)
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        loop = self._loop
-        if loop is not None:
-            return loop
-        with self._lock:
+    def _begin(self, ref: KeySetRef, kid: str | None) -> concurrent.futures.Future[None] | None:
+        """Hand a fetch to the loop; None where none would be made, or where the gate is closed."""
+        if not self._keys.wants(ref, kid):
+            return None
+        with self._lock:  # so that the loop is not closed under our hands
             if self._closed:
-                raise RuntimeError("this gate is closed")
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop, self._keys), name="tenantgate-keeper", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+                return None
+            return asyncio.run_coroutine_threadsafe(self._keys.ensure(ref, kid), self._running_loop())
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, its thread started on need. Called under the lock."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(
+                target=_serve, args=(self._loop, self._keys), name="tenantgate-keeper", daemon=True
+            )
+            self._thread.start()
+        return self._loop
 
     def _restart_in_child(self) -> None:
         running = self._loop is not None
@@ -157,7 +167,7 @@ class Follower:
         self._thread: threading.Thread | None = None
         self._reload = False
         self._complaint = ""
-        _after_fork(self)
+        after_fork(self)
 
     def load(self) -> None:
         """Load and install the whole policy now. Raises FeedError or PolicyError."""
@@ -186,10 +196,20 @@ class Follower:
             except (FeedError, PolicyError) as error:
                 # What was half-applied is marked broken and refuses; only a whole load mends it.
                 self._reload = self._reload or isinstance(error, PolicyError)
-                if str(error) != self._complaint:
-                    self._complaint = str(error)
-                    log.warning("the policy in force stays: %s", error, extra={"code": error.code})
-                self._stop.wait(self._pause)
+                self._complain(error, error.code)
+            except Exception as error:  # noqa: BLE001 - a defect must not end this thread: an old policy would rule for ever
+                self._reload = True
+                self._complain(error, UNEXPECTED)
+
+    def _complain(self, error: Exception, code: str) -> None:
+        if self._stop.is_set():  # a source that is closed under our hands may say so
+            return
+        complaint = f"{code}: {error}"
+        if complaint != self._complaint:
+            self._complaint = complaint
+            trace = error if code == UNEXPECTED else None
+            log.warning("the policy in force stays: %s", error, exc_info=trace, extra={"code": code})
+        self._stop.wait(self._pause)
 
     def _step(self) -> None:
         news = self._source.load() if self._reload else self._source.wait(1.0)
@@ -212,7 +232,7 @@ class _Forkable(Protocol):
     def _restart_in_child(self) -> None: ...
 
 
-def _after_fork(owner: _Forkable) -> None:
+def after_fork(owner: _Forkable) -> None:
     """Have `owner` restart its threads in a forked child, for as long as it lives."""
     reference = weakref.ref(owner)
 

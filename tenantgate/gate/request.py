@@ -15,6 +15,9 @@ MAX_HEADERS: Final = 64 * 1024
 """Bytes of all header names and values together."""
 
 _AUTHORIZATION: Final = b"authorization"
+_LENGTH: Final = len(_AUTHORIZATION)
+# Other readers of the same bytes may see no name here, or this very one: space and every control character.
+_INVISIBLE: Final = bytes(range(0x21)) + b"\x7f"
 
 
 class RequestView(NamedTuple):
@@ -39,16 +42,17 @@ def present(view: RequestView) -> Presented:
     size = 0
     found: bytes | None = None
     for name, value in view.headers:
-        size += len(name) + len(value)
-        if name[:4].lower() != b"auth":
+        length = len(name)
+        size += length + len(value)
+        if length < _LENGTH:
             continue
-        lower = name.lower()
-        if lower == _AUTHORIZATION:
+        if length > _LENGTH:
+            if (name[0] in _INVISIBLE or name[-1] in _INVISIBLE) and name.strip(_INVISIBLE).lower() == _AUTHORIZATION:
+                return Presented(None, R.REQUEST_INVALID, "white space or control characters around Authorization")
+        elif name.lower() == _AUTHORIZATION:
             if found is not None:
                 return Presented(None, R.CREDENTIAL_AMBIGUOUS, "two Authorization headers")
             found = value
-        elif lower.strip() == _AUTHORIZATION:
-            return Presented(None, R.REQUEST_INVALID, "white space around the name Authorization")
     if size > MAX_HEADERS:
         return Presented(None, R.REQUEST_INVALID, f"headers of {size} bytes; {MAX_HEADERS} are accepted")
     if found is None:
@@ -57,6 +61,8 @@ def present(view: RequestView) -> Presented:
 
 
 def _bearer(value: bytes) -> Presented:
+    if b"\0" in value or b"\r" in value or b"\n" in value:  # RFC 9110 §5.5: dangerous, never to be passed on
+        return Presented(None, R.REQUEST_INVALID, "NUL, CR or LF in the Authorization header")
     scheme, _, token = value.strip(b" ").partition(b" ")
     if scheme.lower() != b"bearer":
         return Presented(None, R.SCHEME_NOT_ALLOWED, "the scheme is not Bearer")

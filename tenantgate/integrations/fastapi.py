@@ -13,17 +13,22 @@ async def list_orders(caller: Annotated[Principal, orders.require("Orders.Read")
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ForwardRef
 
 import anyio.to_thread
 import msgspec
 from fastapi import FastAPI, HTTPException, Request, Response, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer as BearerModel
+from fastapi.routing import iter_route_contexts
 from fastapi.security.base import SecurityBase
+from starlette.routing import BaseRoute
 
 from tenantgate.core.decision import Denied, Principal
+from tenantgate.core.policy import AppRoleRow
+from tenantgate.core.rules import check_row
 from tenantgate.gate.answer import DECISION_HEADER, problem_of
 from tenantgate.gate.gate import Gate
 from tenantgate.gate.request import RequestView
@@ -38,16 +43,23 @@ class Refused(HTTPException):
         self.denied = denied
 
 
+class RouteUnreadable(Exception):
+    """FastAPI could not read an annotation of a route, which may stand open because of that. Raised at the start.
+
+    In a module with `from __future__ import annotations` a name that is local to a function means nothing to FastAPI:
+    it takes `caller` for a query parameter and never hears of the requirement.
+    """
+
+    code = "route_unreadable"
+
+
 class Requires(SecurityBase):
     """A dependency that judges the request for the roles it names and yields the Principal."""
 
     def __init__(self, gate: Gate, roles: tuple[str, ...]) -> None:
-        wanted = f" Roles needed: {', '.join(roles)}." if roles else ""
-        self.model = BearerModel(
-            bearerFormat="JWT",
-            description=f"Access token of a listed daemon for `{gate.resource}`.{wanted}",
-        )
-        self.scheme_name = f"TenantGate {gate.resource}"
+        description = f"Access token of a listed daemon for `{gate.resource}`. Roles stand beside each operation."
+        self.model = BearerModel(bearerFormat="JWT", description=description)
+        self.scheme_name = f"TenantGate-{gate.resource}"  # a component's key: letters, digits, `.`, `-`, `_`
         self._gate = gate
         self._roles = roles
 
@@ -69,14 +81,48 @@ class FastAPIGate:
         self.gate = gate
 
     def require(self, *roles: str) -> Any:
-        """Return the dependency for a route: all `roles` are needed; with none, any role on the resource."""
-        return Security(Requires(self.gate, roles))
+        """Return the dependency for a route: all `roles` are needed; with none, any role on the resource.
+
+        Raises:
+            PolicyError: `role_value_malformed`, for a role that no policy could hold.
+        """
+        for role in roles:
+            check_row(AppRoleRow(id="asked", resource="asked", value=role))
+        # As scopes they stand in the OpenAPI document, where each operation lists the roles it needs (3.1 §4.8.30).
+        return Security(Requires(self.gate, roles), scopes=roles)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        """Close the gate when the application ends. Combine it with a lifespan of your own by entering both."""
-        del app
+        """Close the gate when the application ends. Combine it with a lifespan of your own by entering both.
+
+        Raises:
+            RouteUnreadable: at the start, where a route may stand open against its author's will.
+        """
         try:
+            _check_routes(app.routes)
             yield
         finally:
             await anyio.to_thread.run_sync(self.gate.close)
+
+
+def _check_routes(routes: Sequence[BaseRoute]) -> None:
+    for route in iter_route_contexts(routes):
+        _check_routes(getattr(route, "routes", None) or ())  # a mounted application's
+        for name, annotation in _unread(getattr(route, "dependant", None)):
+            raise RouteUnreadable(
+                f"{route.path}: FastAPI cannot read the annotation of {name!r}, {annotation.__forward_arg__!r}. "
+                "What it names must stand at the top of the module, or write "
+                f"`{name}: Principal = ….require(…)`, which is no annotation."
+            )
+
+
+def _unread(dependant: Dependant | None) -> Iterator[tuple[str, ForwardRef]]:
+    """Yield the parameters, of a route and of what it depends on, whose annotation is still a text."""
+    if dependant is None:
+        return
+    for field in dependant.query_params:
+        annotation: object = field.field_info.annotation
+        if isinstance(annotation, ForwardRef):
+            yield field.name, annotation
+    for each in dependant.dependencies:
+        yield from _unread(each)

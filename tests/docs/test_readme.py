@@ -57,7 +57,7 @@ with TestClient(app) as client:
     answer = client.get("/orders")
     assert answer.status_code == 401, answer
     assert answer.headers["x-tg-reason"] == "no_credential"
-    assert "TenantGate orders" in client.get("/openapi.json").json()["components"]["securitySchemes"]
+    assert "TenantGate-orders" in client.get("/openapi.json").json()["components"]["securitySchemes"]
 """
     code = _block("python", "orders.lifespan") + check
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True, timeout=60)

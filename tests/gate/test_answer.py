@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import pytest
@@ -146,6 +147,17 @@ def test_a_missing_role_is_named():
         assert SCOPE.match(parameters(value)["scope"])
 
 
+@given(st.text(min_size=1))
+def test_no_role_breaks_out_of_the_challenge(role: str):
+    """A role value that no policy could hold, asked for by mistake, leaves the challenge well-formed."""
+    value = challenge(denied(R.ROLE_NOT_ASSIGNED, wanted_roles=(role, "Orders.Read")), "orders")
+    assert value is not None
+
+    assert CHALLENGE.match(value)
+    assert SCOPE.match(parameters(value)["scope"])
+    assert unquote(parameters(value)["scope"]) == f"{role} Orders.Read"
+
+
 def test_only_a_missing_role_names_roles():
     """No other challenge has a scope: which roles an API has is not the business of a bad token."""
     for reason in R:
@@ -230,6 +242,7 @@ def test_identity_headers_are_always_all_there():
         ("søren", "s%C3%B8ren"),
         ("日本", "%E6%97%A5%E6%9C%AC"),
         ('a"b\\c', "a%22b%5Cc"),
+        ("s%C3%B8ren", "s%25C3%25B8ren"),
     ],
 )
 def test_client_ids_travel_as_ascii(client_id: str, sent: str):
@@ -241,10 +254,11 @@ def test_client_ids_travel_as_ascii(client_id: str, sent: str):
 
 @given(st.text(min_size=1))
 def test_no_client_id_breaks_out_of_its_header(client_id: str):
-    """Whatever an issuer calls a client, its header is printable ASCII: no line break, no second header."""
+    """Whatever an issuer calls a client, its header is printable ASCII, and no other client's header is the same."""
     found = dict(identity_headers(Granted(msgspec.structs.replace(PRINCIPAL, client_id=client_id))))
 
     assert re.fullmatch(r"[ -~]*", found["X-TG-Client"])
+    assert unquote(found["X-TG-Client"]) == client_id
 
 
 def test_a_gate_answers_for_its_own_resource(make: Make):

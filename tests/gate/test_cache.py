@@ -77,6 +77,18 @@ def test_a_token_that_is_used_survives_the_change_of_generation():
     assert tokens.get(digest(1)) is None
 
 
+def test_tokens_that_stay_in_use_do_not_outgrow_the_bounds():
+    """Carrying a token over counts like putting it: asking for all of them never holds more than the bounds say."""
+    many, heavy = VerifiedTokens(entries=100), VerifiedTokens(size=10_000)
+    for number in range(500):
+        for tokens in (many, heavy):
+            tokens.put(digest(number), VERIFIED, 100)
+            for known in range(number):
+                tokens.get(digest(known))
+        assert len(many) <= 100
+        assert len(heavy) <= 100
+
+
 @pytest.mark.parametrize("entries", [0, 1, 2])
 def test_the_smallest_cache_works(entries: int):
     """A bound too small to be useful is still a bound, and still remembers the last token."""

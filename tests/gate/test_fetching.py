@@ -16,6 +16,7 @@ from tests.builders import NOW, REMOVE, a_snapshot, cloud_key, signer, v2_claims
 from tests.gate.world import (
     CLOUD_V2,
     KEYS_URL,
+    FakeKeys,
     ThreadedDoor,
     a_fetched_snapshot,
     a_keyring,
@@ -232,6 +233,24 @@ def test_closing_twice_is_closing_once(make: Make):
     gate.close()
 
     assert (door.opened, door.closed) == (0, 0)
+
+
+@pytest.mark.parametrize("ask", ["decide", "adecide"])
+@pytest.mark.parametrize("used", [False, True], ids=["never used", "used before"])
+async def test_a_closed_gate_answers_without_a_fetch(make: Make, ask: str, used: bool):
+    """After `close` a request that misses keys is refused at once; it neither raises nor wakes a thread."""
+    before = set(threading.enumerate())
+    keys = FakeKeys()
+    gate = make(keys, a_fetched_snapshot())
+    if used:
+        await gate.adecide(a_view(), READ)
+    gate.close()
+    asked = len(keys.fetches)
+    decision = gate.decide(a_view(), READ) if ask == "decide" else await gate.adecide(a_view(), READ)
+
+    assert reason_of(decision) is R.KEY_SET_UNAVAILABLE
+    assert len(keys.fetches) == asked
+    assert set(threading.enumerate()) == before
 
 
 def test_static_keys_never_start_a_thread(make: Make):

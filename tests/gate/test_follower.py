@@ -118,12 +118,27 @@ def test_following_begins_with_the_whole_policy(follow: Follow):
 
 @pytest.mark.parametrize("trouble", [FeedError("file_unreadable", "gone"), PolicyError("version_unknown", "what?")])
 def test_following_a_source_without_a_policy_is_refused(follow: Follow, trouble: Exception):
-    """Where there is no policy to begin with, `follow` raises and nothing is followed."""
+    """Where there is no policy to begin with, `follow` raises, nothing is followed, and the source is released."""
     before = set(threading.enumerate())
+    source = FakeSource(trouble)
     with pytest.raises(type(trouble)):
-        follow(FakeSource(trouble))
+        follow(source)
 
     assert set(threading.enumerate()) == before
+    assert source.closed == 1
+
+
+def test_a_closed_gate_follows_nothing(follow: Follow):
+    """After `close` no source is taken on: it is released, and no thread is started for it."""
+    gate = follow(FakeSource(a_snapshot()))
+    gate.close()
+    before = set(threading.enumerate())
+    source = FakeSource(a_snapshot(revision=2))
+    with pytest.raises(RuntimeError, match="closed"):
+        gate.follow(source)
+
+    assert set(threading.enumerate()) == before
+    assert source.closed == 1
 
 
 def test_changes_are_put_in_force_and_acknowledged_in_order(follow: Follow):
@@ -208,6 +223,59 @@ def test_a_gap_in_the_deltas_is_closed_by_a_load(follow: Follow):
     eventually(lambda: gate.revision[1] == 9)
 
     assert reason_of(gate.decide(a_view())) is R.PARTNER_SUSPENDED
+
+
+def test_a_defect_of_a_source_does_not_end_the_following(follow: Follow, caplog: pytest.LogCaptureFixture):
+    """What no source may raise is logged once with its trace, and the whole policy is asked for until it comes."""
+    source = FakeSource(a_snapshot())
+    gate = follow(source)
+    source.whole = RuntimeError("a defect")
+    source.say(RuntimeError("a defect"))
+    eventually(lambda: source.loads > 3)
+    assert is_granted(gate.decide(a_view()))
+    source.whole = a_snapshot(acme={"state": "suspended"}, revision=8)
+    eventually(lambda: gate.revision[1] == 8)
+
+    assert reason_of(gate.decide(a_view())) is R.PARTNER_SUSPENDED
+    [record] = [each for each in caplog.records if each.name == LOGGER]
+    assert (record.__dict__["code"], record.exc_info is not None) == ("unexpected", True)
+
+
+def test_a_defect_while_a_change_is_applied_is_mended_by_a_load(follow: Follow):
+    """Where the key ring fails in the middle of a change, everybody is refused until a whole policy is in force."""
+    source = FakeSource(a_snapshot())
+    gate = follow(source)
+    keys = gate._keys
+    assert isinstance(keys, FakeKeys)
+
+    def failing(rows: object) -> None:
+        del keys.set_issuers  # type: ignore[attr-defined]
+        raise RuntimeError("a defect")
+
+    keys.set_issuers = failing  # type: ignore[method-assign]
+    source.whole = FeedError("database_unreachable", "no answer")
+    source.say(a_delta(a_row_of_policy("cloud", token_types=("JWT",))))
+    eventually(lambda: source.loads > 2)
+    assert reason_of(gate.decide(a_view())) is R.POLICY_UNAVAILABLE
+    source.whole = a_snapshot(revision=2)
+    eventually(lambda: gate.revision[1] == 2)
+
+    assert is_granted(gate.decide(a_view()))
+
+
+def test_closing_is_no_complaint(caplog: pytest.LogCaptureFixture):
+    """A source that says it was closed, because the gate closed it, is not worth a warning."""
+
+    class Protesting(FakeSource):
+        def wait(self, timeout: float) -> PolicySnapshot | PolicyDelta | None:
+            super().wait(timeout)
+            raise FeedError("source_closed", "this source was closed")
+
+    gate = Gate("orders", FakeKeys(), now=lambda: NOW, yield_thread=lambda: None, id_prefix="t-")
+    gate.follow(Protesting(a_snapshot()))
+    gate.close()
+
+    assert warnings_in(caplog) == []
 
 
 def test_closing_ends_every_thread_and_closes_every_source(follow: Follow):

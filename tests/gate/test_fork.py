@@ -229,6 +229,19 @@ def test_a_child_forked_during_a_change_judges_by_the_whole_one(fork: Fork):
         gate.close()
 
 
+def test_decision_ids_never_repeat_across_a_fork(make: Make, fork: Fork):
+    """Parent and children go on counting, each under a prefix of its own, so that an id names one decision."""
+    gate = make()
+    first = gate.decide(a_view(), READ).id
+
+    def work() -> Any:
+        return [gate.decide(a_view(), READ).id for _ in range(5)]
+
+    ids = [first, *fork(work).report(), *fork(work).report(), *work()]
+    assert len(set(ids)) == 16
+    assert all(each.startswith("t-") for each in ids)
+
+
 def test_a_closed_gate_stays_closed_in_a_child(make: Make, fork: Fork):
     """Closing before the fork is closing for the child: no thread comes back to life."""
     door = ThreadedDoor()

@@ -48,6 +48,7 @@ def test_finds_the_one_bearer_token(header: tuple[bytes, bytes]):
         pytest.param([(b"http_authorization", GOOD[1])], R.NO_CREDENTIAL, id="a CGI variable's name"),
         pytest.param([(b"x-authorization", GOOD[1])], R.NO_CREDENTIAL, id="another header"),
         pytest.param([(b"authorizatio", GOOD[1])], R.NO_CREDENTIAL, id="a shorter name"),
+        pytest.param([(b"authorizations", GOOD[1])], R.NO_CREDENTIAL, id="a longer name"),
         pytest.param([(b"auth", GOOD[1])], R.NO_CREDENTIAL, id="a name that only begins alike"),
         pytest.param([(b"cookie", b"access_token=" + TOKEN)], R.NO_CREDENTIAL, id="a token in a cookie"),
         pytest.param([(b"authorization", b"")], R.SCHEME_NOT_ALLOWED, id="an empty value"),
@@ -67,6 +68,18 @@ def test_finds_the_one_bearer_token(header: tuple[bytes, bytes]):
         pytest.param([(b"authorization\t", GOOD[1])], R.REQUEST_INVALID, id="a tab after the name"),
         pytest.param([(b"authorization\r", GOOD[1])], R.REQUEST_INVALID, id="a carriage return after the name"),
         pytest.param([GOOD, (b"authorization ", GOOD[1])], R.REQUEST_INVALID, id="a good one and one with a space"),
+        pytest.param([(b" authorization", GOOD[1])], R.REQUEST_INVALID, id="a space before the name"),
+        pytest.param([(b"\tAuthorization", GOOD[1])], R.REQUEST_INVALID, id="a tab before the name"),
+        pytest.param([(b"authorization\0", GOOD[1])], R.REQUEST_INVALID, id="NUL after the name"),
+        pytest.param([(b"\x0bauthorization\x1f", GOOD[1])], R.REQUEST_INVALID, id="control characters around the name"),
+        pytest.param([(b" authorization", GOOD[1]), GOOD], R.REQUEST_INVALID, id="one with a space before a good one"),
+        pytest.param(
+            [(b"authorization", GOOD[1] + b"\r\nx-tg-partner: acme")], R.REQUEST_INVALID, id="a header inside"
+        ),
+        pytest.param([(b"authorization", b"Bearer\r\n " + TOKEN)], R.REQUEST_INVALID, id="a folded line"),
+        pytest.param([(b"authorization", GOOD[1] + b"\0")], R.REQUEST_INVALID, id="NUL at the end"),
+        pytest.param([(b"authorization", GOOD[1] + b"\n")], R.REQUEST_INVALID, id="a line feed at the end"),
+        pytest.param([(b"authorization", b"Basic YTpi\r")], R.REQUEST_INVALID, id="CR, whatever the scheme"),
     ],
 )
 def test_refuses_what_is_not_exactly_one_credential(headers: list[tuple[bytes, bytes]], reason: R):

@@ -105,6 +105,33 @@ def test_a_change_during_verification_begins_the_judgement_anew(make: Make, monk
     assert is_granted(gate.decide(a_view(signer("RS256", "newer").sign(v2_claims())), READ))
 
 
+@pytest.mark.parametrize("seen_before", [False, True], ids=["a new token", "a token seen before"])
+@pytest.mark.parametrize("news", ["delta", "snapshot"])
+def test_a_change_between_verification_and_judgement_begins_it_anew(make: Make, news: str, seen_before: bool):
+    """Where keys and partners change together, a token of the old keys never meets the new partners.
+
+    By the old revision acme is suspended, by the new one its token's key is distrusted: no revision lets it in.
+    """
+    changes = {"cloud": {"jwks": {"keys": [signer("RS256", "newer").jwk(issuer=V2_TEMPLATE)]}, "v1_jwks": None}}
+    change: PolicyDelta | PolicySnapshot = a_snapshot(revision=2, **changes)
+    if news == "delta":
+        change = a_delta(a_row_of_policy("cloud", **changes["cloud"]), a_row_of_policy("acme"))
+    meanwhile: list[PolicyDelta | PolicySnapshot] = []
+
+    def now() -> float:  # asked when the token is verified and the policy is not
+        while meanwhile:
+            gate.install(meanwhile.pop())
+        return NOW
+
+    gate = make(news=a_snapshot(acme={"state": "suspended"}), now=now)
+    if seen_before:
+        assert reason_of(gate.decide(a_view(), READ)) is R.PARTNER_SUSPENDED
+    meanwhile.append(change)
+
+    assert reason_of(gate.decide(a_view(), READ)) is R.SIGNING_KEY_UNKNOWN
+    assert gate.revision[1] == 2
+
+
 def test_a_policy_that_never_rests_is_answered(make: Make, monkeypatch: pytest.MonkeyPatch):
     """Where the policy changes throughout, the request is answered in the end: 503, and nothing about the token."""
     yields: list[None] = []

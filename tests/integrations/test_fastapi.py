@@ -15,10 +15,10 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 
 from tenantgate import Principal, open_gate
-from tenantgate.core.policy import kind_of
+from tenantgate.core.policy import PolicyError, kind_of
 from tenantgate.gate.gate import Gate
 from tenantgate.gate.request import RequestView
-from tenantgate.integrations.fastapi import FastAPIGate, Refused
+from tenantgate.integrations.fastapi import FastAPIGate, Refused, RouteUnreadable
 from tests.builders import (
     ACME_CLIENT,
     NOW,
@@ -297,6 +297,56 @@ def test_the_openapi_document_shows_the_scheme(served: Served):
         [requirement] = document["paths"][path][method]["security"]
         assert list(requirement) == [name]
         assert "parameters" not in document["paths"][path][method]
+
+
+def test_the_openapi_document_names_the_roles_of_each_operation(served: Served):
+    """What a caller needs stands beside each operation; the scheme's name is one that OpenAPI allows as a key."""
+    _, client = served
+    document = client.get("/openapi.json").json()
+
+    assert list(document["components"]["securitySchemes"]) == ["TenantGate-orders"]
+    needed = {
+        (path, method): operation["security"]
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert needed == {
+        ("/orders", "get"): [{"TenantGate-orders": ["Orders.Read"]}],
+        ("/orders", "post"): [{"TenantGate-orders": ["Orders.Read", "Orders.Write"]}],
+        ("/whoami", "get"): [{"TenantGate-orders": []}],
+    }
+
+
+@pytest.mark.parametrize("role", ["", "Orders Read", "Orders,Read", 'Orders"Read', "Aufträge.Lesen", "Orders.Read\n"])
+def test_a_role_that_no_policy_could_hold_is_refused_at_the_start(role: str):
+    """A misspelt requirement fails when the application is put together, not when the first caller is refused."""
+    with pytest.raises(PolicyError) as raised:
+        FastAPIGate(a_gate()).require("Orders.Read", role)
+
+    assert raised.value.code == "role_value_malformed"
+
+
+# The start.
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        ("app", "/orders"),
+        ("dependency", "/orders"),
+        ("router", "/included/orders"),
+        ("mount", "/mounted/orders"),
+    ],
+)
+def test_a_route_that_would_stand_open_does_not_start(where: str, path: str):
+    """A requirement that FastAPI cannot read would leave its route open: the application refuses to start."""
+    app = orders_api.local_app(where)
+    assert TestClient(app).get(path).json() == "open to everybody"  # without the lifespan nobody looks
+    with (
+        pytest.raises(RouteUnreadable, match="orders: FastAPI cannot read the annotation of 'caller'"),
+        TestClient(app),
+    ):
+        pass
 
 
 # The end.
