@@ -42,7 +42,8 @@ RSA = signer("RS256", "plain")
 EC = signer("ES256", "plain")
 ED = signer("EdDSA", "plain")
 MODULUS = RSA.private.public_key().public_numbers().n
-ROCA_PRODUCT = math.prod(p for p in range(3, 168, 2) if all(p % d for d in range(3, p, 2)))
+PRIMES = [number for number in range(3, 168, 2) if all(number % other for other in range(3, number, 2))]
+ROCA_PRODUCT = math.prod(PRIMES)
 
 
 def rsa_jwk(n: int, e: int = 65537, **extra: Any) -> dict[str, Any]:
@@ -382,3 +383,45 @@ def test_any_bytes_are_a_key_set_or_malformed(raw: bytes) -> None:
     """Whatever an address answers, it is a key set or MalformedKeySet."""
     with pytest.raises(MalformedKeySet):
         parse_jwks(raw, OIDC)
+
+
+@pytest.mark.parametrize("power", range(0, 2_000, 97))
+def test_every_modulus_of_the_weak_form_is_found(power: int) -> None:
+    """Whatever power of 65537 the weak generator took, and whatever multiple it added, the product shows it."""
+    weak = pow(65537, power, ROCA_PRODUCT) + (power + 2) * ROCA_PRODUCT
+
+    assert has_roca_fingerprint(weak)
+    assert not has_roca_fingerprint(weak + 2)
+
+
+def _powers(prime: int) -> set[int]:
+    """Return what 65537 generates modulo a prime."""
+    return {pow(65537, power, prime) for power in range(prime)}
+
+
+@pytest.mark.parametrize("prime", [prime for prime in PRIMES if len(_powers(prime)) < prime - 1])
+def test_one_residue_outside_the_group_clears_a_key(prime: int) -> None:
+    """The fingerprint asks every prime up to 167: a single residue that 65537 does not generate is proof enough."""
+    other = next(residue for residue in range(2, prime) if residue not in _powers(prime))
+    rest = ROCA_PRODUCT // prime
+    modulus = 1 + rest * ((other - 1) * pow(rest, -1, prime) % prime)
+
+    assert modulus % prime == other
+    assert not has_roca_fingerprint(modulus)
+    assert has_roca_fingerprint(1 + ROCA_PRODUCT)
+
+
+@pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
+@pytest.mark.parametrize("base", [RSA, EC, ED])
+def test_any_private_member_drops_a_key(base: Signer, member: str) -> None:
+    """A key whose secret, or a part of it, was published is everybody's key."""
+    assert why_dropped(base.jwk(**{member: "AAAA"})) == "private members are published"
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    [{"use": REMOVE}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"], "use": REMOVE}, {"key_ops": None}],
+)
+def test_a_key_for_signatures_may_say_so_or_not(purpose: dict[str, Any]) -> None:
+    """`use` and `key_ops` are optional (RFC 7517 §4.2, §4.3); what they must not do is name another purpose."""
+    assert verifies(build_key_set({"keys": [RSA.jwk(**purpose)]}, OIDC), RSA)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tenantgate.core.policy import (
     KINDS,
     DaemonRow,
+    IssuerRow,
     PartnerRow,
     PolicyError,
+    ResourceRow,
     Row,
     RowData,
+    TenantRow,
     decode_row,
     encode_row,
     is_guid,
@@ -178,3 +182,52 @@ def test_an_error_says_where() -> None:
     assert str(error) == "tenants[2].id: an id is a slug"
     assert (error.code, error.path, error.message) == ("id_malformed", "tenants[2].id", "an id is a slug")
     assert str(PolicyError("x", "whole")) == "whole"
+
+
+LITERALS = [
+    (row, name, value)
+    for row in {type(row): row for row in policy_rows()}.values()
+    for name, hint in get_type_hints(type(row)).items()
+    for value in get_args(hint)
+    if get_origin(hint) is Literal
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "value"), [pytest.param(*each, id=f"{each[1]} {each[2]}") for each in LITERALS]
+)
+def test_every_named_value_travels(row: RowData, name: str, value: str) -> None:
+    """Each state, strength and rule comes back as it was; a value beside them is refused."""
+    changed = replace(row, **{name: value})
+
+    assert decode_row(encode_row(row_of(changed, 2))).data == changed
+    with pytest.raises(PolicyError):
+        decode_row(encode_row(row_of(replace(row, **{name: value + "x"}), 2)))
+
+
+def test_the_named_values_are_the_designed_ones() -> None:
+    """The words of states, strengths and rules are public: rows, pages and the REST API write them."""
+    found: dict[str, set[str]] = {}
+    for _, name, value in LITERALS:
+        found.setdefault(name, set()).add(value)
+
+    assert found == {
+        "kind": {"entra", "oidc"},
+        "state": {"invited", "active", "suspended", "archived"},
+        "app_only": {"strict", "compatible"},
+        "token_roles": {"ignore", "intersect"},
+        "min_credential": {"none", "secret", "certificate"},
+    }
+
+
+def test_defaults_are_the_strict_ones() -> None:
+    """What is not said is not allowed."""
+    issuer = IssuerRow(id="i", kind="oidc")
+    resource = ResourceRow(id="r", audiences=("a",))
+
+    assert (issuer.allow_private_addresses, issuer.insecure_allow_http) == (False, False)
+    assert issuer.token_types == ("JWT", "at+jwt")
+    assert (resource.app_only, resource.token_roles, resource.min_credential) == ("strict", "ignore", "none")
+    assert (resource.tenant_wide_roles, resource.show_reasons) == (False, False)
+    assert (resource.max_lifetime, resource.clock_skew) == (86_400, 60)
+    assert not TenantRow(id="t", issuer="i").hosted
