@@ -20,6 +20,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tenantgate.core.policy import is_id
+
 PREFIX: Final = "TENANTGATE_"
 FILE: Final = "tenantgate.toml"
 _FOR_TESTS: Final = frozenset(("VECTORS", "REQUIRE_REAL", "NODE_MODULES", "SCREENSHOTS"))
@@ -56,12 +58,22 @@ class Settings(BaseSettings):
             raise ValueError("must be HOST:PORT")
         return value
 
+    @field_validator("resource")
+    @classmethod
+    def _slug(cls, value: str | None) -> str | None:
+        # It stands in every challenge: what is no slug would be a broken header, and no policy could hold it.
+        if value is not None and not is_id(value):
+            raise ValueError("must be the id of a resource: 1 to 63 of a-z 0-9 . _ -, first a letter or digit")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _safe_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
         parts = urlsplit(value)
+        if not value.isascii() or not value.isprintable() or (parts.port is not None and parts.port == 0):
+            raise ValueError("must be an https address with a port, if any, from 1 to 65535")
         if (
             parts.scheme not in ("https", "http")
             or not parts.hostname
@@ -120,11 +132,13 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
             near = difflib.get_close_matches(short.lower(), known, 1)
             hint = f"; is {PREFIX}{near[0].upper()} meant?" if near else ""
             raise SettingsError(f"{name} is not a setting{hint}")
+    if Path(FILE).exists() and not Path(FILE).is_file():  # it would be passed over in silence
+        raise SettingsError(f"{FILE} is not a file")
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(each) for each in error.errors(include_input=False))) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{FILE} cannot be read: {type(error).__name__}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -18,9 +19,11 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-    except OSError:
+    except (OSError, TypeError, UnicodeError) as error:
         bound.close()
-        raise
+        if isinstance(error, OSError):
+            raise
+        raise OSError(errno.EINVAL, "the host is no name that could be looked up") from None
     return bound
 
 
@@ -37,11 +40,23 @@ def serve(app: Any, host: str, port: int) -> None:
 
 def serve_on(bound: socket.socket, app: Any) -> None:
     """Serve on a bound socket; one JSON line on standard output says when and where."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=15, lifespan="on"
-    )
     with bound:
-        _Announcing(config, address_of(bound)).run(sockets=[bound])
+        _Announcing(configuration(app), address_of(bound)).run(sockets=[bound])
+
+
+def configuration(app: Any) -> uvicorn.Config:
+    """Return how we serve: nothing here depends on what else is installed, or on what a caller says of itself."""
+    return uvicorn.Config(
+        app,
+        http="h11",  # the strictest reader uvicorn has; "auto" takes another one where it happens to be installed
+        ws="none",
+        proxy_headers=False,  # X-Forwarded-For from loopback would be written into the audit as the caller's address
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=15,
+        lifespan="on",
+    )
 
 
 class _Announcing(uvicorn.Server):

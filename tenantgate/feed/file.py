@@ -5,6 +5,7 @@ The file is an operator's; it is looked at again each second and a bad one keeps
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -114,13 +115,16 @@ def _with_key_files(member: dict[str, Any], path: str, folder: Path, read: Calla
         if type(value) is not str:
             raise PolicyError("type_wrong", "must be the path of a file", where)
         try:
-            member[target] = read_document(read(folder / value))
+            found = read_document(read(folder / value))
         except OSError as error:
             raise PolicyError("file_unreadable", f"cannot be read: {error.strerror}", where) from None
         except ValueError:  # a NUL or a lone surrogate is in no file's name
             raise PolicyError("file_unreadable", "cannot be the path of a file", where) from None
         except Unreadable as error:
             raise PolicyError("jwks_malformed", f"is not a key set: {error}", where) from None
+        if type(found) is not dict:  # null above all: the issuer would look as if its keys were to be fetched
+            raise PolicyError("jwks_malformed", "is not a key set: not a JSON object", where)
+        member[target] = found
     return member
 
 
@@ -173,7 +177,7 @@ class FileSource:
 
     def _read(self) -> bytes:
         try:
-            return self._path.read_bytes()
+            return _bytes_of(self._path)
         except OSError as error:
             raise FeedError("file_unreadable", f"{self._path.name} cannot be read: {error.strerror}") from None
 
@@ -185,7 +189,7 @@ class FileSource:
 
     def _read_key_file(self, path: Path) -> bytes:
         self._key_files[path] = None
-        raw = path.read_bytes()
+        raw = _bytes_of(path)
         self._key_files[path] = _digest(raw)  # of what was read, not of what may stand there a moment later
         return raw
 
@@ -202,6 +206,13 @@ class FileSource:
         )
 
 
+def _bytes_of(path: Path) -> bytes:
+    """Return the bytes of a file. Raises OSError: a pipe would be waited for, a device may have no end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Is a directory" if path.is_dir() else "Not a regular file")
+    return path.read_bytes()
+
+
 def _digest(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
@@ -209,7 +220,7 @@ def _digest(raw: bytes) -> bytes:
 def _digest_of(path: Path) -> bytes | None:
     """Return the digest of a file, None where it cannot be read."""
     try:
-        return _digest(path.read_bytes())
+        return _digest(_bytes_of(path))
     except (OSError, ValueError):
         return None
 

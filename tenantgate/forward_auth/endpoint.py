@@ -40,6 +40,9 @@ class ForwardAuth:
         headers.append((b"content-length", str(len(rendered.body)).encode("ascii")))
         if rendered.media_type is not None:
             headers.append((b"content-type", rendered.media_type.encode("ascii")))
+        if rendered.status == 400:
+            # What follows on this connection may be part of what was refused (RFC 9112 §6.3).
+            headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else rendered.body
         await send({"type": "http.response.body", "body": body})

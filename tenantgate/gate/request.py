@@ -16,6 +16,8 @@ MAX_HEADERS: Final = 64 * 1024
 
 _AUTHORIZATION: Final = b"authorization"
 _LENGTH: Final = len(_AUTHORIZATION)
+_TRANSFER_ENCODING: Final = b"transfer-encoding"
+_TE_LENGTH: Final = len(_TRANSFER_ENCODING)
 # Other readers of the same bytes may see no name here, or this very one: space and every control character.
 _INVISIBLE: Final = bytes(range(0x21)) + b"\x7f"
 
@@ -40,6 +42,7 @@ class Presented(NamedTuple):
 def present(view: RequestView) -> Presented:
     """Return the one credential a request presents; never tries several (RFC 6750 §2, RFC 9110 §11.6.2)."""
     size = 0
+    framed = False
     found: bytes | None = None
     for name, value in view.headers:
         length = len(name)
@@ -47,17 +50,28 @@ def present(view: RequestView) -> Presented:
         if length < _LENGTH:
             continue
         if length > _LENGTH:
+            framed = framed or (length == _TE_LENGTH and name.lower() == _TRANSFER_ENCODING)
             if (name[0] in _INVISIBLE or name[-1] in _INVISIBLE) and name.strip(_INVISIBLE).lower() == _AUTHORIZATION:
                 return Presented(None, R.REQUEST_INVALID, "white space or control characters around Authorization")
         elif name.lower() == _AUTHORIZATION:
             if found is not None:
                 return Presented(None, R.CREDENTIAL_AMBIGUOUS, "two Authorization headers")
             found = value
+    if framed and _has_length(view.headers):
+        return Presented(None, R.REQUEST_INVALID, "Content-Length and Transfer-Encoding together")
     if size > MAX_HEADERS:
         return Presented(None, R.REQUEST_INVALID, f"headers of {size} bytes; {MAX_HEADERS} are accepted")
     if found is None:
         return Presented(None, R.NO_CREDENTIAL, "no Authorization header")
     return _bearer(found)
+
+
+def _has_length(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether there is a Content-Length.
+
+    Beside a Transfer-Encoding two readers find two ends, and another next request (RFC 9112 §6.1, §6.3).
+    """
+    return any(name.lower() == b"content-length" for name, _ in headers)
 
 
 def _bearer(value: bytes) -> Presented:

@@ -47,6 +47,13 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("TENANTGATE_BIND", "127.0.0.1:99999", "TENANTGATE_BIND: must be HOST:PORT"),
         ("TENANTGATE_PUBLIC_URL", "http://partners.example", "TENANTGATE_PUBLIC_URL: must be https"),
         ("TENANTGATE_PUBLIC_URL", "https://user@partners.example", "TENANTGATE_PUBLIC_URL: must be an https address"),
+        ("TENANTGATE_PUBLIC_URL", "https://partners.example:port", "TENANTGATE_PUBLIC_URL: "),
+        ("TENANTGATE_PUBLIC_URL", "https://partners.example:0", "TENANTGATE_PUBLIC_URL: must be an https address"),
+        ("TENANTGATE_PUBLIC_URL", "https://partn\u00e9rs.example", "TENANTGATE_PUBLIC_URL: must be an https address"),
+        ("TENANTGATE_RESOURCE", "", "TENANTGATE_RESOURCE: must be the id of a resource"),
+        ("TENANTGATE_RESOURCE", "b\u00e9", "TENANTGATE_RESOURCE: must be the id of a resource"),
+        ("TENANTGATE_RESOURCE", 'a"b', "TENANTGATE_RESOURCE: must be the id of a resource"),
+        ("TENANTGATE_RESOURCE", "a\nX-TG-Partner: acme", "TENANTGATE_RESOURCE: must be the id of a resource"),
         ("TENANTGATE_LOG_LEVEL", "loud", "TENANTGATE_LOG_LEVEL"),
     ],
 )
@@ -64,9 +71,20 @@ def test_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pytest.
     assert read_settings({"TENANTGATE_RESOURCE": "orders"}).resource == "orders"
 
 
-@pytest.mark.parametrize("text", ["resource = ", 'resorce = "orders"\n'], ids=["not TOML", "unknown member"])
+@pytest.mark.parametrize(
+    "text",
+    ["resource = ", 'resorce = "orders"\n', f"resource = {'[' * 3_000}{']' * 3_000}"],
+    ids=["not TOML", "unknown member", "nested too deeply"],
+)
 def test_bad_file_is_named(empty_folder: Path, text: str):
     """A settings file that is no TOML, or has an unknown member, is an error."""
     (empty_folder / "tenantgate.toml").write_text(text)
     with pytest.raises(SettingsError, match=r"tenantgate\.toml"):
+        read_settings({})
+
+
+def test_folder_in_place_of_the_file_is_named(empty_folder: Path):
+    """What stands where the settings file belongs and is none is an error, never passed over."""
+    (empty_folder / "tenantgate.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"tenantgate\.toml is not a file"):
         read_settings({})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import tomllib
 from collections.abc import Callable
@@ -376,6 +377,31 @@ def test_a_malformed_key_file_is_refused(tmp_path: Path, content: str | bytes) -
     error = failure(path)
 
     assert (error.code, error.path) == ("jwks_malformed", "issuers[0].jwks_file")
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "1", '"keys"', "false"])
+def test_a_key_file_that_says_nothing_is_refused(tmp_path: Path, content: str) -> None:
+    """An issuer whose keys are a file never turns into one whose keys are fetched, whatever the file holds."""
+    path = a_toml_policy(tmp_path)
+    write(tmp_path / "keys" / "cloud.json", content)
+
+    error = failure(path)
+
+    assert (error.code, error.path) == ("jwks_malformed", "issuers[0].jwks_file")
+
+
+def test_a_pipe_is_no_policy_and_no_key_file(tmp_path: Path) -> None:
+    """What is no regular file is refused at once: a pipe would be waited for, a device has no end."""
+    path = a_toml_policy(tmp_path)
+    (tmp_path / "keys" / "cloud.json").unlink()
+    os.mkfifo(tmp_path / "keys" / "cloud.json")
+    error = failure(path)
+    assert (error.code, error.path) == ("file_unreadable", "issuers[0].jwks_file")
+
+    os.mkfifo(tmp_path / "policy.pipe")
+    with pytest.raises(FeedError) as raised:
+        FileSource(tmp_path / "policy.pipe").load()
+    assert raised.value.code == "file_unreadable"
 
 
 @pytest.mark.parametrize("content", [[1], {}, {"keys": []}, {"keys": [{"kty": "oct", "k": "AAAA"}]}])

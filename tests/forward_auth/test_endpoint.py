@@ -143,6 +143,14 @@ def test_two_credentials_on_the_wire_are_refused(server: Server):
         assert (response.status, response.one("X-TG-Reason")) == (400, "invalid_request")
 
 
+def test_two_framings_end_the_connection(server: Server):
+    """Content-Length beside Transfer-Encoding is 400 (RFC 9112 §6.1), and nothing more is read from that connection."""
+    smuggling = a_request("Content-Length: 60", "Transfer-Encoding: chunked") + b"0\r\n\r\n"
+    response = server.ask(smuggling + a_request())
+    assert (response.status, response.one("X-TG-Reason")) == (400, "invalid_request")
+    assert response.one("Connection") == "close"
+
+
 def test_a_name_with_white_space_is_never_let_in(server: Server):
     """`Authorization : …` and a folded name are refused by whoever reads them first."""
     for line in (f"Authorization : Bearer {v2_token()}", f" Authorization: Bearer {v2_token()}"):

@@ -79,6 +79,9 @@ def test_finds_the_one_bearer_token(header: tuple[bytes, bytes]):
         pytest.param([(b"authorization", b"Bearer\r\n " + TOKEN)], R.REQUEST_INVALID, id="a folded line"),
         pytest.param([(b"authorization", GOOD[1] + b"\0")], R.REQUEST_INVALID, id="NUL at the end"),
         pytest.param([(b"authorization", GOOD[1] + b"\n")], R.REQUEST_INVALID, id="a line feed at the end"),
+        pytest.param(
+            [GOOD, (b"content-length", b"4"), (b"Transfer-Encoding", b"chunked")], R.REQUEST_INVALID, id="two framings"
+        ),
         pytest.param([(b"authorization", b"Basic YTpi\r")], R.REQUEST_INVALID, id="CR, whatever the scheme"),
     ],
 )
