@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from tenantgate.admin.context import AdminContext
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
+from tenantgate.core.fields import is_loopback
 from tenantgate.embed import database_source, new_gate
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
@@ -31,7 +32,7 @@ from tenantgate.gate.gate import Gate
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.ids import random_ids
 from tenantgate.registry.migrations import require_known_schema
-from tenantgate.settings import Settings, SettingsError, is_loopback
+from tenantgate.settings import Settings, SettingsError
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
 
 log: Final = logging.getLogger("tenantgate.server")
@@ -167,4 +168,6 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("httpx").setLevel("WARNING")
+    # Their steps are nobody's news: whoever cannot start reads one line, and `debug` is about this program.
+    for name in ("httpx", "httpcore", "alembic"):
+        logging.getLogger(name).setLevel("WARNING")

@@ -6,7 +6,6 @@ Anything unknown, missing or unsafe ends the start with one clear line (`docs/co
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,6 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tenantgate.core.fields import is_loopback
 from tenantgate.core.policy import is_id
 
 PREFIX: Final = "TENANTGATE_"
@@ -107,16 +107,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file. No dotenv: a stray file must not change who is let in."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:

@@ -44,7 +44,7 @@ def show_(database: Database = None, as_json: Json = False) -> None:
 @app.command()
 def export(
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write it here, instead of to standard output.")
+        Path | None, typer.Option("--output", metavar="FILE.json", help="Write it here, instead of to standard output.")
     ] = None,
     database: Database = None,
 ) -> None:

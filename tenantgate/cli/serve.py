@@ -35,7 +35,8 @@ def serve(
     except SettingsError as error:
         raise _refused("settings_invalid", error) from None
     except OSError as error:
-        raise _refused("address_unavailable", error.strerror or "the address cannot be had") from None
+        why = error.strerror or "it cannot be had"
+        raise _refused("address_unavailable", f"{settings.bind}: {why}; name another with --bind") from None
     try:
         service = build_service(settings, address_of(listening))
     except SettingsError as error:

@@ -9,8 +9,9 @@ import typer
 from tenantgate.admin.wire import format_instant
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Json, print_json
+from tenantgate.core.fields import is_loopback
 from tenantgate.registry import sessions
-from tenantgate.settings import Settings, SettingsError, is_loopback
+from tenantgate.settings import Settings, SettingsError
 from tenantgate.web.links import sign_in_address
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -23,11 +24,14 @@ def sign_in_link() -> None:
 
 @app.command()
 def create(
-    operator: Annotated[str, typer.Option("--operator", metavar="ID", help="Who signs in.")],
+    operator: Annotated[str, typer.Option("--operator", metavar="ID", help="Who signs in; `operator list` shows ids.")],
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """Print a link that signs the operator in once, within ten minutes."""
+    """Print a link that signs the operator in once, within ten minutes.
+
+    It leads to TENANTGATE_PUBLIC_URL, else to TENANTGATE_BIND (127.0.0.1:8440 where nothing is said).
+    """
     with office(database) as desk:
         public_url = _public_url(desk.settings)
         with desk.changing() as work:

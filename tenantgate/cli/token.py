@@ -46,7 +46,7 @@ def token() -> None:
 def judge_tokens(
     policy: PolicyFile,
     batch: Annotated[bool, typer.Option("--batch", help="JSON lines in, one JSON decision a line out.")] = False,
-    resource: Annotated[str, typer.Option(help="Slug of the resource (without --batch).")] = "",
+    resource: Annotated[str, typer.Option(help="Id of the resource (without --batch).")] = "",
     role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
     now: Now = None,
 ) -> None:
@@ -55,6 +55,8 @@ def judge_tokens(
     A batch line is {"token": …, "resource": …, "roles": […], "now": …}; the last two may be left out.
     Exit status: 0 all judged, 1 some lines unreadable, 2 policy unusable.
     """
+    if batch == bool(resource):
+        raise typer.BadParameter("give --resource for one token, or --batch: its lines name their resources.")
     index, keys = _load(policy)
     if not batch:
         question = Line(_token_on_stdin(), resource, tuple(role or ()), now)
@@ -72,7 +74,7 @@ def judge_tokens(
 @app.command("explain")
 def explain_token(
     policy: PolicyFile,
-    resource: Annotated[str, typer.Option(help="Slug of the resource.")],
+    resource: Annotated[str, typer.Option(help="Id of the resource.")],
     role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
     now: Now = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -17,7 +17,8 @@ _ID_TOKEN_MARKS: Final = frozenset(("nonce", "at_hash", "c_hash", "s_hash"))
 _EVENTS: Final = "events"  # security event and logout tokens (RFC 8417)
 _DELEGATED: Final = frozenset(("act", "may_act", "actortoken"))  # somebody acts for somebody else (RFC 8693 §4.1, §4.4)
 _NEVER: Final = _ID_TOKEN_MARKS | _DELEGATED | {_EVENTS}
-_ENTRA_USER_MARKS: Final = ("name", "upn", "unique_name", "preferred_username", "puid", "amr", "scp")
+_USERS: Final = frozenset(("upn", "unique_name", "preferred_username", "puid", "amr"))
+_ENTRA_USER_MARKS: Final = (*_USERS, "name", "scp")
 _USER_MARKS: Final = frozenset(
     ("amr", "auth_time", "sid", "session_state", "email", "given_name", "family_name", "upn")
 )
@@ -48,8 +49,8 @@ def read_entra_app_only(payload: dict[str, Any], sub: str, oid: bytes) -> AppOnl
     if refused is not None:
         return AppOnly(refused, refused)
     if "idtyp" in payload:
-        # An agent's app-only token may carry an empty scope; a real one contradicts idtyp.
-        if payload["idtyp"] == "app" and payload.get("scp", "") in ("", "/"):
+        # An agent's app-only token may carry an empty scope; a real one, or a user's name, contradicts idtyp.
+        if payload["idtyp"] == "app" and payload.get("scp", "") in ("", "/") and payload.keys().isdisjoint(_USERS):
             return _YES
         return AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
     looks_like_an_app = sub.lower() == guid_text(oid) and not any(mark in payload for mark in _ENTRA_USER_MARKS)

@@ -20,6 +20,7 @@ from tenantgate.core.token import Refused
 
 MAX_AUDIENCES: Final = 64
 _LATEST: Final = 2**53
+_CLIENT_CLAIMS: Final = {"v2": ("azp", "appid", "azpacr"), "v1": ("appid", "azp", "appidacr")}
 _STRENGTHS: Final[dict[str, Strength]] = {"0": "none", "1": "secret", "2": "certificate"}
 
 
@@ -54,8 +55,10 @@ def read_entra(payload: dict[str, Any], issuer: IssuerRow, document: str, tid: b
     Raises:
         Refused: claim_missing, claim_malformed or service_principal_missing, naming the claim.
     """
-    client_claim, strength_claim = ("azp", "azpacr") if document == "v2" else ("appid", "appidacr")
+    client_claim, other_claim, strength_claim = _CLIENT_CLAIMS[document]
     client = _guid(payload, client_claim)
+    if other_claim in payload and payload[other_claim] != payload[client_claim]:
+        raise Refused(R.CLAIM_MALFORMED, f"{client_claim} and {other_claim} disagree")
     if payload.get("oid") is None:
         raise Refused(R.SERVICE_PRINCIPAL_MISSING, "oid is absent")
     oid, sub = _guid(payload, "oid"), _identity(payload, "sub")

@@ -13,7 +13,9 @@ cooldown, to where the operator said.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
@@ -25,6 +27,8 @@ from tenantgate.discovery.metadata import Metadata
 from tenantgate.discovery.published import Merging, merge
 from tenantgate.discovery.state import Flight, IssuerHealth, IssuerState, health_of
 from tenantgate.net.door import Door
+
+log: Final = logging.getLogger("tenantgate.discovery")
 
 # What a moved or mistaken `jwks_uri` looks like: the background reads the metadata again before its timer.
 _LED_ASTRAY = ("status", "redirect", "dns", "key_set_malformed")
@@ -181,7 +185,7 @@ class Keyring:
 
     async def _fly(self, state: IssuerState, flight: Flight, *, background: bool) -> None:
         """Fetch, record, and start the cooldown, however it ends."""
-        wait, retry_after = self._limits.cooldown, 0.0
+        wait, retry_after, before = self._limits.cooldown, 0.0, state.last_error
         try:
             wait = await self._fetch(state, background=background)
             _remember_unknown(state, flight)
@@ -193,6 +197,7 @@ class Keyring:
             state.failed(UNEXPECTED, type(error).__name__)
         finally:
             self._land(state, wait, retry_after)
+        _say(state, before)
 
     async def _fetch(self, state: IssuerState, *, background: bool) -> float:
         """Fetch one key document and publish it. Return in how many seconds to do so again.
@@ -241,6 +246,17 @@ class Keyring:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1.0 + self._limits.jitter * (2.0 * self._jitter() - 1.0))
+
+
+def _say(state: IssuerState, before: str | None) -> None:
+    """Write down that an issuer's keys cannot be had, once for each code, and that they can again."""
+    code, issuer = state.last_error, {"issuer": state.ref.issuer, "document": state.document}
+    if code == before:
+        return
+    if code is None:
+        log.info("keys can be had again", extra=issuer)
+    else:
+        log.warning("keys cannot be had: %s", state.last_detail, extra={"code": code, **issuer})
 
 
 def _remember_unknown(state: IssuerState, flight: Flight) -> None:

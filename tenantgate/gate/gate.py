@@ -18,6 +18,7 @@ from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
 from tenantgate.gate.answer import Answer, answer
 from tenantgate.gate.cache import VerifiedTokens
+from tenantgate.gate.journal import Journal
 from tenantgate.gate.keeper import Follower, Keeper, Keys, after_fork
 from tenantgate.gate.request import RequestView, present
 
@@ -58,6 +59,7 @@ class Gate:
         self._count = itertools.count(1)
         self._index: PolicyIndex | None = None
         self._tokens = VerifiedTokens()
+        self._journal = Journal()
         self._keeper = Keeper(keys, deadline=deadline)
         self._followers: list[Follower] = []
         after_fork(self)
@@ -68,6 +70,8 @@ class Gate:
         if isinstance(outcome, NeedKeys):
             self._keeper.fetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
+        if isinstance(outcome, Denied):
+            self._journal.note(outcome)
         return outcome
 
     async def adecide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
@@ -76,6 +80,8 @@ class Gate:
         if isinstance(outcome, NeedKeys):
             await self._keeper.afetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
+        if isinstance(outcome, Denied):
+            self._journal.note(outcome)
         return outcome
 
     def answer(self, decision: Decision) -> Answer:
@@ -89,7 +95,7 @@ class Gate:
             FeedError, PolicyError: it has no policy to give. The source is closed.
             RuntimeError: this gate is closed, and now the source is as well.
         """
-        follower = Follower(source, self.install, pause=pause)
+        follower = Follower(source, self.install, beat=self._journal.write, pause=pause)
         try:
             follower.load()
             self._keeper.start()
@@ -137,6 +143,7 @@ class Gate:
         for follower in self._followers:
             follower.close()
         self._keeper.close()
+        self._journal.write()
 
     def _restart_in_child(self) -> None:
         # A child counts on from where its parent stood: without this, two decisions would have one id.

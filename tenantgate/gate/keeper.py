@@ -150,7 +150,7 @@ class Follower:
     """Follows one policy source in a thread of its own and hands every change to `install`.
 
     What cannot be read keeps the policy in force; it is said once for each change of the complaint and tried
-    again. `pause` seconds lie between attempts after a failure.
+    again. `pause` seconds lie between attempts after a failure; `beat` is called at least every second or two.
     """
 
     def __init__(
@@ -158,10 +158,12 @@ class Follower:
         source: PolicySource,
         install: Callable[[PolicySnapshot | PolicyDelta], None],
         *,
+        beat: Callable[[], None] = lambda: None,
         pause: float = 1.0,
     ) -> None:
         self._source = source
         self._install = install
+        self._beat = beat
         self._pause = pause
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -191,6 +193,7 @@ class Follower:
     def _follow(self) -> None:
         while not self._stop.is_set():
             try:
+                self._beat()
                 self._step()
                 self._complaint = ""
             except (FeedError, PolicyError) as error:

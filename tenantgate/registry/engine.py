@@ -157,7 +157,7 @@ def file_identity(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise DatabaseError("database_missing", f"the database file is gone: {error.strerror}") from None
+        raise DatabaseError("database_missing", f"there is no database file {path}: {error.strerror}") from None
     return found.st_dev, found.st_ino
 
 
@@ -190,7 +190,9 @@ def _require_file(path: Path, *, create: bool) -> None:
     if not path.parent.is_dir():
         raise DatabaseError("database_folder_missing", f"there is no folder {path.parent}")
     if not create:
-        raise DatabaseError("database_missing", f"there is no database file {path}")
+        raise DatabaseError(
+            "database_missing", f"there is no database file {path}: run `tenantgate migrate` to make it"
+        )
     # Made before SQLite makes it: there is no moment in which others could read it. Its -wal and -shm take this mode.
     with suppress(FileExistsError):  # another process made it at the same moment
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.core.fields import is_loopback
 from tenantgate.registry import sessions, tables
 from tenantgate.registry.errors import CredentialError
 from tenantgate.web.errors import PostRefused, RoleRefused, SignInNeeded
@@ -124,10 +125,14 @@ def require_writer(visitor: Visitor) -> None:
 
 
 def _own_origins(request: Request, context: AdminContext) -> frozenset[str]:
-    """The origin people are told of, and the one this request was sent to, by the same scheme.
+    """The origin people are told of; on loopback also the loopback name this request was sent to, by the same scheme.
 
-    Cookies know no scheme: were any taken, a page of http://ours could post to https://ours.
+    Cookies know no scheme: were any taken, a page of http://ours could post to https://ours. No other name is
+    taken from the request itself: a name that anybody may point here proves nothing.
     """
     public = urlsplit(context.public_url)
-    addressed = request.headers.get("host", "").lower()
-    return frozenset({f"{public.scheme}://{public.netloc}", f"{public.scheme}://{addressed}"})
+    own = {f"{public.scheme}://{public.netloc}"}
+    addressed = urlsplit(f"//{request.headers.get('host', '').lower()}")
+    if is_loopback(public.hostname or "") and is_loopback(addressed.hostname or ""):
+        own.add(f"{public.scheme}://{addressed.netloc}")
+    return frozenset(own)

@@ -310,6 +310,8 @@ def _claim_forms() -> Iterator[Spoiled]:
     yield from _claims("azp absent", R.CLAIM_MISSING, forms="v2", azp=REMOVE)
     yield from _claims("azp absent, appid there", R.CLAIM_MISSING, forms="v2", azp=REMOVE, appid=ACME_CLIENT)
     yield from _claims("appid absent", R.CLAIM_MISSING, forms="v1", appid=REMOVE)
+    yield from _claims("appid beside another azp", R.CLAIM_MALFORMED, forms="v2", appid=STRANGE_CLIENT)
+    yield from _claims("azp beside another appid", R.CLAIM_MALFORMED, forms="v1", azp=STRANGE_CLIENT)
     yield from _claims("appid absent, azp there", R.CLAIM_MISSING, forms="v1", appid=REMOVE, azp=ACME_CLIENT)
     yield from _claims("no client claim", R.CLAIM_MISSING, forms="oidc", client_id=REMOVE)
     for name in ("exp", "iat", "nbf"):
@@ -373,6 +375,8 @@ def _time_and_audience() -> Iterator[Spoiled]:
 def _app_only() -> Iterator[Spoiled]:
     for idtyp in ("user", "device", "", "APP", "app ", None, True, 1, ["app"], {"app": 1}):
         yield from _claims(f"idtyp {idtyp!r}", R.NOT_APP_ONLY, forms="v1 v2", idtyp=idtyp)
+    for mark in ("upn", "unique_name", "preferred_username", "puid", "amr"):
+        yield from _claims(f"{mark} beside idtyp app", R.NOT_APP_ONLY, forms="v1 v2", **{mark: "somebody"})
     yield from _claims("idtyp absent", R.NOT_APP_ONLY, forms="v1 v2", idtyp=REMOVE)
     for scp in ("Orders.Read", " ", [], ["Orders.Read"], None, 0, False, "//"):
         yield from _claims(f"scp {scp!r} beside idtyp app", R.NOT_APP_ONLY, forms="v1 v2", scp=scp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -406,3 +407,28 @@ async def test_a_door_that_cannot_be_opened_is_a_failed_fetch():
 
     assert world.health().last_error == "unexpected"
     assert not world.keyring.wants(REF, A.kid)
+
+
+async def test_what_keeps_keys_away_is_logged_once_a_code_and_its_end(caplog: pytest.LogCaptureFixture):
+    """A reader of the log learns which issuer's keys cannot be had, by which code; a lasting trouble is one line."""
+    caplog.set_level(logging.INFO, "tenantgate.discovery")
+    world = World(A, cooldown=1.0)
+    restore = world.fail()
+    for _ in range(3):
+        await world.keyring.ensure(REF, A.kid)
+        world.clock.now += 3_600
+    world.door.documents[JWKS] = b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'
+    await world.keyring.ensure(REF, A.kid)
+    world.clock.now += 3_600
+    restore()
+    await world.keyring.ensure(REF, A.kid)
+
+    said = [
+        (record.levelname, getattr(record, "code", None), getattr(record, "issuer", "")) for record in caplog.records
+    ]
+    assert said == [
+        ("WARNING", "dns", "globex"),
+        ("WARNING", "key_set_malformed", "globex"),
+        ("INFO", None, "globex"),
+    ]
+    assert "c2VjcmV0" not in caplog.text

@@ -133,7 +133,7 @@ def test_commands_and_curl_allow_a_daemon(served: Served):
     done = subprocess.run(
         ["sh", "-ec", script],
         cwd=served.folder,
-        env=_environment(served.folder, TENANTGATE_KEY=served.key),
+        env=_environment(served.folder, ADMIN_KEY=served.key),
         capture_output=True,
         text=True,
         timeout=60,

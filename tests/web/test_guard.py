@@ -65,6 +65,16 @@ def test_post_from_our_own_page_is_taken(world: World, headers: dict[str, str]):
     assert world.browser().post("/sign-in", {"code": world.code_for()}, headers).status_code == 303
 
 
+@pytest.mark.parametrize("fixture", ["world", "secure_world"])
+@pytest.mark.parametrize("name", ["evil.example:8440", "192.0.2.1:8440", "localhost.evil.example"])
+def test_a_name_that_anybody_may_point_here_is_not_ours(request: pytest.FixtureRequest, fixture: str, name: str):
+    """An Origin that equals the request's own Host proves nothing, unless both are this machine's own names."""
+    page: World = request.getfixturevalue(fixture)
+    origin = f"{page.public_url.partition(':')[0]}://{name}"
+    headers = {"Origin": origin, "Host": name, "Sec-Fetch-Site": None}
+    assert page.browser().post("/sign-in", {"code": page.code_for()}, headers).status_code == 403
+
+
 def test_page_by_http_cannot_post_to_https(secure_world: World):
     """Cookies know no scheme: a page that somebody on the wire made up is another origin."""
     headers = {"Origin": HTTPS.replace("https:", "http:"), "Sec-Fetch-Site": None}

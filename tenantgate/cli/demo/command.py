@@ -40,6 +40,7 @@ def demo(
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     where = _new_folder(folder)
     console.print(f"database and logs: {where}", highlight=False, soft_wrap=True)
+    console.print("starting three programs and making the calls, about ten seconds …", highlight=False, soft_wrap=True)
     _end_on_sigterm()
     try:
         with running_demo(where) as running:
@@ -81,9 +82,9 @@ def _end_on_sigterm() -> None:
 
 def _show(console: Console, outcomes: list[Outcome]) -> None:
     table = Table(title="who was let in, and why not", title_justify="left")
-    for column in ("", "who", "what", "answer"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("why")
+    for column, whole in (("", True), ("who", False), ("what", False), ("answer", True), ("why", False)):
+        # Where the terminal is narrow, words are folded and never cut; verdicts and reasons stay in one piece.
+        table.add_column(column, no_wrap=whole, overflow="fold")
     for outcome in outcomes:
         answer = outcome.got if outcome.as_expected else f"{outcome.got}, expected {outcome.expected}"
         table.add_row("ok" if outcome.as_expected else "NO", outcome.who, outcome.what, answer, outcome.note)
@@ -101,6 +102,14 @@ def _stay(console: Console, running: Running) -> None:
         "",
         "Open the page (the link works once, for 10 minutes):",
         f"  {running.sign_in_link()}",
+        "Another link:",
+        f"  TENANTGATE_PUBLIC_URL={running.server} tenantgate sign-in-link create --operator demo-admin \\",
+        f"    --database {running.database_url}",
+        "",
+        "As examples/partner_daemon wants it:",
+        f"  export AUTHORITY={running.authority} TENANT_ID={daemon.tid} \\",
+        f"    CLIENT_ID={daemon.client_id} CLIENT_SECRET={daemon.secret} \\",
+        f"    SCOPE={world.APP_ID_URI}/.default API_URL={running.api}/orders",
         "",
         "Call the API as Acme's daemon:",
         f"  TOKEN=$(curl -s {running.authority}/{daemon.tid}/oauth2/v2.0/token -d grant_type=client_credentials \\",
