@@ -372,11 +372,15 @@ def _time_and_audience() -> Iterator[Spoiled]:
     yield Spoiled("clock is ten years slow", R.TOKEN_NOT_YET_VALID, v2_token, now=NOW - 315_360_000)
 
 
+def _users_beside_app() -> Iterator[Spoiled]:
+    for mark in ("upn", "unique_name", "preferred_username", "puid", "amr"):
+        yield from _claims(f"{mark} beside idtyp app", R.NOT_APP_ONLY, forms="v1 v2", **{mark: "somebody"})
+
+
 def _app_only() -> Iterator[Spoiled]:
     for idtyp in ("user", "device", "", "APP", "app ", None, True, 1, ["app"], {"app": 1}):
         yield from _claims(f"idtyp {idtyp!r}", R.NOT_APP_ONLY, forms="v1 v2", idtyp=idtyp)
-    for mark in ("upn", "unique_name", "preferred_username", "puid", "amr"):
-        yield from _claims(f"{mark} beside idtyp app", R.NOT_APP_ONLY, forms="v1 v2", **{mark: "somebody"})
+    yield from _users_beside_app()
     yield from _claims("idtyp absent", R.NOT_APP_ONLY, forms="v1 v2", idtyp=REMOVE)
     for scp in ("Orders.Read", " ", [], ["Orders.Read"], None, 0, False, "//"):
         yield from _claims(f"scp {scp!r} beside idtyp app", R.NOT_APP_ONLY, forms="v1 v2", scp=scp)
