@@ -70,7 +70,7 @@ def build_service(settings: Settings, address: str) -> Service:
         SettingsError: a setting is missing or unsafe.
         RegistryError, FeedError, PolicyError: database or policy cannot be used.
     """
-    _check(settings)
+    check_settings(settings)
     context = _open_administration(settings, settings.public_url or address)
     gate = _open_gate(settings)
     inner = FastAPI(
@@ -90,7 +90,8 @@ def build_service(settings: Settings, address: str) -> Service:
     return Service(inner, gate)
 
 
-def _check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that do not go together. Raises SettingsError."""
     if settings.database_url is None and settings.policy is None:
         raise SettingsError("give TENANTGATE_DATABASE_URL, or TENANTGATE_POLICY for a gate without administration")
     if settings.database_url is not None and settings.policy is not None:
@@ -152,6 +153,7 @@ def configure_logging(level: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
+        _without_colours,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
@@ -171,3 +173,8 @@ def configure_logging(level: str) -> None:
     # Their steps are nobody's news: whoever cannot start reads one line, and `debug` is about this program.
     for name in ("httpx", "httpcore", "alembic"):
         logging.getLogger(name).setLevel("WARNING")
+
+
+def _without_colours(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    event.pop("color_message", None)  # uvicorn says everything twice, once for terminals
+    return event

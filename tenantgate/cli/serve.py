@@ -11,7 +11,7 @@ from tenantgate.cli.serving import address_of, bind, serve_on
 from tenantgate.core.policy import PolicyError
 from tenantgate.feed.source import FeedError
 from tenantgate.registry.errors import RegistryError
-from tenantgate.server import build_service, configure_logging
+from tenantgate.server import build_service, check_settings, configure_logging
 from tenantgate.settings import SettingsError, read_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -30,6 +30,7 @@ def serve(
     """
     try:
         settings = read_settings(os.environ, bind=bind_to, database_url=database, resource=resource)
+        check_settings(settings)
         configure_logging(settings.log_level)
         listening = bind(settings.host, settings.port)
     except SettingsError as error:

@@ -78,6 +78,7 @@ _V1_ISSUERS: Final = {
     "https://login.microsoftonline.us": "https://sts.windows.net/{tenantid}/",
     "https://login.partner.microsoftonline.cn": "https://sts.chinacloudapi.cn/{tenantid}/",
 }
+_TENANT_PATHS: Final = frozenset(("common", "organizations", "consumers", "v2.0"))
 _SOME_TID: Final = "00000000-0000-4000-8000-000000000000"
 # No space, quote, backslash or comma: a value stands in a challenge's scope and in a header's list.
 _ROLE_VALUE: Final = re.compile(r"[!#-+\--\[\]-~]{1,120}\Z")
@@ -134,6 +135,9 @@ def _check_entra(row: IssuerRow) -> IssuerRow:
     check_url(authority, "authority", allow_http=row.insecure_allow_http)
     if urlsplit(authority).netloc != urlsplit(authority).netloc.lower():
         raise PolicyError("url_malformed", "the host must be in lower case", "authority")
+    last = urlsplit(authority).path.rpartition("/")[2].lower()
+    if last in _TENANT_PATHS or is_guid(last):  # pasted with a tenant: no token would ever have such an issuer
+        raise PolicyError("url_malformed", "must be the login address alone, without a tenant", "authority")
     v1_issuer = row.v1_issuer or _V1_ISSUERS.get(authority)
     # Keys given with the row mean that nothing is to be fetched, unless an address is named all the same.
     discover = authority if row.jwks is None else None

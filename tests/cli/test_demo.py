@@ -8,9 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tenantgate.cli.demo import command
@@ -46,6 +48,19 @@ def test_check_fails_when_one_outcome_is_not_as_expected(
     done = CliRunner().invoke(command.app, ["--check", "--folder", str(tmp_path / "demo")])
 
     assert done.exit_code == status, done.output
+
+
+def test_table_keeps_verdicts_and_reasons_whole_on_a_narrow_terminal():
+    """At 80 columns words are folded; verdicts and reasons stay in one piece."""
+    written = StringIO()
+    outcomes = [
+        Outcome("Acme nightly-sync", "token, other signature", each, each, "a rather long note on why this is so")
+        for each in ("200", "403 daemon_not_listed", "403 partner_suspended")
+    ]
+    command._show(Console(width=80, file=written), outcomes)
+
+    for whole in ("│ ok │", "403 daemon_not_listed", "403 partner_suspended"):
+        assert whole in written.getvalue()
 
 
 def test_folder_that_exists_is_refused(tmp_path: Path):

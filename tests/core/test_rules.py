@@ -377,3 +377,13 @@ def test_hosted_tenants_daemons_name_their_partner():
 def test_every_code_is_promised_and_tested():
     """The codes of the docstring are exactly those that these tests see."""
     assert the_codes() == {case[2] for case in ROWS} | {case[2] for case in WHOLE}
+
+
+@pytest.mark.parametrize(
+    "tail", ["common", "organizations", "Consumers", "bbbbbbbb-0000-4000-8000-000000000002", "common/v2.0"]
+)
+def test_an_authority_with_a_tenant_is_refused(tail: str):
+    """Pasted with a tenant, an authority would name an issuer that no token has: it is refused at once."""
+    with pytest.raises(PolicyError) as raised:
+        check_row(IssuerRow(id="cloud", kind="entra", authority=f"https://login.microsoftonline.com/{tail}"))
+    assert (raised.value.code, raised.value.path) == ("url_malformed", "authority")
