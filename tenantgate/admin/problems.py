@@ -72,7 +72,7 @@ def _kinds(codes: Mapping[str, str], status: int, *, told: bool = True) -> dict[
     return {code: ProblemKind(code, status, title, told) for code, title in codes.items()}
 
 
-_KEY_REFUSED: Final = ProblemKind("admin_key_refused", 401, "An admin key that lets in is needed.", told=False)
+_KEY_REFUSED: Final = ProblemKind("admin_key_refused", 401, "A valid admin key is needed.", told=False)
 
 PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds(errors.ROW_CODES, 422),
@@ -85,7 +85,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds(errors.DATABASE_CODES, 503, told=False),
     **_kinds(errors.SCHEMA_CODES, 503, told=False),
     "admin_key_refused": _KEY_REFUSED,
-    **_kinds({"role_too_low": "Your role does not reach."}, 403),
+    **_kinds({"role_too_low": "Your role does not allow this."}, 403),
     **_kinds({"body_malformed": "The body is not one JSON object, strictly written."}, 400),
     **_kinds({"body_not_expected": "Nothing is expected in the body."}, 400),
     **_kinds({"body_too_large": "The body is too large."}, 413),

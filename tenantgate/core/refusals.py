@@ -64,7 +64,7 @@ REFUSALS: Final[dict[R, Refusal]] = {
     ),
     R.SCHEME_NOT_ALLOWED: Refusal(
         C.NO_CREDENTIAL,
-        "The Authorization header uses a scheme that is not on for this API.",
+        "The Authorization header uses a scheme that is not enabled for this API.",
         "Use the Bearer scheme with an access token.",
     ),
     R.REQUEST_INVALID: Refusal(
