@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith("sqlite:///"):
-            raise ValueError("must begin with sqlite:///, as sqlite:///tenantgate.db; other databases are not supported yet")
+            raise ValueError(
+                "must begin with sqlite:///, as sqlite:///tenantgate.db; other databases are not supported yet"
+            )
         return value
 
     @field_validator("bind")

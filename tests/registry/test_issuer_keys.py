@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tenantgate.registry import issuers
+from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.issuers import IssuerSpec
 from tests.registry.builders import Registry
@@ -23,6 +24,8 @@ def _create(registry: Registry, *keys: Any) -> None:
 def test_a_public_key_is_kept(registry: Registry):
     """A set of public keys is listed as it was given."""
     _create(registry, PUBLIC)
+    with reading(registry.engine) as session:
+        assert {"keys": [PUBLIC]} in [each.jwks for each in issuers.list_(session).items]
 
 
 @pytest.mark.parametrize(
