@@ -134,4 +134,4 @@ def test_demo_check_keeps_every_promise(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in done.stdout.splitlines() if re.search(r"│ (ok|NO) │", line)]
     assert len(rows) >= 10
-    assert re.search(r"refused \d+ ms after the answer", done.stdout)
+    assert re.search(r"next call refused; in force after \d+ ms", done.stdout)

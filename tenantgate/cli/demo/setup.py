@@ -75,7 +75,7 @@ def running_demo(folder: Path) -> Iterator[Running]:
         _onboard_by_rest(server, admin_key)
         _onboard_by_page(server, admin_key)
         running = Running(folder, database_url, authority, server, api["listening"], admin_key)
-        _wait_for_gates(running)
+        wait_for_gates(running)
         yield running
 
 
@@ -162,13 +162,13 @@ def _onboard_by_page(server: str, admin_key: str) -> None:
         raise DemoError(f"the page refused the onboarding form ({posted.status})")
 
 
-def _wait_for_gates(running: Running) -> None:
-    """Wait until both gates (the API's and the server's own) enforce what was just written."""
+def wait_for_gates(running: Running) -> None:
+    """Wait until both gates (the API's and the server's own) say that they enforce what was just written."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         policy = running.administer("GET", "/policy")
         behind = [each for each in policy["instances"] if each["acknowledged_revision"] != policy["revision"]]
         if len(policy["instances"]) >= 2 and not behind:
             return
-        time.sleep(0.05)
+        time.sleep(0.005)
     raise DemoError("a gate did not take over the policy within 10 s")
