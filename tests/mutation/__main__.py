@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 
+from tests.mutation import tables
 from tests.mutation.results import collect
 from tests.mutation.survivors import FILE, as_toml, find_faults, read_list, unlisted
 from tests.real_parts import ROOT
@@ -24,12 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="make mutants and try them; goes on where it was stopped")
     run.add_argument("modules", nargs="*", help="names of modules of the core (default: all)")
     run.add_argument("--workers", type=int, default=2)
+    tops = commands.add_parser("tables", help="drop each member of the tables at the top of modules, and try that")
+    tops.add_argument("modules", nargs="*", help="names of modules of the core (default: all)")
+    tops.add_argument("--workers", type=int, default=2)
     report = commands.add_parser("report", help="hold the survivors of what was run to tests/mutation/survivors.toml")
     form = report.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object instead of words")
     form.add_argument("--toml", action="store_true", help="the unlisted survivors in the list's own form")
     report.add_argument("--whole", action="store_true", help="fail where a mutant has not been tried")
     given = parser.parse_args(arguments)
+    if given.command == "tables":
+        return drop(given.modules, given.workers)
     return mutate(given.modules, given.workers) if given.command == "run" else tell(given)
 
 
@@ -40,12 +46,21 @@ def mutate(modules: list[str], workers: int) -> int:
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
+def drop(modules: list[str], workers: int) -> int:
+    """Try the changes of tables and numbers; print those that live and are not listed; return 1 if there are any."""
+    tried, survived = tables.survivors(ROOT, modules, workers)
+    left = unlisted(survived, read_list(FILE.read_text(), "table"))
+    sys.stdout.write(f"{tried} tried, {len(survived)} live, {len(left)} of them not listed\n")
+    sys.stdout.write(as_toml(left, "table") if left else "")
+    return 1 if left else 0
+
+
 def tell(given: argparse.Namespace) -> int:
     """Print how many died, who lived, and what is wrong with that; return 1 where something is."""
     results, listed = collect(ROOT), read_list(FILE.read_text())
     faults = find_faults(results, listed, whole=given.whole)
     if given.toml:
-        sys.stdout.write(as_toml(unlisted(results, listed)))
+        sys.stdout.write(as_toml(unlisted(results.survived, listed)))
     elif given.json:
         modules = {name: count._asdict() for name, count in results.modules.items()}
         figures = {"score": results.score, "listed": len(listed), "modules": modules, "faults": faults}

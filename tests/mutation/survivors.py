@@ -6,7 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tests.mutation.results import Change, Results
 
@@ -25,20 +25,21 @@ class Listed(NamedTuple):
     times: int
 
 
-def read_list(text: str) -> tuple[Listed, ...]:
-    """Read the list. Every entry has a reason."""
-    entries = tomllib.loads(text).get("survivor", [])
-    listed = [
-        Listed(Change(each["function"], each["was"].strip(), each["now"].strip()), each["reason"], each.get("times", 1))
-        for each in entries
-    ]
+def read_list(text: str, kind: str = "survivor") -> tuple[Listed, ...]:
+    """Read the list of mutmut's survivors, or of a `table`'s. Every entry has a reason."""
+    entries = tomllib.loads(text).get(kind, [])
+    listed = [Listed(_change(each), each["reason"], each.get("times", 1)) for each in entries]
     assert all(each.reason.strip() for each in listed), "a survivor without a reason"
     return tuple(listed)
 
 
-def unlisted(results: Results, listed: Iterable[Listed]) -> list[Change]:
+def _change(entry: dict[str, Any]) -> Change:
+    return Change(entry["function"], entry["was"].strip(), entry.get("now", "").strip())
+
+
+def unlisted(survived: Iterable[Change], listed: Iterable[Listed]) -> list[Change]:
     """Return the survivors that the list does not know."""
-    left = Counter(results.survived)
+    left = Counter(survived)
     left.subtract({each.change: each.times for each in listed})
     return sorted(left.elements())
 
@@ -46,7 +47,7 @@ def unlisted(results: Results, listed: Iterable[Listed]) -> list[Change]:
 def find_faults(results: Results, listed: tuple[Listed, ...], *, whole: bool) -> list[str]:
     """Return what is wrong with a run: too many live, a claim check's lives unlisted, or the list is out of date."""
     faults = [] if results.score >= LEAST else [f"score {results.score:.1%} is below {LEAST:.0%}"]
-    for change in unlisted(results, listed):
+    for change in unlisted(results.survived, listed):
         if change.module in CLAIM_CHECKS:
             faults.append(f"{change.function}: {change.was!r} → {change.now!r} lives, and is not listed")
     alive = Counter(results.survived)
@@ -60,12 +61,12 @@ def find_faults(results: Results, listed: tuple[Listed, ...], *, whole: bool) ->
     return faults
 
 
-def as_toml(changes: Iterable[Change]) -> str:
+def as_toml(changes: Iterable[Change], kind: str = "survivor") -> str:
     """Return changes in the list's own form, with the reason left to be written."""
     entries = []
     for change, times in sorted(Counter(changes).items()):
-        lines = ["[[survivor]]", f'function = "{change.function}"']
-        lines += [f"{name} = '''{value}'''" for name, value in (("was", change.was), ("now", change.now))]
+        lines = [f"[[{kind}]]", f'function = "{change.function}"']
+        lines += [f"{name} = '''{value}'''" for name, value in (("was", change.was), ("now", change.now)) if value]
         lines += [f"times = {times}"] if times > 1 else []
         entries.append("\n".join([*lines, 'reason = ""']))
     return "\n\n".join(entries) + "\n"

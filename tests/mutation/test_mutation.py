@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutation import __main__ as command
+from tests.mutation import tables
 from tests.mutation.results import Change, Count, Results, collect, function_of
 from tests.mutation.survivors import FILE, Listed, as_toml, find_faults, read_list
 
@@ -73,6 +74,37 @@ def test_new_survivors_are_printed_in_the_lists_own_form():
     text = as_toml([LIVES, OTHER, LIVES]).replace('reason = ""', 'reason = "r"')
 
     assert read_list(text) == (Listed(LIVES, "r", 2), Listed(OTHER, "r", 1))
+
+
+SOURCE = """
+import re
+LIMIT: Final = 2 * 8
+MARKS = frozenset(("a", "b"))
+NAMES = {"one": (1, 2)}
+FLAG = True
+CHECKS = (Check("x", lambda c: ("never", "looked at")),)
+def f(): return ("a", "b")
+"""
+
+
+def test_each_member_of_a_table_is_left_out_once():
+    """Tables at any depth, dictionaries included; a number is one more; functions are mutmut's."""
+    made = {(change.function, change.was): source for change, source in tables.changes("m", SOURCE)}
+
+    assert made.keys() == {
+        ("m.LIMIT", "2 * 8"),
+        ("m.MARKS", "'a'"),
+        ("m.MARKS", "'b'"),
+        ("m.NAMES", "'one': (1, 2)"),
+        ("m.NAMES", "1"),
+        ("m.NAMES", "2"),
+        ("m.CHECKS", "Check('x', lambda c: ('never', 'looked at'))"),
+    }
+    assert "LIMIT: Final = 2 * 8 + 1" in made["m.LIMIT", "2 * 8"]
+    assert "MARKS = frozenset(('b',))" in made["m.MARKS", "'a'"]
+    assert "NAMES = {}" in made["m.NAMES", "'one': (1, 2)"]
+    assert "NAMES = {'one': (1,)}" in made["m.NAMES", "2"]
+    assert all(source.count("FLAG = True") == 1 for source in made.values())
 
 
 @pytest.mark.parametrize(
