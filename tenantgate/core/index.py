@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tenantgate.core.keys import KeySetRef
+from tenantgate.core.pointer import Pointer, parse_pointer
 from tenantgate.core.policy import (
     KINDS,
     AppRoleRow,
@@ -26,6 +27,7 @@ from tenantgate.core.policy import (
     PolicySnapshot,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     Row,
     TenantRow,
 )
@@ -75,12 +77,20 @@ def _key_sets(row: IssuerRow) -> KeySets:
     return KeySets((KeySetRef(row.id, "v1"), v2) if has_v1 else (v2,), (v2,))
 
 
+class MappingEntry(msgspec.Struct, gc=False):
+    """A role mapping with its claim's place parsed."""
+
+    row: RoleMappingRow
+    pointer: Pointer
+
+
 class IssuerEntry(msgspec.Struct):
     """An issuer and its tenants by tid (the OIDC issuer's one tenant stands under None)."""
 
     row: IssuerRow
     key_sets: KeySets
     tenants: dict[bytes | None, TenantEntry] = {}
+    mappings: tuple[MappingEntry, ...] = ()
 
 
 class ResourceEntry(msgspec.Struct, gc=False):
@@ -121,6 +131,7 @@ class PolicyIndex:
         self.resources: dict[str, ResourceEntry] = {}
         self.app_roles: dict[str, AppRoleRow] = {}
         self.assignments: dict[str, RoleAssignmentRow] = {}
+        self.mappings: dict[str, RoleMappingRow] = {}
         self._exact: dict[str, IssuerMatch] = {}
         self._matches: dict[str, IssuerMatch] = {}
         self._templates: tuple[_Template, ...] = ()
@@ -222,6 +233,8 @@ class PolicyIndex:
         entry = self.issuers.pop(id_, None)
         for tenant in list(entry.tenants.values()) if entry else ():
             self._delete_tenant(tenant.row.id)
+        for mapping in entry.mappings if entry else ():
+            self.mappings.pop(mapping.row.id, None)
         self._find_anew()
 
     def _find_anew(self) -> None:
@@ -349,6 +362,21 @@ class PolicyIndex:
         if holder is not None:
             holder.grants = tuple(grant for grant in holder.grants if grant.id != id_)
 
+    def _put_mapping(self, row: RoleMappingRow) -> None:
+        self._delete_mapping(row.id)
+        issuer = self.issuers.get(row.issuer)
+        if issuer is None:
+            raise PolicyError("reference_unknown", f"mapping {row.id} names issuer {row.issuer}, which is not there")
+        entry = MappingEntry(row, parse_pointer(row.claim, "claim"))
+        issuer.mappings = (*issuer.mappings, entry)
+        self.mappings[row.id] = row
+
+    def _delete_mapping(self, id_: str) -> None:
+        old = self.mappings.pop(id_, None)
+        issuer = self.issuers.get(old.issuer) if old is not None else None
+        if issuer is not None:
+            issuer.mappings = tuple(each for each in issuer.mappings if each.row.id != id_)
+
     def _holder(self, row: RoleAssignmentRow) -> DaemonEntry | TenantEntry | None:
         if row.daemon is not None:
             return self.daemons.get(row.daemon)
@@ -362,6 +390,7 @@ class PolicyIndex:
         "resource": _put_resource,
         "app_role": _put_app_role,
         "role_assignment": _put_assignment,
+        "role_mapping": _put_mapping,
     }
     _delete: ClassVar[dict[str, Callable[[PolicyIndex, str], None]]] = {
         "issuer": _delete_issuer,
@@ -371,6 +400,7 @@ class PolicyIndex:
         "resource": _delete_resource,
         "app_role": _delete_app_role,
         "role_assignment": _delete_assignment,
+        "role_mapping": _delete_mapping,
     }
 
 

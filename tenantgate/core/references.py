@@ -21,6 +21,7 @@ from tenantgate.core.policy import (
     PolicyError,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
     is_guid,
@@ -140,6 +141,7 @@ class _Whole:
             "resource": self._resource,
             "app_role": self._app_role,
             "role_assignment": self._assignment,
+            "role_mapping": self._mapping,
         }
         for kind, check in checks.items():
             for place, row in self.rows[kind].values():
@@ -184,6 +186,8 @@ class _Whole:
     def _resource(self, row: ResourceRow) -> None:
         for place, audience in enumerate(row.audiences):
             self._take("audience_overlap", f"audiences[{place}]", row.id, audience)
+        for place, issuer in enumerate(row.issuers):
+            self._get("issuer", issuer, f"issuers[{place}]")
 
     def _app_role(self, row: AppRoleRow) -> None:
         self._get("resource", row.resource, "resource")
@@ -196,6 +200,11 @@ class _Whole:
         else:
             tenant = self._get("tenant", row.tenant or "", "tenant")
             check_tenant_wide(tenant, self._get("resource", role.resource, "app_role"))
+
+    def _mapping(self, row: RoleMappingRow) -> None:
+        self._get("issuer", row.issuer, "issuer")
+        self._get("app_role", row.app_role, "app_role")
+        self._take("role_mapping_duplicate", "value", row.id, row.issuer, row.app_role, row.claim, row.value)
 
 
 @contextmanager

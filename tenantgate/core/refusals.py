@@ -182,6 +182,11 @@ REFUSALS: Final[dict[R, Refusal]] = {
         "The token lives longer (`exp - iat`) than the resource allows.",
         "Shorten the lifetime at the issuer, or raise the resource's `max_lifetime`.",
     ),
+    R.TOKEN_VERSION_NOT_ACCEPTED: Refusal(
+        C.INVALID_TOKEN,
+        "The token's version is not one that the resource accepts.",
+        "Set `requestedAccessTokenVersion` of this API's app registration to the version it accepts.",
+    ),
     R.REQUIRED_CLAIM_MISMATCH: Refusal(
         C.INVALID_TOKEN,
         "A claim the resource requires is absent or has another value.",
@@ -257,6 +262,16 @@ REFUSALS: Final[dict[R, Refusal]] = {
         C.CALLER_NOT_ALLOWED,
         "The daemon proved itself to its issuer with a weaker credential than is asked for.",
         "Use a certificate or a federated credential instead of a client secret.",
+    ),
+    R.ISSUER_NOT_ACCEPTED: Refusal(
+        C.CALLER_NOT_ALLOWED,
+        "The resource does not accept this issuer, though the policy knows it.",
+        "Add the issuer to the resource's `issuers`, if its callers are welcome here.",
+    ),
+    R.CLIENT_NOT_ACCEPTED: Refusal(
+        C.CALLER_NOT_ALLOWED,
+        "The daemon is listed, but is not one of the resource's own `clients`.",
+        "Add the client id to the resource's `clients`, if this caller is welcome here.",
     ),
     R.ADDRESS_NOT_ALLOWED: Refusal(
         C.CALLER_NOT_ALLOWED,

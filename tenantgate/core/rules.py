@@ -10,6 +10,9 @@ Texts and numbers
     character, or white space where none may be · `text_not_normalised` not NFC · `value_unknown` not one
     of the named values · `number_out_of_range` · `list_empty` · `list_too_long` · `list_duplicate` ·
     `guid_malformed` · `role_value_malformed` · `window_empty` ends before it begins
+Token rules
+    `pointer_malformed` no claim's name and no JSON Pointer · `separator_malformed` · `network_malformed` no CIDR ·
+    `header_malformed` · `query_malformed` · `scheme_malformed`
 Issuers
     `url_malformed` · `url_not_https` · `url_not_loopback` plain http beyond this machine ·
     `template_malformed` · `host_malformed` · `algorithm_not_allowed` · `token_type_malformed` ·
@@ -21,7 +24,8 @@ Among rows
     `id_duplicate` · `reference_unknown` · `tenant_duplicate` one tid twice at an issuer ·
     `v1_issuer_shared` one tid active in two clouds with one v1 issuer · `client_id_duplicate` twice in a
     tenant · `role_value_duplicate` twice at a resource · `audience_overlap` one `aud`, two resources ·
-    `tenant_wide_not_allowed` the resource does not allow it, or the tenant is hosted
+    `tenant_wide_not_allowed` the resource does not allow it, or the tenant is hosted ·
+    `role_mapping_duplicate` the same value of the same claim gives the role twice
 """
 
 from __future__ import annotations
@@ -46,9 +50,9 @@ from tenantgate.core.fields import (
     check_url,
     check_value,
 )
+from tenantgate.core.pointer import parse_pointer
 from tenantgate.core.policy import (
     CONSUMER_TENANT,
-    AppOnlyRule,
     AppRoleRow,
     CredentialStrength,
     DaemonRow,
@@ -59,16 +63,14 @@ from tenantgate.core.policy import (
     PolicyError,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
     TenantState,
-    TokenRoles,
     is_guid,
 )
 from tenantgate.core.references import check_references as check_references
-
-LONGEST_LIFETIME: Final = 31 * 86_400
-LARGEST_SKEW: Final = 600
+from tenantgate.core.resources import check_resource
 
 _ALGORITHMS: Final = frozenset(
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -225,19 +227,6 @@ def _check_daemon(row: DaemonRow) -> DaemonRow:
     return row if row.oid is None else replace(row, oid=check_guid(row.oid, "oid"))
 
 
-def _check_resource(row: ResourceRow) -> ResourceRow:
-    for place, audience in enumerate(row.audiences):
-        check_text(audience, f"audiences[{place}]", limit=IDENTITY_LENGTH, spaces=False)
-    audiences = tuple(each.lower() if is_guid(each) else each for each in row.audiences)
-    check_list(audiences, "audiences", empty=False)
-    check_value(row.app_only, "app_only", AppOnlyRule)
-    check_value(row.token_roles, "token_roles", TokenRoles)
-    check_value(row.min_credential, "min_credential", CredentialStrength)
-    check_number(row.max_lifetime, "max_lifetime", 1, LONGEST_LIFETIME)
-    check_number(row.clock_skew, "clock_skew", 0, LARGEST_SKEW)
-    return replace(row, audiences=audiences)
-
-
 def _check_app_role(row: AppRoleRow) -> AppRoleRow:
     check_id(row.resource, "resource")
     if not _ROLE_VALUE.match(row.value):
@@ -262,12 +251,21 @@ def _check_assignment(row: RoleAssignmentRow) -> RoleAssignmentRow:
     return row
 
 
+def _check_mapping(row: RoleMappingRow) -> RoleMappingRow:
+    check_id(row.issuer, "issuer")
+    check_id(row.app_role, "app_role")
+    parse_pointer(row.claim, "claim")
+    check_text(row.value, "value", limit=IDENTITY_LENGTH)
+    return row
+
+
 _CHECKS: Final[dict[type[RowData], Callable[[Any], RowData]]] = {
     IssuerRow: _check_issuer,
     PartnerRow: _check_partner,
     TenantRow: _check_tenant,
     DaemonRow: _check_daemon,
-    ResourceRow: _check_resource,
+    ResourceRow: check_resource,
     AppRoleRow: _check_app_role,
     RoleAssignmentRow: _check_assignment,
+    RoleMappingRow: _check_mapping,
 }
