@@ -118,7 +118,7 @@ def granted(index: PolicyIndex, token: str) -> bool:
 # Puts and deletes of every kind.
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "role_mapping"])
 def test_what_is_deleted_and_put_again_serves_as_before(kind: str) -> None:
     """Every kind can be deleted (its dependents with it) and put again row by row: the world is whole again."""
     index = an_index()
