@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tenantgate.core.app_only import AppOnly, read_entra_app_only, read_oidc_app_only
+from tenantgate.core.app_only import AppOnly, read_entra_app_only
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Strength
 from tenantgate.core.policy import IssuerRow
@@ -81,37 +81,6 @@ def read_entra(payload: dict[str, Any], issuer: IssuerRow, document: str, tid: b
         roles=_roles(payload),
         strength=None if strength is None else _STRENGTHS[strength],
         app_only=read_entra_app_only(payload, sub, oid),
-        payload=payload,
-    )
-
-
-def read_oidc(payload: dict[str, Any], issuer: IssuerRow) -> VerifiedClaims:
-    """Read the verified payload of another issuer's access token (RFC 9068 names, `azp` where there is no `client_id`).
-
-    Raises:
-        Refused: claim_missing or claim_malformed, naming the claim.
-    """
-    claim = issuer.client_id_claim or ("client_id" if payload.get("client_id") is not None else "azp")
-    client_id = _identity(payload, claim)
-    if issuer.client_id_claim is None and payload.get("azp", client_id) != client_id:
-        raise Refused(R.CLAIM_MALFORMED, "client_id and azp disagree")
-    _check_token_id(payload)
-    sub = _identity(payload, "sub")
-    return VerifiedClaims(
-        issuer=issuer.id,
-        entra=False,
-        tid=None,
-        client_id=client_id,
-        client=client_id,
-        oid=None,
-        sub=sub,
-        audiences=_audiences(payload),
-        issued_at=_instant(payload, "iat"),
-        not_before=_optional_instant(payload, "nbf"),
-        expires_at=_instant(payload, "exp"),
-        roles=_roles(payload) if type(payload.get("roles")) is list else (),
-        strength=None,
-        app_only=read_oidc_app_only(payload, client_id, sub),
         payload=payload,
     )
 

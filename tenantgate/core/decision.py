@@ -76,6 +76,7 @@ class DenialReason(StrEnum):
     DAEMON_NOT_LISTED = "daemon_not_listed"
     DAEMON_SUSPENDED = "daemon_suspended"
     OBJECT_ID_MISMATCH = "object_id_mismatch"
+    SUBJECT_NOT_PINNED = "subject_not_pinned"
     CREDENTIAL_TOO_WEAK = "credential_too_weak"
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
     ROLE_NOT_ASSIGNED = "role_not_assigned"

@@ -13,6 +13,7 @@ from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import Decision, Denied, Granted, Principal
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.index import DaemonEntry, PolicyIndex, ResourceEntry, TenantEntry
+from tenantgate.core.oidc import OidcReader
 from tenantgate.core.policy import PartnerRow, RoleAssignmentRow
 from tenantgate.core.strict import guid_text, shown
 
@@ -188,7 +189,15 @@ def _pin(case: Case) -> R | None:
     assert daemon is not None
     if daemon.oid is not None and daemon.oid != claims.oid:
         return R.OBJECT_ID_MISMATCH
-    return R.OBJECT_ID_MISMATCH if daemon.subject is not None and daemon.subject != claims.sub else None
+    if daemon.subject is not None:
+        return R.OBJECT_ID_MISMATCH if daemon.subject != claims.sub else None
+    return R.SUBJECT_NOT_PINNED if _pin_needed(case) else None
+
+
+def _pin_needed(case: Case) -> bool:
+    """Whether the issuer's client ids alone say too little (GitHub: any branch of the repository)."""
+    oidc = _oidc(case)
+    return oidc is not None and oidc.subject_pin
 
 
 def _strength(case: Case) -> R | None:
@@ -238,6 +247,24 @@ def _caller(case: Case) -> str:
     return f"client {shown(claims.client_id)} of {where}"
 
 
+def _oidc(case: Case) -> OidcReader | None:
+    """Return how the issuer's tokens are read, None where that is Entra."""
+    issuer = None if case.claims.entra else case.index.issuers.get(case.claims.issuer)
+    return None if issuer is None else issuer.oidc
+
+
+def _wanted_app(case: Case) -> str:
+    oidc = _oidc(case)
+    return f"an app's own access token ({case.resource.row.app_only if oidc is None else f'profile {oidc.profile}'})"
+
+
+def _app_marks(case: Case) -> str:
+    payload, oidc = case.claims.payload, _oidc(case)
+    if oidc is not None:
+        return oidc.told(payload, case.claims.sub)
+    return f"idtyp {shown(payload.get('idtyp'))}, scp {shown(payload.get('scp'))}, sub {shown(case.claims.sub)}"
+
+
 def _standing(case: Case) -> str:
     if case.partner is None:
         return "no partner"
@@ -253,7 +280,7 @@ def _holder(case: Case) -> str:
 def _pinned(case: Case) -> str:
     daemon = case.daemon
     if daemon is None or (daemon.oid is None and daemon.subject is None):
-        return "any object (not pinned)"
+        return "a daemon with a pinned sub" if _pin_needed(case) else "any object (not pinned)"
     return f"oid {guid_text(daemon.oid)}" if daemon.oid is not None else f"sub {shown(daemon.subject)}"
 
 
@@ -298,11 +325,8 @@ CHECKS: Final = (
     Check(
         "app-only",
         _app_only,
-        lambda c: f"an app's own access token ({c.resource.row.app_only})",
-        lambda c: (
-            f"idtyp {shown(c.claims.payload.get('idtyp'))}, scp {shown(c.claims.payload.get('scp'))}, "
-            f"sub {shown(c.claims.sub)}"
-        ),
+        _wanted_app,
+        _app_marks,
     ),
     Check("tenant", _tenant, lambda c: "a listed, active tenant", _caller),
     Check("partner", _partner, lambda c: f"an active partner at {c.now:.0f}", _standing),

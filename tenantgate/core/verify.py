@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from tenantgate.core.claims import VerifiedClaims, read_entra, read_oidc
+from tenantgate.core.claims import VerifiedClaims, read_entra
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
 from tenantgate.core.index import PLACEHOLDER, IssuerEntry, PolicyIndex
@@ -166,8 +166,10 @@ def _version(reading: Reading) -> R | None:
 
 
 def _type(reading: Reading) -> R | None:
-    typ = reading.token.header.typ
-    allowed = reading.entry.row.token_types
+    typ, oidc = reading.token.header.typ, reading.entry.oidc
+    allowed = reading.entry.row.token_types if oidc is None else oidc.token_types
+    if typ is None and oidc is not None and oidc.typ_required:
+        return R.TOKEN_TYPE_NOT_ALLOWED
     if typ is None or typ in allowed:
         return None
     short = typ.lower().removeprefix("application/")
@@ -233,7 +235,8 @@ def _claims(reading: Reading) -> R | None:
     payload = reading.token.payload
     try:
         if reading.tid is None:
-            reading.claims = read_oidc(payload, reading.entry.row)
+            assert reading.entry.oidc is not None
+            reading.claims = reading.entry.oidc.read(payload)
         else:
             reading.claims = read_entra(payload, reading.entry.row, reading.document, reading.tid)
     except Refused as refused:
@@ -265,6 +268,13 @@ def _typ(reading: Reading) -> str:
     return "no typ" if typ is None else f"typ {shown(typ)}"
 
 
+def _wanted_typ(reading: Reading) -> str:
+    oidc = reading.entry.oidc
+    if oidc is None:
+        return f"typ absent or one of {', '.join(reading.entry.row.token_types)}"
+    return f"typ {'' if oidc.typ_required else 'absent or '}one of {', '.join(oidc.token_types)}"
+
+
 def _wanted_version(reading: Reading) -> str:
     return "no ver" if reading.tid is None else f"ver {_VERSIONS[reading.document]}"
 
@@ -284,7 +294,7 @@ STEPS: Final = (
     Step("issuer", _issuer, lambda r: "an iss the policy knows", _claim("iss")),
     Step("tid", _tenant, _tenant_in_issuer, _claim("tid")),
     Step("version", _version, _wanted_version, _claim("ver")),
-    Step("type", _type, lambda r: f"typ absent or one of {', '.join(r.entry.row.token_types)}", _typ),
+    Step("type", _type, _wanted_typ, _typ),
     Step(
         "key",
         _key,
