@@ -64,7 +64,7 @@ class OidcReader:
         self._issuer = row.id
         # Each place of the client id with those after it, which must agree.
         self._client = tuple((pointer, client[place + 1 :]) for place, pointer in enumerate(client))
-        self._joined = profile.joined and row.client_id_claim is None
+        self._joined = profile.joined
         self._digits = form.digits
         self._roles = profile.roles if row.roles_claim is None else parse_pointer(row.roles_claim, "roles_claim")
         # One string with blanks is a list of scopes (RFC 6749 §3.3); a list of roles is a list.
