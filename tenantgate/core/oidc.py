@@ -14,13 +14,14 @@ from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.pointer import ABSENT, Pointer, find, parse_pointer
 from tenantgate.core.policy import IssuerRow
 from tenantgate.core.profiles.profile import TEXT, Fixed, Profile, Scope
-from tenantgate.core.profiles.table import get_profile, narrowed_types
+from tenantgate.core.profiles.table import get_profile, narrowed_types, wants_pin
 from tenantgate.core.strict import is_identity, shown
 from tenantgate.core.token import Refused
 
 _LATEST: Final = 2**53
 _SUB: Final = ("sub",)
 _AUD: Final = ("aud",)
+_LONGEST: Final = 300
 _TELLING: Final = ("typ", "token_use", "gty", "preferred_username", "azp")
 _ACCESS_TYPES: Final = ("bearer", "jwt", "at+jwt")
 _YES: Final = AppOnly(None, None)
@@ -71,7 +72,7 @@ class OidcReader:
         self._split_roles = row.roles_claim is not None or (profile.scope and profile.scope.claim) == self._roles
         self.token_types = narrowed_types(profile, row.token_types)
         self.typ_required = profile.typ_required
-        self.subject_pin = profile.subject_pin if row.subject_pin is None else row.subject_pin
+        self.subject_pin = wants_pin(profile, row)
 
     def read(self, payload: dict[str, Any]) -> VerifiedClaims:
         """Read a verified payload.
@@ -109,7 +110,8 @@ class OidcReader:
         """Return what a payload shows of who is behind it, for a trace; of what marks a user, the names alone."""
         said = [f"sub {shown(sub)}", *(f"{name} {shown(payload[name])}" for name in _TELLING if name in payload)]
         marks = sorted((NEVER | self._profile.user_marks) & payload.keys())
-        return shown(", ".join([*said, *(f"with {mark}" for mark in marks)]), 300)
+        text = ", ".join([*said, *(f"with {mark}" for mark in marks)])
+        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
     @property
     def profile(self) -> str:

@@ -26,7 +26,7 @@ from tenantgate.core.policy import (
     is_guid,
     kind_of,
 )
-from tenantgate.core.profiles.table import get_profile
+from tenantgate.core.profiles.table import get_profile, wants_pin
 
 
 def check_references(rows: Iterable[RowData]) -> None:
@@ -109,8 +109,7 @@ def check_profile(daemon: DaemonRow, issuer: IssuerRow) -> None:
     profile = get_profile(issuer.profile)
     if issuer.client_id_claim is None and not profile.client_form.fits(daemon.client_id):
         raise PolicyError("client_id_malformed", f"{profile.client_form.told} (profile {profile.name})", "client_id")
-    wanted = profile.subject_pin if issuer.subject_pin is None else issuer.subject_pin
-    if wanted and daemon.subject is None:
+    if wants_pin(profile, issuer) and daemon.subject is None:
         raise PolicyError("member_missing", f"a daemon of issuer {issuer.id} needs its subject", "subject")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tenantgate.core.policy import PolicyError
+from tenantgate.core.policy import IssuerRow, PolicyError
 from tenantgate.core.profiles.auth0 import AUTH0
 from tenantgate.core.profiles.cognito import COGNITO
 from tenantgate.core.profiles.github_actions import GITHUB_ACTIONS
@@ -36,6 +36,11 @@ def get_profile(name: str) -> Profile:
     if profile is None:
         raise PolicyError("value_unknown", f"must be one of {', '.join(PROFILES)}", "profile")
     return profile
+
+
+def wants_pin(profile: Profile, row: IssuerRow) -> bool:
+    """Whether a daemon of this issuer must name its `subject`: as its row says, else as its profile has it."""
+    return profile.subject_pin if row.subject_pin is None else row.subject_pin
 
 
 def narrowed_types(profile: Profile, listed: tuple[str, ...]) -> tuple[str, ...]:

@@ -115,6 +115,16 @@ def test_every_needed_claim_is_needed(name: str, fixed: Fixed):
 
 
 @every
+def test_a_trace_stays_short(made: Made):
+    """Long values and many marks of a user are cut: what an issuer sends cannot fill a log."""
+    long = dict.fromkeys(("gty", "preferred_username", "token_use", "sid", "nonce", "upn", "name"), "é" * 500)
+    trace = made.explain(made.token(**long))
+
+    assert trace.reason is not None
+    assert all(len(text) <= 300 for step in trace.steps for text in (step.expected, step.received))
+
+
+@every
 def test_a_forger_gets_nowhere(made: Made):
     """A token in the right shape, signed by somebody else under the published kid."""
     header, payload, _ = made.token().split(".")
