@@ -70,7 +70,16 @@ async def test_a_changed_row_starts_anew(change: dict[str, Any]):
     assert world.health().age is None
 
 
-@pytest.mark.parametrize("change", [{"token_types": ("JWT",)}, {"client_id_claim": "client"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token_types": ("JWT",)},
+        {"client_id_claim": "client"},
+        {"roles_claim": "/realm_access/roles"},
+        {"subject_pin": True},
+        {"profile": "keycloak"},
+    ],
+)
 async def test_a_change_in_how_tokens_are_read_keeps_serving_under_new_objects(change: dict[str, Any]):
     """Tokens verified by the old row are verified again (new objects), but an issuer that is down stays served."""
     world = World(A)
