@@ -470,6 +470,8 @@ def test_shown_values_are_bounded_visible_ascii(value: object) -> None:
         (b'{"a":1,"a":2}', "duplicate member a"),
         (b"\xff", "not UTF-8"),
         (b'{"a":NaN}', "NaN is not JSON"),
+        (b'{"a":1e999}', "out of range"),
+        (b'{"a":-1.5e309}', "out of range"),
         (b"{", "line 1 column 2"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"a":"\\ud800"}', "lone surrogate"),
