@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
 from tenantgate.gate.gate import Gate
 from tests.builders import EXPIRES_AT, ISSUED_AT, NOW, a_snapshot, cloud_key, signer, v2_claims, v2_token
+from tests.gate.test_torn import switching_often
 from tests.gate.world import ThreadedDoor, a_fetched_snapshot, a_keyring, a_view, is_granted, reason_of
 
 Make = Callable[..., Gate]
@@ -68,6 +71,43 @@ def test_a_step_of_the_clock_counts_at_once(make: Make, steps: list[float], seen
         decision = gate.decide(a_view(token if seen else v2_token(uti=f"t{number}")), READ)
         reason = decision.reason if isinstance(decision, Denied) else None
         assert reason is wanted(clock.now), clock.now
+
+
+@pytest.mark.threat(49)
+def test_a_step_under_load_is_obeyed_by_every_answer(make: Make):
+    """Threads ask while the clock steps between a good hour and a late one: no answer is by an hour that is over."""
+    clock = WallClock(NOW)
+    gate = make(now=clock)
+    view = a_view()
+    wrong: list[float] = []
+    asked: list[float] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            before = clock.now
+            granted = is_granted(gate.decide(view, READ))
+            if clock.now == before and granted != (before < EXPIRES_AT):
+                wrong.append(before)
+            asked.append(before)
+
+    threads = [threading.Thread(target=ask, name=f"asker-{number}") for number in range(3)]
+    with switching_often():
+        for thread in threads:
+            thread.start()
+        for step in range(600):
+            clock.now = (
+                EXPIRES_AT + SKEW if step % 2 else NOW
+            ) + step  # no instant twice: none is mistaken for another
+            before = len(asked)
+            while len(asked) < before + 3:
+                time.sleep(0)
+        done.set()
+        for thread in threads:
+            thread.join()
+
+    assert wrong == []
+    assert {at < EXPIRES_AT for at in asked} == {True, False}
 
 
 @pytest.mark.threat(49)

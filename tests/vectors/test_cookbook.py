@@ -77,6 +77,7 @@ def test_a_public_key_signature_holds(name: str, algorithm: str) -> None:
     assert weigh(f"{header}.{payload}AAAA.{signature}", keys).why == "signature"
 
 
+@pytest.mark.threat(3)
 def test_a_key_of_another_algorithm_refuses_the_same_signature() -> None:
     """4.2's PS384 signature is sound, and refused by the same key bound to RS256, the default where none is named."""
     jws = read("jws_4_2.rsa-pss_signature")["output"]["compact"]
@@ -84,6 +85,7 @@ def test_a_key_of_another_algorithm_refuses_the_same_signature() -> None:
     assert weigh(jws, {"keys": [read("jwk_3_3.rsa_public_key")]}).why == "algorithm: PS384, the key is for RS256"
 
 
+@pytest.mark.threat(28)
 @pytest.mark.parametrize("name", SIGNED)
 def test_a_private_key_given_for_a_public_one_is_refused(name: str) -> None:
     """The examples give the signer's key: as a published key it is everybody's."""
@@ -99,6 +101,7 @@ def test_a_mac_is_refused(name: str, reason: R, gate: Gate) -> None:
     assert gate.answer(decision).status == 401
 
 
+@pytest.mark.threat(8)
 @pytest.mark.parametrize("form", ["json", "json_flat"])
 @pytest.mark.parametrize("name", [*SIGNED, *COMPACT_REFUSED, *JSON_ONLY])
 def test_a_json_serialisation_is_refused(name: str, form: str, gate: Gate) -> None:

@@ -103,6 +103,7 @@ PLACES = {
 }
 
 
+@pytest.mark.threat(32)
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_every_string_ends_in_a_decision_told_harmlessly(place: Place) -> None:
     """Never an exception, never a grant by the string; detail, trace and answer are short visible ASCII in one line."""
@@ -169,6 +170,7 @@ def test_a_listed_string_is_one_client_and_nobody_else() -> None:
         assert all(is_plain(f"{name}{value}", mark="") for name, value in answer(decision, "orders").headers)
 
 
+@pytest.mark.threat(32)
 def test_every_denial_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """As the operator's log has it, no string breaks a line or adds a field."""
     caplog.set_level(logging.INFO, "tenantgate.decisions")

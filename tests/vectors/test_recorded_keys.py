@@ -51,6 +51,7 @@ def keys_of(name: str) -> Iterator[tuple[IssuerRow, VerifyKey]]:
         yield row, key
 
 
+@pytest.mark.threat(20)
 @pytest.mark.parametrize("name", ISSUERS)
 def test_a_token_signed_by_another_key_is_refused(name: str) -> None:
     """The right issuer, kid and algorithm, every claim in order, and not the recorded key's signature."""

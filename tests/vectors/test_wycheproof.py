@@ -34,6 +34,7 @@ def weighed(file: str) -> dict[int, tuple[Vector, Weighed]]:
     return {vector.number: (vector, weigh(vector.jws, vector.keys)) for vector in read(file)}
 
 
+@pytest.mark.threat(1, 2, 3, 4, 27, 28)
 @pytest.mark.parametrize("file", FILES)
 def test_nothing_invalid_is_accepted_and_nothing_valid_refused(file: str) -> None:
     """Accept-invalid and reject-valid are none, and as many were asked as the file has."""
@@ -70,6 +71,7 @@ def test_a_key_with_a_mended_algorithm_verifies_its_vector() -> None:
         assert weigh(vectors[number].jws, {"keys": [key | {"alg": algorithm}]}).holds, number
 
 
+@pytest.mark.threat(2, 14)
 @pytest.mark.parametrize("file", FILES)
 def test_no_secret_key_and_no_mac_is_taken(file: str) -> None:
     """Every HMAC vector, valid or not, is refused by its key; and whoever had another key, by its header."""
