@@ -175,6 +175,7 @@ def test_a_malformed_static_set_harms_its_issuer_alone():
     assert key_of(world, KeySetRef("good"))
 
 
+@pytest.mark.threat(30)
 async def test_dropped_keys_are_told_with_their_reasons():
     """A set with a bad key serves its good ones; health names the bad one and why."""
     world = World(A)
