@@ -24,7 +24,8 @@ from tenantgate.core.policy import PolicySnapshot, row_of
 from tenantgate.feed.file import parse_policy
 from tenantgate.gate.gate import Gate
 from tests.core.cases import NO_REASON_BY_TOKEN
-from tests.corpus.files import Filed, documents, filed
+from tests.corpus.files import FOLDER, Filed, documents, filed
+from tests.corpus.keys import SMALL_ORDER
 from tests.corpus.make import FAMILIES, main
 from tests.gate.world import a_gate, a_view
 
@@ -172,6 +173,25 @@ def test_the_page_describes_every_member() -> None:
     assert told == used
 
 
+def refuse_all(*_: object) -> None:
+    """Let nothing in."""
+    raise PermissionError
+
+
+def test_the_example_for_other_projects_works() -> None:
+    """README's function finds every good token where all is refused, and every hostile one where nothing is."""
+    page = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"(?ms)^```python\n(.*?)^```$", page)
+    module: dict[str, Any] = {}
+    exec(block, module)
+    asked = [each for each in CASES if each.case["scope"] == "token"]
+
+    wrong = module["wrong_answers"](FOLDER, refuse_all)
+    assert sorted(wrong) == sorted(each.name for each in asked if each.case["reason"] is None)
+    wrong = module["wrong_answers"](FOLDER, lambda *_: None)
+    assert sorted(wrong) == sorted(each.name for each in asked if each.case["reason"] is not None)
+
+
 # Is `forged` true? Asked of `cryptography`, not of the code under test.
 
 
@@ -201,8 +221,10 @@ def holds(jwk: dict[str, Any], signed: bytes, spelled: str) -> bool:
                 *(int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
             )
             point.verify(der if len(signature) == 64 else b"", signed, ec.ECDSA(hashes.SHA256()))
-        else:
+        elif jwk["kty"] == "OKP":
             ed25519.Ed25519PublicKey.from_public_bytes(octets(jwk["x"])).verify(signature, signed)
+        else:
+            return False
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -217,19 +239,35 @@ def compact(token: str) -> str:
     return token.replace("%2E", ".")
 
 
-# Signed by an issuer's own key, which the file's entry of trust is not the place for.
-ELSEWHERE = {"tid-at-another-cloud"}
+def named_key(filed: Filed, header: str) -> dict[str, Any]:
+    """Return the key that a header names in the issuer's document, or else the first, which signs good tokens."""
+    jwks = filed.trust["jwks"]["keys"]
+    if filed.name == "tid-at-another-cloud":  # the other cloud's own, and so no other's forgery
+        [jwks] = [each["jwks"]["keys"] for each in filed.document["policy"]["issuers"] if each["id"] == "second"]
+    try:
+        kid = json.loads(octets(header))["kid"]
+    except (ValueError, KeyError, TypeError):
+        kid = None
+    return next((jwk for jwk in jwks if jwk["kid"] == kid), jwks[0])
+
+
+def is_for(jwk: dict[str, Any], filed: Filed) -> bool:
+    """Whether a published key is for the signatures of the issuer's tokens, and its owner's alone to make."""
+    issuer = jwk.get("issuer", filed.trust["issuer"])
+    return (
+        jwk.get("use", "sig") == "sig"
+        and "verify" in jwk.get("key_ops", ["verify"])
+        and jwk.get("alg", "RS256") in filed.trust["algorithms"]
+        and ("{tenantid}" in issuer or issuer == filed.trust["issuer"])
+        and "d" not in jwk
+        and octets(jwk.get("x", "")) != SMALL_ORDER
+    )
 
 
 @every_case
 def test_forged_is_what_the_issuer_did_not_sign(filed: Filed) -> None:
-    """The issuer's own key, the first of its document, signed what is not called forged, and nothing that is."""
-    if filed.name in ELSEWHERE:
-        keys = [issuer for issuer in filed.document["policy"]["issuers"] if issuer["id"] == "second"]
-        jwk = keys[0]["jwks"]["keys"][0]
-    else:
-        jwk = filed.trust["jwks"]["keys"][0]
+    """A key the issuer publishes for this signed what is not called forged, and nothing that is."""
     signed, _, signature = compact(filed.case["token"]).rpartition(".")
-    by_issuer = holds(jwk, signed.encode(), signature)
+    jwk = named_key(filed, signed.partition(".")[0])
 
-    assert by_issuer is not filed.case["forged"]
+    assert (holds(jwk, signed.encode(), signature) and is_for(jwk, filed)) is not filed.case["forged"]

@@ -86,7 +86,7 @@ class Trust(NamedTuple):
     """One issuer as a relying party configures it. `policy_issuer` is its row in the policy."""
 
     issuer: str
-    algorithm: str
+    algorithms: tuple[str, ...]
     key_set: str
     policy_issuer: str
     about: str
@@ -97,20 +97,24 @@ class Trust(NamedTuple):
             "about": self.about,
             "issuer": self.issuer,
             "audiences": [API_CLIENT_ID, API_URI],
-            "algorithms": [self.algorithm],
+            "algorithms": list(self.algorithms),
             "required_claims": ["exp", "iat", "iss", "aud", "sub"],
             "jwks": KEY_SETS[self.key_set],
         }
 
 
 TRUST: Final = {
-    "acme-v2": Trust(v2_issuer(ACME_TID), "RS256", "cloud-v2", "cloud", "Acme's Entra tenant, tokens of version 2.0"),
-    "acme-v1": Trust(v1_issuer(ACME_TID), "RS256", "cloud-v1", "cloud", "Acme's Entra tenant, tokens of version 1.0"),
-    "globex": Trust(OIDC_ISSUER, "ES256", "globex", "globex", "Globex's own OpenID provider"),
-    "hooli": Trust(HOOLI_ISSUER, "EdDSA", "hooli", "hooli", "Hooli's own OpenID provider"),
-    "umbrella": Trust(UMBRELLA_ISSUER, "PS256", "umbrella", "umbrella", "Umbrella's own OpenID provider"),
+    "acme-v2": Trust(
+        v2_issuer(ACME_TID), ("RS256",), "cloud-v2", "cloud", "Acme's Entra tenant, tokens of version 2.0"
+    ),
+    "acme-v1": Trust(
+        v1_issuer(ACME_TID), ("RS256",), "cloud-v1", "cloud", "Acme's Entra tenant, tokens of version 1.0"
+    ),
+    "globex": Trust(OIDC_ISSUER, ("ES256",), "globex", "globex", "Globex's own OpenID provider"),
+    "hooli": Trust(HOOLI_ISSUER, ("EdDSA", "Ed25519"), "hooli", "hooli", "Hooli's own OpenID provider"),
+    "umbrella": Trust(UMBRELLA_ISSUER, ("PS256",), "umbrella", "umbrella", "Umbrella's own OpenID provider"),
     "soylent": Trust(
-        SOYLENT_ISSUER, "RS256", "soylent", "soylent", "Soylent's own OpenID provider, whose keys are not all good"
+        SOYLENT_ISSUER, ("RS256",), "soylent", "soylent", "Soylent's own OpenID provider, whose keys are not all good"
     ),
 }
 
