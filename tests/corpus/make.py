@@ -42,6 +42,7 @@ FAMILIES: Final = {
 }
 """Every family, a file each, and what is in it."""
 
+_WIDTH: Final = 120
 _WHOLE: Final = frozenset(("allow-list", "good"))
 _ALSO: Final = {"entra-binding": {"second"}}
 
@@ -97,12 +98,24 @@ def files() -> dict[Path, str]:
     """Return every file of the corpus and its text."""
     every = cases()
     return {
-        FOLDER / f"{family}.json": json.dumps(
-            document(family, [case for case in every if case.family == family]), indent=1
-        )
-        + "\n"
+        FOLDER / f"{family}.json": written(document(family, [case for case in every if case.family == family])) + "\n"
         for family in FAMILIES
     }
+
+
+def written(value: Any, depth: int = 0) -> str:
+    """Return JSON for people: what fits into a line stands in one."""
+    flat = json.dumps(value)
+    if not value or not isinstance(value, dict | list) or depth + len(flat) < _WIDTH:
+        return flat
+    inner = " " * (depth + 1)
+    if isinstance(value, dict):
+        first, last = "{", "}"
+        items = [f"{json.dumps(name)}: {written(each, depth + 1)}" for name, each in value.items()]
+    else:
+        first, last = "[", "]"
+        items = [written(each, depth + 1) for each in value]
+    return f"{first}\n{inner}" + f",\n{inner}".join(items) + f"\n{' ' * depth}{last}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
