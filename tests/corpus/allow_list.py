@@ -11,6 +11,7 @@ from tests.builders import (
     HOME_CLIENT,
     HOME_TID,
     INITECH_CLIENT,
+    INITECH_TID,
     STRANGE_CLIENT,
     STRANGE_TID,
     v1_issuer,
