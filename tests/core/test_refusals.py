@@ -28,6 +28,8 @@ NOT_ON_THE_LIST = [
     DenialReason.DAEMON_SUSPENDED,
     DenialReason.OBJECT_ID_MISMATCH,
     DenialReason.CREDENTIAL_TOO_WEAK,
+    DenialReason.ISSUER_NOT_ACCEPTED,
+    DenialReason.CLIENT_NOT_ACCEPTED,
     DenialReason.ADDRESS_NOT_ALLOWED,
     DenialReason.CERTIFICATE_NOT_LISTED,
 ]

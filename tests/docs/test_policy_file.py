@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tenantgate.cli.token import Line
-from tenantgate.core import fields, keys, policy, references, resources
+from tenantgate.core import fields, keys, pointer, policy, references, resources, rules
 from tenantgate.core.decision import Principal
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import KINDS, IssuerRow, PolicySnapshot
