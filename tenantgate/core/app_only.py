@@ -11,6 +11,7 @@ import functools
 from typing import Any, Final, NamedTuple
 
 from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.decision import Identity
 from tenantgate.core.strict import guid_text
 
 _ID_TOKEN_MARKS: Final = frozenset(("nonce", "at_hash", "c_hash", "s_hash"))
@@ -25,7 +26,13 @@ _USER_MARKS: Final = frozenset(
 _ACCESS_TYPES: Final = ("bearer", "jwt", "at+jwt")
 _AGENT: Final = 11
 _NO_SERVICE_PRINCIPAL: Final = 13
-_SERVICE_PRINCIPALS: Final = frozenset((7, 33))
+_FEDERATED: Final = 33
+_SERVICE_PRINCIPALS: Final = frozenset((7, _FEDERATED))
+_FACETS: Final = ("xms_act_fct", "xms_sub_fct")
+TELLING_CLAIMS: Final = _NEVER.union(
+    _ENTRA_USER_MARKS, _FACETS, ("oid", "sub", "idtyp", "xms_idrel", "xms_mirid", "xms_ficinfo")
+)
+"""All that is asked of an Entra token here: its answers depend on these claims and on nothing else in it."""
 
 
 class AppOnly(NamedTuple):
@@ -39,10 +46,20 @@ class AppOnly(NamedTuple):
 
 
 _YES: Final = AppOnly(None, None)
+_NO: Final = AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
+
+
+def read_identity(payload: dict[str, Any]) -> Identity:
+    """Return what kind of client a verified Entra token says it stands for."""
+    if any(_AGENT in (_numbers(payload[facets]) or ()) for facets in _FACETS if facets in payload):
+        return "agent"
+    if "xms_ficinfo" in payload or _FEDERATED in (_numbers(payload.get("xms_idrel")) or ()):
+        return "federated"
+    return "managed_identity" if "xms_mirid" in payload else "application"
 
 
 def read_entra_app_only(payload: dict[str, Any], sub: str, oid: bytes) -> AppOnly:
-    """Read the marks of a verified Entra token."""
+    """Read the marks of a verified Entra token. Asks `TELLING_CLAIMS` and no others."""
     if not payload.keys().isdisjoint(_NEVER):
         return _never(payload)
     refused = _relations(payload)
@@ -52,7 +69,7 @@ def read_entra_app_only(payload: dict[str, Any], sub: str, oid: bytes) -> AppOnl
         # An agent's app-only token may carry an empty scope; a real one, or a user's name, contradicts idtyp.
         if payload["idtyp"] == "app" and payload.get("scp", "") in ("", "/") and payload.keys().isdisjoint(_USERS):
             return _YES
-        return AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
+        return _NO
     looks_like_an_app = sub.lower() == guid_text(oid) and not any(mark in payload for mark in _ENTRA_USER_MARKS)
     return AppOnly(R.NOT_APP_ONLY, None if looks_like_an_app else R.NOT_APP_ONLY)
 
@@ -67,7 +84,7 @@ def read_oidc_app_only(payload: dict[str, Any], client: str, sub: str) -> AppOnl
     if payload.get("token_use", "access") != "access":
         return AppOnly(R.ID_TOKEN_PRESENTED, R.ID_TOKEN_PRESENTED)
     if not payload.keys().isdisjoint(_USER_MARKS):
-        return AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
+        return _NO
     return AppOnly(None if _is_client(payload, client, sub) else R.NOT_APP_ONLY, None)
 
 
@@ -88,11 +105,9 @@ def _relations(payload: dict[str, Any]) -> R | None:
             return R.SERVICE_PRINCIPAL_MISSING
         if _SERVICE_PRINCIPALS.isdisjoint(relations):
             return R.NOT_APP_ONLY
-    for facets in ("xms_act_fct", "xms_sub_fct"):
-        if facets in payload:
-            numbers = _numbers(payload[facets])
-            if numbers is None or _AGENT in numbers:
-                return R.CLAIM_MALFORMED if numbers is None else R.AGENT_IDENTITY_NOT_ALLOWED
+    for facets in _FACETS:
+        if facets in payload and _numbers(payload[facets]) is None:
+            return R.CLAIM_MALFORMED
     return None
 
 

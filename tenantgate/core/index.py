@@ -8,12 +8,14 @@ suspending a partner is one write. Dates are kept and judged with `now`, never c
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
+from tenantgate.core.claims import Caller
 from tenantgate.core.keys import KeySetRef
 from tenantgate.core.pointer import Pointer, parse_pointer
 from tenantgate.core.policy import (
@@ -25,18 +27,22 @@ from tenantgate.core.policy import (
     PolicyDelta,
     PolicyError,
     PolicySnapshot,
+    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
     RoleMappingRow,
     Row,
     TenantRow,
 )
+from tenantgate.core.recognise import Recognised
 from tenantgate.core.strict import guid_bytes
 
 PLACEHOLDER: Final = "{tenantid}"
 _GUID_LENGTH: Final = 36
 _MATCHES: Final = 4096
 """Issuers of listed tenants remembered by their whole `iss`, at most."""
+BACKDATED: Final = 300
+"""Seconds by which issuers set `iat` before the true time (Entra does); not counted against `max_lifetime`."""
 _ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
 
 
@@ -69,6 +75,11 @@ class KeySets(NamedTuple):
     v1: tuple[KeySetRef, ...]
     v2: tuple[KeySetRef, ...]
 
+    def refs(self, document: str, appid: str | None) -> tuple[KeySetRef, ...]:
+        """Return where to look; with `appid`, in the application's own documents first."""
+        refs = self.v2 if document == "v2" else self.v1
+        return refs if appid is None else (*(ref._replace(appid=appid) for ref in refs), *refs)
+
 
 def _key_sets(row: IssuerRow) -> KeySets:
     """A v1 token looks in its cloud's v1 document, then in the v2 one (the same keys, there bound to an issuer)."""
@@ -93,11 +104,33 @@ class IssuerEntry(msgspec.Struct):
     mappings: tuple[MappingEntry, ...] = ()
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class ResourceEntry(msgspec.Struct, gc=False):
-    """A resource with its audiences ready to be asked."""
+    """A resource with its rules ready to be asked. `plan` is what `core.judge` makes of them.
+
+    `longest` is how long a token may live, backdating included; infinite where that is reported only.
+    """
 
     row: ResourceRow
     audiences: frozenset[str]
+    clients: frozenset[str]
+    required: tuple[tuple[RequiredClaim, Pointer], ...]
+    networks: tuple[Network, ...]
+    longest: float
+    plan: Any = None
+
+
+def _resource_entry(row: ResourceRow) -> ResourceEntry:
+    return ResourceEntry(
+        row,
+        frozenset(row.audiences),
+        frozenset(row.clients),
+        tuple((claim, parse_pointer(claim.claim, "required_claims")) for claim in row.required_claims),
+        tuple(ipaddress.ip_network(each) for each in row.addresses),
+        float("inf") if any(each.rule == "max_lifetime" for each in row.report_only) else row.max_lifetime + BACKDATED,
+    )
 
 
 class IssuerMatch(NamedTuple):
@@ -114,10 +147,15 @@ class _Template(NamedTuple):
     suffix: str
     document: str
     issuer: str
+    length: int
 
 
 class PolicyIndex:
-    """The policy a gate enforces. One thread writes (`apply`), any number read."""
+    """The policy a gate enforces. One thread writes (`apply`), any number read.
+
+    `era` is another object after each change: what was found out in one says nothing about the next. `recognised` is
+    what `core.verify` remembers of verified tokens, dropped whenever an issuer changes.
+    """
 
     def __init__(self, epoch: str = "", revision: int = 0) -> None:
         self.epoch = epoch
@@ -134,6 +172,8 @@ class PolicyIndex:
         self.mappings: dict[str, RoleMappingRow] = {}
         self._exact: dict[str, IssuerMatch] = {}
         self._matches: dict[str, IssuerMatch] = {}
+        self.era = object()
+        self.recognised = Recognised()
         self._templates: tuple[_Template, ...] = ()
 
     @classmethod
@@ -171,6 +211,7 @@ class PolicyIndex:
             self.broken = True
             raise
         finally:
+            self.era = object()
             self.generation += 1
 
     def retire(self) -> None:
@@ -179,20 +220,32 @@ class PolicyIndex:
 
     def find_issuer(self, iss: str) -> IssuerMatch | None:
         """Return the issuer an unverified `iss` names, or None. Exact strings and configured templates only."""
-        exact = self._exact.get(iss)
-        if exact is not None:
-            return exact
         matches = self._matches
-        return matches.get(iss) or self._find_fitting(iss, matches)
+        return matches.get(iss) or self._exact.get(iss) or self._find_fitting(iss, matches)
+
+    def lists(self, caller: Caller) -> bool:
+        """Whether the caller's tenant is on the list, in whatever state."""
+        issuer = self.issuers.get(caller.issuer)
+        return issuer is not None and caller.tid in issuer.tenants
+
+    def is_settled(self, iss: str) -> bool:
+        """Whether an `iss` that `find_issuer` found names a listed tenant of one cloud, whatever else changes."""
+        return iss in self._matches
 
     def _find_fitting(self, iss: str, matches: dict[str, IssuerMatch]) -> IssuerMatch | None:
-        fitting = [found for template in self._templates if (found := self._fit(template, iss)) is not None]
-        if not fitting:
-            return None
-        # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and where
-        # both do (one of them suspended, or the policy is refused), the one where it is active.
-        best = max(fitting, key=_standing)
-        if len(fitting) == 1 and best.tid in best.entry.tenants:
+        best: IssuerMatch | None = None
+        fitting = 0
+        length = len(iss)
+        for template in self._templates:
+            if length != template.length or not iss.startswith(template.prefix):
+                continue
+            found = self._fit(template, iss)
+            if found is not None:
+                fitting += 1
+                # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and where
+                # both do (one of them suspended, or the policy is refused), the one where it is active.
+                best = found if best is None else max(best, found, key=_standing)
+        if best is not None and fitting == 1 and best.tid in best.entry.tenants:
             if len(matches) >= _MATCHES:
                 matches.clear()
             # Into the dict this began with: what the writer has meanwhile replaced, it has replaced for good.
@@ -200,10 +253,8 @@ class PolicyIndex:
         return best
 
     def _fit(self, template: _Template, iss: str) -> IssuerMatch | None:
-        prefix, suffix, document, issuer = template
-        if len(iss) != len(prefix) + _GUID_LENGTH + len(suffix):
-            return None
-        if not (iss.startswith(prefix) and iss.endswith(suffix)):
+        prefix, suffix, document, issuer, _ = template
+        if not iss.endswith(suffix):
             return None
         text = iss[len(prefix) : len(prefix) + _GUID_LENGTH]
         tid, entry = guid_bytes(text), self.issuers.get(issuer)
@@ -250,10 +301,12 @@ class PolicyIndex:
             for document, template in (("v2", row.v2_issuer), ("v1", row.v1_issuer)):
                 if template is not None and template.count(PLACEHOLDER) == 1:
                     prefix, _, suffix = template.partition(PLACEHOLDER)
-                    templates.append(_Template(prefix, suffix, document, row.id))
+                    length = len(prefix) + _GUID_LENGTH + len(suffix)
+                    templates.append(_Template(prefix, suffix, document, row.id, length))
         self._exact = exact
         self._templates = tuple(templates)
         self._matches = {}
+        self.recognised = Recognised()
 
     def _put_partner(self, row: PartnerRow) -> None:
         self.partners[row.id] = row
@@ -331,7 +384,7 @@ class PolicyIndex:
             del tenant.daemons[entry.key]
 
     def _put_resource(self, row: ResourceRow) -> None:
-        self.resources[row.id] = ResourceEntry(row, frozenset(row.audiences))
+        self.resources[row.id] = _resource_entry(row)
 
     def _delete_resource(self, id_: str) -> None:
         self.resources.pop(id_, None)

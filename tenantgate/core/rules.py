@@ -16,7 +16,8 @@ Token rules
 Issuers
     `url_malformed` · `url_not_https` · `url_not_loopback` plain http beyond this machine ·
     `template_malformed` · `host_malformed` · `algorithm_not_allowed` · `token_type_malformed` ·
-    `jwks_malformed` · `issuer_duplicate` another issuer covers the same `iss`
+    `jwks_malformed` · `authority_not_allowed` a cloud that is closed, or not for tokens of partners ·
+    `issuer_duplicate` another issuer covers the same `iss`
 Members
     `member_missing` · `member_not_allowed` does not go with the rest of the row · `consumer_tenant` the
     tenant of personal accounts
@@ -37,6 +38,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from tenantgate.core.clouds import Cloud, find_cloud, why_refused
 from tenantgate.core.fields import (
     IDENTITY_LENGTH,
     LATEST,
@@ -75,11 +77,6 @@ from tenantgate.core.resources import check_resource
 _ALGORITHMS: Final = frozenset(
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 )
-_V1_ISSUERS: Final = {
-    "https://login.microsoftonline.com": "https://sts.windows.net/{tenantid}/",
-    "https://login.microsoftonline.us": "https://sts.windows.net/{tenantid}/",
-    "https://login.partner.microsoftonline.cn": "https://sts.chinacloudapi.cn/{tenantid}/",
-}
 _TENANT_PATHS: Final = frozenset(("common", "organizations", "consumers", "v2.0"))
 _SOME_TID: Final = "00000000-0000-4000-8000-000000000000"
 # No space, quote, backslash or comma: a value stands in a challenge's scope and in a header's list.
@@ -140,7 +137,8 @@ def _check_entra(row: IssuerRow) -> IssuerRow:
     last = urlsplit(authority).path.rpartition("/")[2].lower()
     if last in _TENANT_PATHS or is_guid(last):  # pasted with a tenant: no token would ever have such an issuer
         raise PolicyError("url_malformed", "must be the login address alone, without a tenant", "authority")
-    v1_issuer = row.v1_issuer or _V1_ISSUERS.get(authority)
+    authority, cloud = _known_authority(authority)
+    v1_issuer = row.v1_issuer or (cloud and cloud.v1_issuer)
     # Keys given with the row mean that nothing is to be fetched, unless an address is named all the same.
     discover = authority if row.jwks is None else None
     row = replace(
@@ -163,6 +161,16 @@ def _check_entra(row: IssuerRow) -> IssuerRow:
         if getattr(row, member) is not None:
             check_url(getattr(row, member), member, allow_http=row.insecure_allow_http, query=True)
     return row
+
+
+def _known_authority(authority: str) -> tuple[str, Cloud | None]:
+    """Return the authority under its cloud's own name, and the cloud. A host of the past or of tests is refused."""
+    host = urlsplit(authority).netloc
+    reason = why_refused(host)
+    if reason is not None:
+        raise PolicyError("authority_not_allowed", reason, "authority")
+    cloud = find_cloud(host)
+    return (authority, None) if cloud is None else (authority.replace(host, cloud.host, 1), cloud)
 
 
 def _check_template(value: str | None, path: str, *, allow_http: bool) -> None:

@@ -294,4 +294,4 @@ def test_a_verified_token_says_what_it_hangs_on() -> None:
     assert verified.issuer is index.issuers["cloud"].row
     found = keys.key_set(verified.ref)
     assert verified.key is found.find(cloud_key().kid)  # type: ignore[union-attr]
-    assert verified.claims.client_id == ACME_CLIENT
+    assert verified.claims.caller.client_id == ACME_CLIENT

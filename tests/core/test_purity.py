@@ -24,6 +24,7 @@ ALLOWED = {
     "functools",
     "ipaddress",
     "json",
+    "operator",
     "re",
     "typing",
     "unicodedata",
