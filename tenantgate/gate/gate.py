@@ -221,7 +221,6 @@ class Gate:
     def _judge_by(
         self, index: PolicyIndex, token: bytes, roles: tuple[str, ...], peer: str | None
     ) -> Decision | NeedKeys | Torn:
-        del peer  # `judge` is given it as soon as it takes it: the rule for callers' addresses
         digest = hashlib.sha256(token).digest()
         verified = self._tokens.get(digest)
         if verified is None or not self._holds(verified, index):
@@ -233,7 +232,7 @@ class Gate:
             verified = fresh
             if index.lists(verified.claims.caller):  # a stranger's authentic tokens must not fill the memory
                 self._tokens.put(digest, verified, len(token))
-        return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id())
+        return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id(), peer)
 
     def _holds(self, verified: Verified, index: PolicyIndex) -> bool:
         """Whether remembered claims still hang on the very key and issuer they were verified with."""

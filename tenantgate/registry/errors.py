@@ -89,6 +89,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "jwks_malformed": "Not a key set.",
     "member_missing": "A member is needed, given the others.",
     "member_not_allowed": "A member does not go with the others.",
+    "authority_not_allowed": "A cloud that is closed, or not for tokens of partners.",
     "consumer_tenant": "The tenant of personal Microsoft accounts is nobody's partner.",
     "tenant_wide_not_allowed": "A tenant-wide role where the resource does not allow it or the tenant is hosted.",
     "reference_unknown": "Something named is not there.",

@@ -103,6 +103,7 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
         "url_not_loopback",
         "authority",
     ),
+    (CLOUD, {"authority": "https://login.microsoftonline.de"}, "authority_not_allowed", "authority"),
     (CLOUD, {"authority": "https://Login.example"}, "url_malformed", "authority"),
     (CLOUD, {"authority": "https://user@login.example"}, "url_malformed", "authority"),
     (CLOUD, {"authority": "https://login.example/?a=1"}, "url_malformed", "authority"),

@@ -85,6 +85,7 @@ INVALID: list[tuple[Callable[..., str], dict[str, Any], str, str]] = [
     (a_cloud, {"authority": "https://login.example/?a"}, "url_malformed", "authority"),
     (a_cloud, {"authority": "http://login.example"}, "url_not_https", "authority"),
     (a_cloud, {"authority": "http://a.example", "insecure_allow_http": True}, "url_not_loopback", "authority"),
+    (a_cloud, {"authority": "https://login.microsoftonline.de"}, "authority_not_allowed", "authority"),
     (a_cloud, {"v2_issuer": "https://login.example/v2.0"}, "template_malformed", "v2_issuer"),
     (a_cloud, {"jwks_hosts": ("a b",)}, "host_malformed", "jwks_hosts[0]"),
     (a_cloud, {"algorithms": ("HS256",)}, "algorithm_not_allowed", "algorithms[0]"),
