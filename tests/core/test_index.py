@@ -27,6 +27,7 @@ from tenantgate.core.policy import (
     PolicySnapshot,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     Row,
     RowData,
     TenantRow,
@@ -101,6 +102,9 @@ def state(index: PolicyIndex) -> dict[str, Any]:
         "resources": {key: (entry.row, entry.audiences) for key, entry in index.resources.items()},
         "app_roles": index.app_roles,
         "assignments": index.assignments,
+        "mappings": {
+            key: [(each.row, each.pointer) for each in entry.mappings] for key, entry in index.issuers.items()
+        },
         "iss": {iss: match.entry.row.id for iss, match in index._exact.items()},
         "templates": set(index._templates),
     }  # fmt: skip
@@ -134,6 +138,32 @@ def test_what_is_deleted_and_put_again_serves_as_before(kind: str) -> None:
     assert state(index) == before
     assert granted(index, v2_token())
     assert granted(index, oidc_token())
+
+
+def test_a_role_mapping_comes_goes_and_moves_with_its_issuer() -> None:
+    """A mapping stands at its issuer once, whatever it was before, and goes with its issuer."""
+    row = RoleMappingRow(id="mapped", issuer="oidc", claim="/realm_access/roles", value="w", app_role="orders_write")
+    index = an_index()
+    before = state(an_index())
+    put(index, replace(row, issuer="cloud"))
+    put(index, replace(row, value="x"))
+    put(index, row)
+
+    assert [(each.row, each.pointer) for each in index.issuers["oidc"].mappings] == [(row, ("realm_access", "roles"))]
+    assert index.issuers["cloud"].mappings == ()
+    assert state(index) == state(an_index(row))
+    delete(index, "role_mapping", "mapped")
+    assert state(index) == before
+    put(index, row)
+    delete(index, "issuer", "oidc")
+    assert index.mappings == {}
+
+
+def test_a_mapping_of_an_issuer_that_is_not_there_is_refused() -> None:
+    """A mapping that hangs on nothing is no policy."""
+    row = RoleMappingRow(id="mapped", issuer="nobody", claim="roles", value="w", app_role="orders_write")
+    with pytest.raises(PolicyError, match="nobody"):
+        put(an_index(), row)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

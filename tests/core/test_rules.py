@@ -19,13 +19,17 @@ from tenantgate.core.policy import (
     IssuerRow,
     PartnerRow,
     PolicyError,
+    ReportOnly,
+    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
 )
 from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.references import check_daemon, check_profile
+from tenantgate.core.resources import LONGEST_LIFETIME, check_resource
 from tenantgate.core.rules import check_references, check_row
 
 TID = "11111111-2222-4333-8444-5555555555AB"
@@ -45,7 +49,10 @@ RESOURCE = ResourceRow(id="orders", audiences=("api://orders",), tenant_wide_rol
 ROLE = AppRoleRow(id="orders-read", resource="orders", value="Orders.Read")
 GRANT = RoleAssignmentRow(id="nightly-read", app_role="orders-read", daemon="nightly")
 WIDE = RoleAssignmentRow(id="all-read", app_role="orders-read", tenant="contoso-entra")
-POLICY = (CLOUD, OIDC, PARTNER, TENANT, HOSTED, OIDC_TENANT, DAEMON, RESOURCE, ROLE, GRANT, WIDE)
+MAPPING = RoleMappingRow(
+    id="readers", issuer="keycloak", claim="/realm_access/roles", value="r", app_role="orders-read"
+)
+POLICY = (CLOUD, OIDC, PARTNER, TENANT, HOSTED, OIDC_TENANT, DAEMON, RESOURCE, ROLE, GRANT, WIDE, MAPPING)
 
 KEYS = {"keys": [{"kty": "OKP"}]}
 
@@ -98,6 +105,7 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
         "url_not_loopback",
         "authority",
     ),
+    (CLOUD, {"authority": "https://login.microsoftonline.de"}, "authority_not_allowed", "authority"),
     (CLOUD, {"authority": "https://Login.example"}, "url_malformed", "authority"),
     (CLOUD, {"authority": "https://user@login.example"}, "url_malformed", "authority"),
     (CLOUD, {"authority": "https://login.example/?a=1"}, "url_malformed", "authority"),
@@ -169,6 +177,90 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (RESOURCE, {"max_lifetime": 0}, "number_out_of_range", "max_lifetime"),
     (RESOURCE, {"max_lifetime": 32 * 86_400}, "number_out_of_range", "max_lifetime"),
     (RESOURCE, {"clock_skew": 601}, "number_out_of_range", "clock_skew"),
+    (RESOURCE, {"issuers": ("entra", "No")}, "id_malformed", "issuers[1]"),
+    (RESOURCE, {"issuers": ("entra", "entra")}, "list_duplicate", "issuers[1]"),
+    (RESOURCE, {"clients": (CLIENT_ID, CLIENT_ID.upper())}, "list_duplicate", "clients[1]"),
+    (RESOURCE, {"clients": ("a b",)}, "text_not_allowed", "clients[0]"),
+    (RESOURCE, {"token_versions": ("2.0", "3.0")}, "value_unknown", "token_versions[1]"),
+    (RESOURCE, {"token_versions": ("2.0", "2.0")}, "list_duplicate", "token_versions[1]"),
+    *(
+        (RESOURCE, {"addresses": ("192.0.2.0/24", value)}, "network_malformed", "addresses[1]")
+        for value in ("192.0.2.1/24", "192.0.2", "host.example", "", "2001:db8::/129", "10.0.0.0/8 ", "010.0.0.0/8")
+    ),
+    (RESOURCE, {"addresses": ("192.0.2.1", "192.0.2.1/32")}, "list_duplicate", "addresses[1]"),
+    (RESOURCE, {"required_claims": (RequiredClaim(claim=""),)}, "text_empty", "required_claims[0].claim"),
+    *(
+        (RESOURCE, {"required_claims": (RequiredClaim(claim=value),)}, "pointer_malformed", "required_claims[0].claim")
+        for value in ("/", "/a//b", "/a/", "/a~2b", "/a~", "/1/2/3/4/5/6/7/8/9")
+    ),
+    (RESOURCE, {"required_claims": (RequiredClaim(claim="a"),) * 2}, "list_duplicate", "required_claims[1]"),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", match="one"),)},  # type: ignore[arg-type]
+        "value_unknown",
+        "required_claims[0].match",
+    ),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", values=("b", "b")),)},
+        "list_duplicate",
+        "required_claims[0].values[1]",
+    ),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", values=("b", "")),)},
+        "text_empty",
+        "required_claims[0].values[1]",
+    ),
+    *(
+        (
+            RESOURCE,
+            {"required_claims": (RequiredClaim(claim="a", separator=value),)},
+            "separator_malformed",
+            "required_claims[0].separator",
+        )
+        for value in ("", "12345")
+    ),
+    (RESOURCE, {"report_only": (ReportOnly(rule="clients", until=-1),)}, "number_out_of_range", "report_only[0].until"),
+    (
+        RESOURCE,
+        {"report_only": (ReportOnly(rule="clients", until=1), ReportOnly(rule="clients", until=2))},
+        "list_duplicate",
+        "report_only[1]",
+    ),
+    *(
+        (
+            RESOURCE,
+            {"report_only": (ReportOnly(rule=value, until=1),)},  # type: ignore[arg-type]
+            "value_unknown",
+            "report_only[0].rule",
+        )
+        for value in ("signature", "audience", "expiry", "begin", "tenant", "partner", "daemon", "pin", "roles", "")
+    ),
+    (RESOURCE, {"signing_keys_appid": "orders"}, "guid_malformed", "signing_keys_appid"),
+    *(
+        (RESOURCE, {"token_header": value}, "header_malformed", "token_header")
+        for value in ("", "X_Token", "X Token", "X-Token:", "-X", "X-", "Cookie", "HOST", "x-tg-partner", "T" * 65)
+    ),
+    (RESOURCE, {"token_header": "X-Forwarded-For"}, "header_malformed", "token_header"),
+    (RESOURCE, {"token_header": "Content-Type"}, "header_malformed", "token_header"),
+    *(
+        (RESOURCE, {"token_query": value}, "query_malformed", "token_query")
+        for value in ("", "a b", "a&b", "a=b", "a%20b", "é", "x" * 65)
+    ),
+    *(
+        (RESOURCE, {"token_scheme": value}, "scheme_malformed", "token_scheme")
+        for value in ("", "Bearer ", "Be,arer", "1st", "x" * 33)
+    ),
+    (RESOURCE, {"token_header": "X-Token", "token_scheme": "Token"}, "member_not_allowed", "token_scheme"),
+    *(
+        (RESOURCE, {"failure_status": value}, "number_out_of_range", "failure_status")
+        for value in (0, 200, 302, 400, 500, 503)
+    ),
+    *(
+        (RESOURCE, {"failure_message": value}, "text_not_allowed", "failure_message")
+        for value in ("", 'say "no"', "a\\b", "a\r\nX-TG-Partner: acme", "schön", "x" * 201)
+    ),
     (ROLE, {"resource": "No"}, "id_malformed", "resource"),
     *(
         (ROLE, {"value": value}, "role_value_malformed", "value")
@@ -180,6 +272,10 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (WIDE, {"tenant": "No"}, "id_malformed", "tenant"),
     (GRANT, {"not_before": -1}, "number_out_of_range", "not_before"),
     (GRANT, {"not_before": 10, "expires_at": 10}, "window_empty", "expires_at"),
+    (MAPPING, {"issuer": "No"}, "id_malformed", "issuer"),
+    (MAPPING, {"app_role": "No"}, "id_malformed", "app_role"),
+    (MAPPING, {"claim": "/realm_access//roles"}, "pointer_malformed", "claim"),
+    (MAPPING, {"value": ""}, "text_empty", "value"),
 ]
 
 
@@ -281,6 +377,46 @@ def test_guids_are_kept_in_lower_case():
     assert resource.audiences == (TID.lower(), "api://" + TID)
 
 
+def test_rules_of_a_resource_are_kept_in_their_usual_form():
+    """Clients and the key's application in lower case where they are GUIDs, networks as CIDR writes them."""
+    row = check_resource(
+        replace(
+            RESOURCE,
+            clients=(CLIENT_ID.upper(), "Globex-Sync"),
+            signing_keys_appid=CLIENT_ID.upper(),
+            addresses=("192.0.2.7", "198.51.100.0/255.255.255.0", "2001:DB8:0::/48"),
+        )
+    )
+
+    assert row.clients == (CLIENT_ID, "Globex-Sync")
+    assert row.signing_keys_appid == CLIENT_ID
+    assert row.addresses == ("192.0.2.7/32", "198.51.100.0/24", "2001:db8::/48")
+
+
+def test_every_rule_of_a_resource_may_be_used_at_once():
+    """The longest, widest and oddest values that are allowed are allowed together."""
+    claims = (
+        RequiredClaim(claim="roles", values=("Orders.Read", "Orders.Write"), match="any"),
+        RequiredClaim(claim="/kubernetes.io/service~1account~0", values=("a b",)),
+        RequiredClaim(claim="scp", values=("read",), separator=" "),
+        RequiredClaim(claim="xms_cc"),
+    )
+    row = replace(
+        RESOURCE,
+        issuers=("entra", "keycloak"),
+        token_versions=("1.0", "2.0"),
+        required_claims=claims,
+        report_only=(ReportOnly(rule="addresses", until=253_402_300_799), ReportOnly(rule="clients", until=0)),
+        max_lifetime=LONGEST_LIFETIME,
+        token_query="access_token",
+        token_scheme="Token",
+        failure_status=499,
+        failure_message="x" * 200,
+    )
+
+    assert check_resource(row) == row
+
+
 def test_client_id_is_a_guid_in_entra_only():
     """Entra's client id is kept in lower case; another issuer's is compared letter by letter."""
     spelled = replace(DAEMON, client_id=CLIENT_ID.upper())
@@ -377,6 +513,10 @@ WHOLE: list[tuple[dict[str, dict[str, Any] | None], tuple[RowData, ...], str, st
     ({}, (ResourceRow(id="more", audiences=("x", "api://orders")),), "audience_overlap", "resources[1].audiences[1]"),
     ({"orders": {"tenant_wide_roles": False}}, (), "tenant_wide_not_allowed", "role_assignments[1].tenant"),
     ({"all-read": {"tenant": "own"}}, (), "tenant_wide_not_allowed", "role_assignments[1].tenant"),
+    ({"orders": {"issuers": ("entra", "nothing")}}, (), "reference_unknown", "resources[0].issuers[1]"),
+    ({"readers": {"issuer": "nothing"}}, (), "reference_unknown", "role_mappings[0].issuer"),
+    ({"readers": {"app_role": "nothing"}}, (), "reference_unknown", "role_mappings[0].app_role"),
+    ({}, (replace(MAPPING, id="twice"),), "role_mapping_duplicate", "role_mappings[1].value"),
 ]
 
 

@@ -7,19 +7,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from tenantgate.cli.token import Line
-from tenantgate.core import fields, keys, pointer, policy, references, resources, rules
+from tenantgate.core import clouds, fields, keys, pointer, policy, references, resources, rules
 from tenantgate.core.decision import Principal
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import KINDS, IssuerRow, PolicySnapshot
 from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.feed import file
+from tenantgate.gate.request import MAX_HEADERS, MAX_PARAMETERS
 from tests.real_parts import ROOT
 
 PAGE = (ROOT / "docs" / "policy-file.md").read_text()
@@ -83,6 +84,32 @@ def test_every_default_is_the_codes(kind: str) -> None:
     assert told == {each.name: default_of(each) for each in msgspec.structs.fields(KINDS[kind])}
 
 
+@pytest.mark.parametrize(
+    ("heading", "struct"),
+    [
+        ("#### `required_claims` of a resource", policy.RequiredClaim),
+        ("#### `report_only` of a resource", policy.ReportOnly),
+    ],
+)
+def test_members_within_a_resource_are_described(heading: str, struct: type[msgspec.Struct]) -> None:
+    """The members of a required claim and of a reported rule, each with its default, and no other."""
+    told = {name: cells[1] for name, cells in table(heading).items()}
+
+    assert told == {each.name: default_of(each) for each in msgspec.structs.fields(struct)}
+
+
+def test_every_rule_that_may_be_reported_only_is_named() -> None:
+    """The rules of the page are those of the code, and the limits of the query too."""
+    named = re.findall(r'"(\w+)"', table("#### `report_only` of a resource")["rule"][2])
+
+    assert named == list(get_args(policy.ResourceRule))
+    assert f"at most {MAX_PARAMETERS} parameters, and {MAX_HEADERS // 1024} KiB with all headers" in " ".join(
+        PAGE.split()
+    )
+    assert f"up to {resources.MESSAGE_LENGTH} visible" in table("### `resources`")["failure_message"][2]
+    assert f"At most {pointer.MAX_STEPS} names" in PAGE
+
+
 def default_of(field: msgspec.structs.FieldInfo) -> str:
     """Return a member's default as the page writes it."""
     if field.required:
@@ -132,7 +159,7 @@ def test_every_profile_is_named() -> None:
 
 def test_clouds_with_a_known_v1_issuer_are_those_named() -> None:
     """Public, US government and China clouds: a v1 issuer is filled in, and nowhere else."""
-    assert {host.rpartition(".")[2] for host in rules._V1_ISSUERS} == {"com", "us", "cn"}
+    assert {cloud.host.rpartition(".")[2] for cloud in clouds.CLOUDS if cloud.v1_issuer} == {"com", "us", "cn"}
     elsewhere = rules.check_row(IssuerRow(id="a", kind="entra", authority="https://login.cloud.example"))
     assert isinstance(elsewhere, IssuerRow)
     assert elsewhere.v1_issuer is None

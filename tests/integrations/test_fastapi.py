@@ -206,6 +206,31 @@ def test_the_refusal_is_an_exception_of_fastapi():
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="orders"'
 
 
+# The resource's own rules at this door.
+
+
+def test_the_token_may_stand_in_the_query_where_the_resource_says_so():
+    """The raw query reaches the gate, percent signs and all; without the rule it means nothing."""
+    token = v2_token().replace(".", "%2E")
+    for rules, status in (({"token_query": "access_token"}, 200), ({}, 401)):
+        with TestClient(an_app(a_gate(news=a_snapshot(orders=rules)))) as client:
+            assert client.get(f"/orders?access_token={token}").status_code == status
+            assert client.get("/orders", headers=bearer()).status_code == 200
+
+
+def test_a_refusal_is_in_the_resources_manner():
+    """Status, challenge and text of a refusal are the gate's own answer, the problem under `detail`."""
+    rules = {"failure_status": 404, "failure_message": "Nothing here.", "token_header": "X-Token"}
+    gate = a_gate(news=a_snapshot(orders=rules))
+    with TestClient(an_app(gate)) as client:
+        answer = client.get("/orders", headers={"X-Token": "x"})
+        assert client.get("/orders", headers={"X-Token": v2_token()}).status_code == 200
+
+    assert (answer.status_code, answer.json()["detail"]["title"]) == (404, "Nothing here.")
+    assert answer.json()["detail"]["status"] == 404
+    assert 'error_description="Nothing here."' in answer.headers["WWW-Authenticate"]
+
+
 # One judgement.
 
 

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 from alembic import command
+from tenantgate.core.policy import AppRoleRow, ResourceRow
 from tenantgate.registry import migrations
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import SchemaError
@@ -177,12 +178,55 @@ def test_newer_database_is_refused(registry: Registry):
 
 def test_older_database_is_refused_with_what_to_do(registry: Registry, monkeypatch: pytest.MonkeyPatch):
     """A schema of an earlier migration is refused until it is migrated."""
-    monkeypatch.setattr(migrations, "SCHEMA_REVISION", "0003")
+    monkeypatch.setattr(migrations, "SCHEMA_REVISION", "9999")
 
     with pytest.raises(SchemaError, match="tenantgate migrate") as caught:
         require_known_schema(registry.engine)
 
     assert caught.value.code == "schema_old"
+
+
+@pytest.fixture
+def first_schema(tmp_path: Path, opened: Open) -> Engine:
+    """A database of the first schema with a resource in it, and a role of that resource."""
+    engine = opened(tmp_path / "registry.db")
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        config.attributes["epoch"] = EPOCH
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO resource VALUES (1, 'adm', 1, 1, 'orders', '[\"api://orders\"]', 'strict', 'ignore', 0,"
+            " 'none', 600, 30, 1)"
+        )
+        connection.exec_driver_sql("INSERT INTO app_role VALUES (1, 'adm', 1, 1, 'read', 'orders', 'Read', '')")
+    return engine
+
+
+def test_resource_of_the_first_schema_asks_for_no_more_than_before(first_schema: Engine):
+    """Migrated, it has its own values, and of each later rule the one that asks for nothing."""
+    migrate(first_schema, epoch="another")
+
+    with reading(first_schema) as session:
+        rows = {row.kind: row.data for row in read_snapshot(session).rows}
+    expected = {"max_lifetime": 600, "clock_skew": 30, "show_reasons": True}
+    assert rows["resource"] == ResourceRow(id="orders", audiences=("api://orders",), **expected)
+    assert rows["app_role"] == AppRoleRow(id="read", resource="orders", value="Read")
+
+
+def test_rules_of_a_resource_go_down_and_up(first_schema: Engine):
+    """Down at the first schema tables, checks and rows are what they were; up again all is there."""
+    path = Path(first_schema.url.database or "")
+    before = schema_of(path)
+    migrate(first_schema, epoch="another")
+
+    with first_schema.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+
+    assert schema_of(path) == before
+    migrate(first_schema, epoch="another")
+    with first_schema.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert connection.exec_driver_sql("SELECT id, resource FROM app_role").all() == [("read", "orders")]
 
 
 def test_code_knows_the_newest_migration():

@@ -12,8 +12,8 @@ from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Granted
 from tenantgate.core.keys import MalformedKeySet, parse_jwks
 from tenantgate.core.limits import LIMITS
-from tenantgate.core.token import READER
 from tenantgate.core.strict import Unreadable, read_document
+from tenantgate.core.token import READER
 from tenantgate.discovery.errors import MetadataMalformed
 from tenantgate.discovery.metadata import parse_metadata
 from tests.builders import an_oidc_issuer, ask, json_bytes, oidc_claims, oidc_key
