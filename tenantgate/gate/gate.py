@@ -15,6 +15,7 @@ from tenantgate.core.judge import TORN, Torn, judge
 from tenantgate.core.keys import KeySet, KeySource
 from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow
+from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
 from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
@@ -64,6 +65,7 @@ class Gate:
     ) -> None:
         self.resource = resource
         self.limits = limits
+        self._reader = TokenReader(limits)
         self._keys = keys
         self._now = now
         self._yield = yield_thread
@@ -224,7 +226,9 @@ class Gate:
         digest = hashlib.sha256(token).digest()
         verified = self._tokens.get(digest)
         if verified is None or not self._holds(verified, index):
-            fresh = verify(token, index, self._keys)
+            resource = index.resources.get(self.resource)
+            appid = None if resource is None else resource.row.signing_keys_appid
+            fresh = verify(token, index, self._keys, self._reader, appid)
             if isinstance(fresh, NeedKeys):
                 return fresh
             if isinstance(fresh, Denied):
