@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from tenantgate.core.decision import Decision, Denied, Granted, PublicCode
-from tenantgate.core.refusals import CODES, REFUSALS, Refusal
+from tenantgate.core.refusals import CODES, REFUSALS
 
 IDENTITY_HEADERS: Final = ("X-TG-Partner", "X-TG-Tenant", "X-TG-Client", "X-TG-Roles")
 DECISION_HEADER: Final = "X-TG-Decision"
@@ -20,10 +20,6 @@ REASON_HEADER: Final = "X-TG-Reason"
 
 # All that RFC 6750 §3 lets stand in a scope but `%`, which must mean one thing only: what follows was encoded.
 _VISIBLE: Final = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
-ASK_THE_PUBLISHER: Final = "Ask the publisher of this API, and give the decision's id."
-_MENDED_BY_THE_CALLER: Final = frozenset(
-    (PublicCode.NO_CREDENTIAL, PublicCode.INVALID_REQUEST, PublicCode.INVALID_TOKEN, PublicCode.CERTIFICATE_REQUIRED)
-)
 _NO_STORE: Final = ("Cache-Control", "no-store")
 
 
@@ -37,7 +33,7 @@ class Answer(NamedTuple):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of a refusal (RFC 9457). `reason`, `detail` and `advice` only where the resource shows reasons."""
+    """The body of a refusal (RFC 9457). `reason` and `advice` only where the resource shows reasons."""
 
     type: str
     title: str
@@ -73,13 +69,8 @@ def problem_of(decision: Denied) -> Problem:
         code=row.code.value,
         decision=decision.id,
         reason=decision.reason.value if shown else None,
-        advice=_advice_for_the_caller(row) if shown else None,
+        advice=row.partner if shown else None,
     )
-
-
-def _advice_for_the_caller(row: Refusal) -> str:
-    """Return what the caller can do. Where only the publisher can do something, that is to ask the publisher."""
-    return row.advice if row.code in _MENDED_BY_THE_CALLER else ASK_THE_PUBLISHER
 
 
 def challenge(decision: Denied, resource: str) -> str | None:

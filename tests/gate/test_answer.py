@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted, Principal, PublicCode
 from tenantgate.core.refusals import CODES, REFUSALS
-from tenantgate.gate.answer import ASK_THE_PUBLISHER, IDENTITY_HEADERS, Answer, answer, challenge, identity_headers
+from tenantgate.gate.answer import IDENTITY_HEADERS, Answer, answer, challenge, identity_headers
 from tenantgate.gate.gate import Gate
 from tests.builders import ACME_CLIENT, STRANGE_CLIENT, STRANGE_TID, a_snapshot, cloud_key, v2_claims, v2_issuer
 from tests.gate.world import a_delta, a_row_of_policy, a_view, suspended
@@ -196,13 +196,11 @@ def without_id(rendered: Answer) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("reason", R)
 def test_reasons_are_shown_only_where_the_publisher_says_so(reason: R):
-    """With the switch on, the body has the exact reason and the advice; headers and all else stay as they were."""
+    """With the switch on, the body has the exact reason and what the partner can do; all else stays as it was."""
     quiet, open_ = (answer(denied(reason, show_reason=shown), "orders") for shown in (False, True))
     problem = json.loads(open_.body)
 
-    theirs = REFUSALS[reason].code in ("caller_not_allowed", "insufficient_scope", "cannot_judge")
-    advice = ASK_THE_PUBLISHER if theirs else REFUSALS[reason].advice
-    assert (problem.pop("reason"), problem.pop("advice")) == (reason.value, advice)
+    assert (problem.pop("reason"), problem.pop("advice")) == (reason.value, REFUSALS[reason].partner)
     assert problem == json.loads(quiet.body)
     assert open_.headers == quiet.headers
 

@@ -1,0 +1,54 @@
+"""An issuer's keys, fetched once for one command: so that a first token can be proved before any gate runs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import typer
+
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.keys import KeySetRef, KeySource
+from tenantgate.core.policy import IssuerRow
+from tenantgate.core.token import Refused, parse_token
+from tenantgate.discovery.keyring import Keyring
+from tenantgate.discovery.limits import KeyLimits
+from tenantgate.net.http import HttpDoor
+
+_LIMITS = KeyLimits(wait=10.0)
+
+
+def fetched_keys(token: str, index: PolicyIndex) -> KeySource:
+    """Return the keys of the policy, those of the token's issuer fetched from where its row says.
+
+    `token` is untrusted: it chooses one of the policy's issuers, never an address. What goes wrong is one line on
+    standard error; the keys are then missing, and the judgement says so.
+    """
+    keyring = Keyring(HttpDoor, clock=time.monotonic, jitter=random.random, limits=_LIMITS)
+    keyring.set_issuers([entry.row for entry in index.issuers.values()])
+    try:
+        unverified = parse_token(token)
+    except Refused:
+        return keyring  # no issuer can be read, and the explanation says why
+    iss = unverified.payload.get("iss")
+    match = index.find_issuer(iss) if isinstance(iss, str) else None
+    if match is not None:
+        asyncio.run(_fetch(keyring, match.entry.row, unverified.header.kid))
+        _tell(keyring, match.entry.row.id)
+    return keyring
+
+
+async def _fetch(keyring: Keyring, row: IssuerRow, kid: str | None) -> None:
+    try:
+        for document in ("v2", "v1"):
+            await keyring.ensure(KeySetRef(row.id, document), kid)
+    finally:
+        await keyring.aclose()
+
+
+def _tell(keyring: Keyring, issuer: str) -> None:
+    for health in keyring.health():
+        if health.issuer == issuer and health.last_error is not None:
+            what = f"keys of {issuer} ({health.document}) cannot be had: {health.last_error}: {health.last_detail}"
+            typer.echo(what, err=True)
