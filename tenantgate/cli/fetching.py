@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
+from typing import Final
 
 import typer
 
@@ -16,7 +18,7 @@ from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.net.http import HttpDoor
 
-_LIMITS = KeyLimits(wait=10.0)
+_LIMITS: Final = KeyLimits(wait=10.0)  # a person waits, not a request
 
 
 def fetched_keys(token: str, index: PolicyIndex) -> KeySource:
@@ -25,6 +27,8 @@ def fetched_keys(token: str, index: PolicyIndex) -> KeySource:
     `token` is untrusted: it chooses one of the policy's issuers, never an address. What goes wrong is one line on
     standard error; the keys are then missing, and the judgement says so.
     """
+    # What goes wrong is told below; without a handler Python would write the keyring's own line beside it.
+    logging.getLogger("tenantgate.discovery").addHandler(logging.NullHandler())
     keyring = Keyring(HttpDoor, clock=time.monotonic, jitter=random.random, limits=_LIMITS)
     keyring.set_issuers([entry.row for entry in index.issuers.values()])
     try:
