@@ -9,6 +9,7 @@ import typer
 from tenantgate.admin.shapes import ResourceOut
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.setup_guide import setup_guide
 from tenantgate.core.policy import AppOnlyRule, CredentialStrength, TokenRoles
 from tenantgate.registry import resources
 from tenantgate.registry.resources import ResourceSpec
@@ -76,3 +77,6 @@ def show_(
     """Show a resource."""
     with office(database) as desk, desk.reading() as session:
         show(ResourceOut.model_validate(resources.get(session, id_)), as_json=as_json)
+
+
+app.command("setup-guide")(setup_guide)

@@ -17,6 +17,8 @@ from tests.emulator.program import RunningEmulator, running_emulator
 from tests.emulator.world import CLIENT, CONFIG, OID, ORDERS, SECRET, TID
 from tests.http import post_form
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
