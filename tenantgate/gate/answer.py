@@ -69,7 +69,7 @@ def problem_of(decision: Denied) -> Problem:
         code=row.code.value,
         decision=decision.id,
         reason=decision.reason.value if shown else None,
-        advice=row.partner if shown else None,
+        advice=(decision.advice or row.partner) if shown else None,
     )
 
 

@@ -16,6 +16,7 @@ from tenantgate.core.keys import KeySet, KeySource
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
+from tenantgate.gate.advising import Advisor
 from tenantgate.gate.answer import Answer, answer
 from tenantgate.gate.cache import VerifiedTokens
 from tenantgate.gate.journal import Journal
@@ -60,6 +61,7 @@ class Gate:
         self._index: PolicyIndex | None = None
         self._tokens = VerifiedTokens()
         self._journal = Journal()
+        self._advisor = Advisor(now)
         self._keeper = Keeper(keys, deadline=deadline)
         self._followers: list[Follower] = []
         after_fork(self)
@@ -70,9 +72,7 @@ class Gate:
         if isinstance(outcome, NeedKeys):
             self._keeper.fetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
-        if isinstance(outcome, Denied):
-            self._journal.note(outcome)
-        return outcome
+        return self._noted(outcome, view) if isinstance(outcome, Denied) else outcome
 
     async def adecide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
         """Do as `decide` does, without blocking the event loop."""
@@ -80,9 +80,14 @@ class Gate:
         if isinstance(outcome, NeedKeys):
             await self._keeper.afetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
-        if isinstance(outcome, Denied):
-            self._journal.note(outcome)
-        return outcome
+        return self._noted(outcome, view) if isinstance(outcome, Denied) else outcome
+
+    def _noted(self, denied: Denied, view: RequestView) -> Denied:
+        """Note a denial for the log; return it with advice for a caller who may read reasons."""
+        self._journal.note(denied)
+        if not denied.show_reason:
+            return denied
+        return self._advisor.advise(denied, present(view).token, self._index, self._keys)
 
     def answer(self, decision: Decision) -> Answer:
         """Render a decision of this gate."""
