@@ -31,8 +31,8 @@ is on the publisher's side, keep the token and try again after `Retry-After`. An
 suspended partner read alike on purpose, so that nobody can find out from outside who is on the list.
 
 Below, *partner* is whoever runs the daemon, *publisher* whoever runs the API. *Told apart* are the cases in which
-`token explain`, and an answer that shows its reason, say something more exact. A reason marked *reserved* belongs to a check that is not built yet; its name
-is settled, and nothing gives it today.
+`token explain`, and an answer that shows its reason, say something more exact. A reason marked *reserved* belongs to a
+check that is not built yet; its name is settled, and nothing gives it today.
 """
 
 HEADINGS: Final = {

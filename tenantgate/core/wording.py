@@ -51,7 +51,7 @@ def listed(values: Iterable[str], limit: int = 300) -> str:
 
 def exact(value: str) -> str:
     """Return a value fit to be copied, or `VALUE` where it cannot be shown whole: a cut one would be another value."""
-    return value if shown(value, IDENTITY_LENGTH) == value else "VALUE"
+    return value if value.isascii() and value.isprintable() and len(value) <= IDENTITY_LENGTH else "VALUE"
 
 
 def quoted(value: str) -> str:

@@ -58,18 +58,19 @@ def test_a_span_has_the_unit_a_reader_thinks_in(seconds: float, text: str) -> No
     assert lasting(seconds) == text
 
 
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="\\"), min_size=1, max_size=256))
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=256))
 @example("it's")
 @example("-x")
 @example("$(id)`id`")
+@example("'\"\\")
 def test_a_shell_reads_back_what_was_quoted(value: str) -> None:
     """Whatever a client is called, the command's word is that very name, and one word."""
     assert shlex.split(quoted(value)) == [value]
 
 
-@pytest.mark.parametrize("value", ["é", "a\nb", "\x1b[2J", "\u202e", "x" * 257, "back\\slash"])
+@pytest.mark.parametrize("value", ["é", "a\nb", "\x1b[2J", "\u202e", "x" * 257])
 def test_what_cannot_be_shown_whole_is_not_copied(value: str) -> None:
-    """A cut or escaped value would be another value: the operator is to look it up."""
+    """A cut or look-alike value would be another value: the operator is to look it up."""
     assert exact(value) == quoted(value) == "VALUE"
 
 
