@@ -23,6 +23,7 @@ from tenantgate.core.verify import STEPS
 from tests.builders import (
     ACME_CLIENT,
     ACME_OID,
+    ACME_TID,
     API_CLIENT_ID,
     API_URI,
     BILLING_CLIENT_ID,
@@ -56,7 +57,7 @@ def trace_of(token: str, wanted: tuple[str, ...] = ("Orders.Read",)) -> Trace:
 
 def texts_of(view: Any) -> Iterator[str]:
     """Yield every text of a rendering."""
-    yield from _texts(msgspec.to_builtins(view))
+    yield from _texts(msgspec.json.decode(msgspec.json.encode(view)))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -64,6 +65,13 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _texts(each)
+
+
+def test_texts_are_those_of_the_steps_too() -> None:
+    """What the checks below look at is everything: a step's two sides, a thing that stands, its fix."""
+    found = set(texts_of(for_operator(trace_of(v2_token(azp=STRANGE_CLIENT)))))
+
+    assert {"iss " + v2_issuer(ACME_TID), "acme_tenant, active", "List the daemon, if it is welcome."} <= found
 
 
 # The operator's.
