@@ -13,6 +13,7 @@ from tenantgate.core.answers import NOTHING_TO_DO
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.facts import Asked, Facts, read_facts
 from tenantgate.core.keys import KeySource
+from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.core.trace import Trace, explain
 from tenantgate.core.verify import Verified, verify
@@ -490,6 +491,26 @@ def test_every_hint_is_given_for_some_mistake() -> None:
     given = {(mistake.reason, speaking(mistake).when) for mistake in MISTAKES}
 
     assert given == {(reason, hint.when) for reason, hints in HINTS.items() for hint in hints}
+
+
+def test_only_the_roles_the_token_lacks_are_named() -> None:
+    """Two roles asked for and assigned, one of them in the token: both sides read of the other."""
+    index = an_index(RoleAssignmentRow(id="writes", app_role="orders_write", daemon="acme_daemon"), **INTERSECT)
+    trace = explain(v2_token(), index, static_keys(index), "orders", ("Orders.Read", "Orders.Write"), NOW)
+
+    assert trace.publisher.startswith("Orders.Write is assigned to daemon acme_daemon here")
+    assert trace.partner.startswith("This API asks that Orders.Write also stands")
+
+
+def test_tenant_wide_roles_count_where_the_resource_allows_them() -> None:
+    """A role of the tenant is held by its daemon, or it is as if it were not there."""
+    wide = RoleAssignmentRow(id="wide", app_role="orders_write", tenant="acme_tenant")
+    told = []
+    for allowed in (True, False):
+        index = an_index(wide, orders={"tenant_wide_roles": allowed})
+        told.append(explain(v2_token(), index, static_keys(index), "orders", ("Orders.Purge",), NOW))
+
+    assert [trace.stands[-1].detail.partition(";")[0] for trace in told] == ["Orders.Read, Orders.Write", "Orders.Read"]
 
 
 def test_without_a_hint_the_table_speaks() -> None:

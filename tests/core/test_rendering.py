@@ -31,6 +31,7 @@ from tests.builders import (
     OIDC_ISSUER,
     STRANGE_CLIENT,
     STRANGE_TID,
+    V2_TEMPLATE,
     Signer,
     changed,
     oidc_claims,
@@ -200,6 +201,35 @@ def test_whether_an_assignment_ended_is_the_operators_to_know() -> None:
         views.add(msgspec.json.encode(for_partner(explain(**asked))))
 
     assert len(views) == 1
+
+
+WHOLE = [
+    ("form", "a compact JWS of a supported algorithm", "as expected"),
+    ("issuer", "an iss that was agreed with the publisher", f"iss {v2_issuer(ACME_TID)}"),
+    ("tid", f"tid {ACME_TID}, once", f"tid {ACME_TID}"),
+    ("version", "ver 2.0", "ver 2.0"),
+    ("type", "the typ of an access token", "typ JWT"),
+    ("key", "a kid that the issuer publishes", "kid cloud-RS256"),
+    ("algorithm", "alg RS256", "alg RS256"),
+    ("binding", f"a key of {v2_issuer(ACME_TID)}", f"a key of {V2_TEMPLATE}"),
+    ("signature", "a signature by key cloud-RS256", "as expected"),
+    ("claims", "every needed claim, of its type", "as expected"),
+    ("audience", f"one of {API_CLIENT_ID}, {API_URI}", API_CLIENT_ID),
+    ("expiry", "exp after 1800000540", "exp 1800003900"),
+    ("begin", "nbf and iat up to 1800000660", "nbf 1800000000, iat 1800000000"),
+    ("lifetime", "at most 86400 s", "3900 s"),
+    ("confirmation", "no cnf", "no cnf"),
+    ("app-only", "an app's own access token", f"idtyp app, scp None, sub {ACME_OID}"),
+    ("roles", "Orders.Read", "all of them"),
+]
+
+
+def test_a_partners_whole_reading_is_this() -> None:
+    """Every step a partner sees, word for word: none is of the list, and none names a row of the policy."""
+    view = for_partner(trace_of(v2_token()))
+
+    assert [(step.name, step.expected, step.received) for step in view.steps] == WHOLE
+    assert all(step.passed for step in view.steps)
 
 
 def test_a_partner_reads_the_mistake_in_their_token() -> None:
