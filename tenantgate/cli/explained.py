@@ -10,7 +10,7 @@ from textwrap import indent
 import typer
 
 from tenantgate.core.rendering import OperatorView, PartnerView
-from tenantgate.core.standing import Fix, Stand
+from tenantgate.core.stands import Fix, Stand
 from tenantgate.core.trace import TraceStep
 
 _WIDE = 200  # in a pipe or a log a line must not be folded

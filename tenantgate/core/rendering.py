@@ -14,7 +14,7 @@ import msgspec
 from tenantgate.core.answers import ASK_THE_PUBLISHER, CODES
 from tenantgate.core.decision import PublicCode
 from tenantgate.core.refusals import REFUSALS
-from tenantgate.core.standing import Fix, Stand, next_step
+from tenantgate.core.stands import Fix, Stand, next_step
 from tenantgate.core.trace import Trace, TraceStep
 
 

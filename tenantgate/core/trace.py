@@ -17,7 +17,7 @@ from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import CHECKS, Case
 from tenantgate.core.keys import KeySource
 from tenantgate.core.refusals import REFUSALS
-from tenantgate.core.standing import Stand, standing
+from tenantgate.core.stands import Stand, standing
 from tenantgate.core.strict import shown
 from tenantgate.core.verify import STEPS, NeedKeys, Reading
 

@@ -22,7 +22,7 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-EXPLAIN = re.compile(r"(decision|token_refusals|caller_refusals|hints\w*|standing|rendering|denials)\.py")
+EXPLAIN = re.compile(r"(decision|token_refusals|caller_refusals|hints\w*|stands|rendering|denials)\.py")
 
 
 def given_by_code(reason: DenialReason) -> bool:

@@ -13,7 +13,7 @@ import typer
 from tenantgate.cli.app import app
 from tenantgate.core.policy import KINDS
 from tenantgate.core.rules import check_row
-from tenantgate.core.standing import Fix, Stand, next_step
+from tenantgate.core.stands import Fix, Stand, next_step
 from tenantgate.core.trace import explain
 from tests.builders import (
     ACME_CLIENT,
