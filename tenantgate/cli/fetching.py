@@ -12,8 +12,7 @@ import typer
 
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import KeySetRef, KeySource
-from tenantgate.core.policy import IssuerRow
-from tenantgate.core.token import Refused, parse_token
+from tenantgate.core.token import READER, Refused
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.net.http import HttpDoor
@@ -21,7 +20,7 @@ from tenantgate.net.http import HttpDoor
 _LIMITS: Final = KeyLimits(wait=10.0)  # a person waits, not a request
 
 
-def fetched_keys(token: str, index: PolicyIndex) -> KeySource:
+def fetched_keys(token: str, index: PolicyIndex, resource: str) -> KeySource:
     """Return the keys of the policy, those of the token's issuer fetched from where its row says.
 
     `token` is untrusted: it chooses one of the policy's issuers, never an address. What goes wrong is one line on
@@ -32,21 +31,23 @@ def fetched_keys(token: str, index: PolicyIndex) -> KeySource:
     keyring = Keyring(HttpDoor, clock=time.monotonic, jitter=random.random, limits=_LIMITS)
     keyring.set_issuers([entry.row for entry in index.issuers.values()])
     try:
-        unverified = parse_token(token)
+        unverified = READER.take_apart(token)
     except Refused:
         return keyring  # no issuer can be read, and the explanation says why
     iss = unverified.payload.get("iss")
     match = index.find_issuer(iss) if isinstance(iss, str) else None
     if match is not None:
-        asyncio.run(_fetch(keyring, match.entry.row, unverified.header.kid))
+        entry = index.resources.get(resource)
+        refs = match.entry.key_sets.refs(match.document, None if entry is None else entry.row.signing_keys_appid)
+        asyncio.run(_fetch(keyring, refs, unverified.header.kid))
         _tell(keyring, match.entry.row.id)
     return keyring
 
 
-async def _fetch(keyring: Keyring, row: IssuerRow, kid: str | None) -> None:
+async def _fetch(keyring: Keyring, refs: tuple[KeySetRef, ...], kid: str | None) -> None:
     try:
-        for document in ("v2", "v1"):
-            await keyring.ensure(KeySetRef(row.id, document), kid)
+        for ref in refs:
+            await keyring.ensure(ref, kid)
     finally:
         await keyring.aclose()
 

@@ -82,6 +82,7 @@ def explain_token(
     role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
     now: Now = None,
     reader: Annotated[Reader, typer.Option("--for", help="Who will read it: operator has everything.")] = "operator",
+    peer: Annotated[str | None, typer.Option("--peer", metavar="ADDRESS", help="Where the call came from.")] = None,
     fetch: Annotated[
         bool, typer.Option("--fetch", help="Fetch the issuer's keys, from where the policy says.")
     ] = False,
@@ -99,8 +100,8 @@ def explain_token(
     if fetch:
         from tenantgate.cli.fetching import fetched_keys  # the network's modules load where they are asked for
 
-        keys = fetched_keys(token_, index)
-    trace = explain(token_, index, keys, resource, tuple(role or ()), moment)
+        keys = fetched_keys(token_, index, resource)
+    trace = explain(token_, index, keys, resource, tuple(role or ()), moment, peer=peer)
     _tell(trace, reader, as_json=as_json, from_file=policy is not None)
     raise typer.Exit(0 if trace.reason is None else 1)
 

@@ -93,6 +93,13 @@ CALLER_REFUSALS: Final[dict[R, Refusal]] = {
         "Ask the partner whether that is so, by another way than this call; then change the pin. If not, somebody "
         "else holds the client id.",
     ),
+    R.SUBJECT_NOT_PINNED: Refusal(
+        _NOT_LISTED,
+        "The daemon is listed, but its issuer's client ids say too little, and it names no `subject`.",
+        "Tell the publisher the exact `sub` of your tokens.",
+        "Set the daemon's `subject`. At GitHub the client id is a repository, and every branch of it would come in; "
+        "where that is what you want, say `subject_pin = false` at the issuer.",
+    ),
     R.CREDENTIAL_TOO_WEAK: Refusal(
         _NOT_LISTED,
         "The daemon proved itself to its issuer with a weaker credential than is asked for.",
@@ -100,12 +107,24 @@ CALLER_REFUSALS: Final[dict[R, Refusal]] = {
         "What is asked for is the stronger of the daemon's and the resource's `min_credential`. Issuers other than "
         "Entra do not tell how a client proved itself, so they never reach more than `none`.",
     ),
+    R.ISSUER_NOT_ACCEPTED: Refusal(
+        _NOT_LISTED,
+        "The resource does not accept this issuer, though the policy knows it.",
+        "Use the identity provider that was agreed for this API.",
+        "Add the issuer to the resource's `issuers`, if its callers are welcome here.",
+    ),
+    R.CLIENT_NOT_ACCEPTED: Refusal(
+        _NOT_LISTED,
+        "The daemon is listed, but is not one of the resource's own `clients`.",
+        "Ask the publisher for access to this API.",
+        "Add the client id to the resource's `clients`, if this caller is welcome here.",
+    ),
     R.ADDRESS_NOT_ALLOWED: Refusal(
         _NOT_LISTED,
         "The call came from an address outside the allowed ranges.",
         "Call from an agreed address.",
-        "Change the ranges if the partner has moved.",
-        reserved=True,
+        "Change the resource's `addresses` if the partner has moved. An address that nobody knows lies in no range: "
+        "let the door tell it.",
     ),
     R.ROLE_NOT_ASSIGNED: Refusal(
         C.INSUFFICIENT_SCOPE,

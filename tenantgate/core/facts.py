@@ -6,16 +6,20 @@ nothing is concluded from them, and nobody is listed by them. Policy rows are an
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import DenialReason
-from tenantgate.core.index import DaemonEntry, IssuerMatch, PolicyIndex, TenantEntry
+from tenantgate.core.index import DaemonEntry, IssuerMatch, PolicyIndex, ResourceEntry, TenantEntry
+from tenantgate.core.judge import Case
+from tenantgate.core.limits import Limits
 from tenantgate.core.policy import PartnerRow, ResourceRow, RoleAssignmentRow
-from tenantgate.core.strict import Unreadable, decode_base64url, guid_bytes, read_object, shown
-from tenantgate.core.token import MAX_HEADER, MAX_TOKEN
+from tenantgate.core.roles import held_roles
+from tenantgate.core.strict import ObjectReader, Unreadable, decode_base64url, guid_bytes, shown
+from tenantgate.core.token import READER, Refused, TokenReader
 
 Form = Literal["parts", "opaque", "prefixed", "quoted", "wrapped", "cut"]
 _CLIENT_CLAIMS: Final = {"v2": "azp", "v1": "appid"}
@@ -35,7 +39,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     claims: VerifiedClaims | None
     index: PolicyIndex
     asked: str
-    resource: ResourceRow | None
+    entry: ResourceEntry | None
     wanted: tuple[str, ...]
     now: float
     match: IssuerMatch | None
@@ -43,6 +47,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     tenant: TenantEntry | None
     daemon: DaemonEntry | None
     partner: PartnerRow | None
+
+    @property
+    def resource(self) -> ResourceRow | None:
+        """The resource's row; None where the policy has none."""
+        return None if self.entry is None else self.entry.row
 
     @property
     def entra(self) -> bool:
@@ -65,11 +74,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(NamedTuple):
-    """The question of a judgement: for which resource, with which roles, when (epoch seconds)."""
+    """The question of a judgement: for which resource, with which roles, when (epoch seconds), from where."""
 
     resource: str
     wanted: tuple[str, ...]
     now: float
+    peer: str | None = None
+    reader: TokenReader = READER
 
 
 def read_facts(
@@ -83,14 +94,13 @@ def read_facts(
 ) -> Facts:
     """Gather what is known of a judgement that ended in `reason`. `token` is untrusted; any input ends in facts."""
     raw = token if isinstance(token, bytes) else token.encode("utf-8", "replace")
-    header, payload = _segments(raw)
+    header, payload = _segments(raw, asked.reader)
     iss = payload.get("iss")
     # A policy applied by half knows nothing.
     match = index.find_issuer(iss) if type(iss) is str and not index.broken else None
-    client_id = claims.client_id if claims is not None else _client_id(payload, match)
+    client_id = claims.caller.client_id if claims is not None else _client_id(payload, match)
     tenant = match.entry.tenants.get(match.tid) if match is not None else None
     daemon = _find_daemon(tenant, client_id)
-    resource = None if index.broken else index.resources.get(asked.resource)
     return Facts(
         reason=reason,
         form=_form(raw),
@@ -100,7 +110,7 @@ def read_facts(
         claims=claims,
         index=index,
         asked=asked.resource,
-        resource=None if resource is None else resource.row,
+        entry=None if index.broken else index.resources.get(asked.resource),
         wanted=asked.wanted,
         now=asked.now,
         match=match,
@@ -111,17 +121,23 @@ def read_facts(
     )
 
 
-def _segments(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def _segments(raw: bytes, reader: TokenReader) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read header and payload as strictly as a judgement does, but each by itself; what is unreadable is empty."""
-    parts = raw.split(b".", 3)
-    if len(raw) > MAX_TOKEN or len(parts) != 3 or len(parts[0]) > MAX_HEADER:
+    limits, parts = reader.limits, raw.split(b".", 3)
+    if len(raw) > limits.token_bytes or len(parts) != 3 or len(parts[0]) > limits.header_bytes:
         return {}, {}
-    return _object(parts[0]), _object(parts[1])
+    objects = _objects(limits)
+    return _object(parts[0], objects), _object(parts[1], objects)
 
 
-def _object(segment: bytes) -> dict[str, Any]:
+@functools.lru_cache(maxsize=8)
+def _objects(limits: Limits) -> ObjectReader:
+    return ObjectReader(limits)
+
+
+def _object(segment: bytes, objects: ObjectReader) -> dict[str, Any]:
     try:
-        return read_object(decode_base64url(segment))
+        return objects.read(decode_base64url(segment))
     except Unreadable:
         return {}
 
@@ -147,10 +163,11 @@ def _client_id(payload: dict[str, Any], match: IssuerMatch | None) -> str:
     if match.tid is not None:
         value = payload.get(_CLIENT_CLAIMS[match.document])
         return value.lower() if type(value) is str and guid_bytes(value) is not None else ""
-    claim = match.entry.row.client_id_claim
-    names = (claim,) if claim is not None else ("client_id", "azp")
-    found = [payload[name] for name in names if type(payload.get(name)) is str]
-    return found[0] if found else ""
+    assert match.entry.oidc is not None
+    try:
+        return match.entry.oidc.read(payload).caller.client_id
+    except Refused:
+        return ""
 
 
 def _find_daemon(tenant: TenantEntry | None, client_id: str) -> DaemonEntry | None:
@@ -193,6 +210,18 @@ def holdings(facts: Facts) -> list[Holding]:
                 Holding(role.value, grant, begun and (grant.expires_at is None or facts.now < grant.expires_at))
             )
     return found
+
+
+def held(facts: Facts) -> frozenset[str]:
+    """Return the roles that count on the resource now: assigned, the tenant's, or mapped from a proved claim."""
+    if facts.entry is None or facts.daemon is None or facts.tenant is None or facts.match is None:
+        return frozenset()
+    assigned = frozenset(each.value for each in holdings(facts) if each.counts)
+    if facts.claims is None:
+        return assigned
+    case = Case(facts.claims, facts.index, facts.entry, facts.wanted, facts.now)
+    case.issuer, case.tenant, case.daemon = facts.match.entry, facts.tenant, facts.daemon
+    return frozenset(held_roles(case))
 
 
 def caller(facts: Facts) -> str:

@@ -23,7 +23,7 @@ _EXCHANGE: Final = "api://azureadtokenexchange"
 
 def audiences(facts: Facts) -> tuple[str, ...]:
     """Return what the token says it is for."""
-    return () if facts.claims is None else facts.claims.audiences
+    return () if facts.claims is None else facts.claims.caller.audiences
 
 
 def _plain(facts: Facts) -> set[str]:

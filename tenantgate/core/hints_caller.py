@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tenantgate.core.decision import DenialReason as R
-from tenantgate.core.facts import Facts, Holding, caller, holdings
+from tenantgate.core.facts import Facts, Holding, caller, held, holdings
 from tenantgate.core.hints import Hint, Words, always
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.core.strict import shown
@@ -32,7 +32,7 @@ def defined(facts: Facts) -> set[str]:
 
 def lacking(facts: Facts) -> list[str]:
     """Return the roles asked for that no assignment gives now."""
-    counting = {each.value for each in holdings(facts) if each.counts}
+    counting = held(facts)
     return [role for role in facts.wanted if role not in counting]
 
 
@@ -57,13 +57,13 @@ def not_in_token(facts: Facts) -> list[str]:
     """Return the roles that count here but are missing in the token, where the resource asks for both."""
     if facts.resource is None or facts.resource.token_roles != "intersect" or facts.claims is None:
         return []
-    held = {each.value for each in holdings(facts) if each.counts}
-    asked = facts.wanted or sorted(held)
-    return [role for role in asked if role in held and role not in facts.claims.roles]
+    assigned = {each.value for each in holdings(facts) if each.counts}
+    asked = facts.wanted or sorted(assigned)
+    return [role for role in asked if role in assigned and role not in facts.claims.roles]
 
 
 def _held(facts: Facts) -> str:
-    return listed(sorted({each.value for each in holdings(facts) if each.counts})) or "none"
+    return listed(sorted(held(facts))) or "none"
 
 
 def _daemon(facts: Facts) -> str:
@@ -132,10 +132,42 @@ CALLER_HINTS: Final[dict[R, tuple[Hint, ...]]] = {
             ),
         ),
     ),
+    R.SUBJECT_NOT_PINNED: (
+        Hint(
+            "",
+            lambda f: f.daemon is not None and f.claims is not None,
+            _partners(R.SUBJECT_NOT_PINNED),
+            lambda f: (
+                f"If the partner confirms it by another way than this call, set the `subject` of {_daemon(f)} to "
+                f"{shown(f.payload.get('sub'))}: issuer {f.issuer}'s client ids say too little."
+            ),
+        ),
+    ),
+    R.ISSUER_NOT_ACCEPTED: (
+        Hint(
+            "",
+            lambda f: f.resource is not None,
+            _partners(R.ISSUER_NOT_ACCEPTED),
+            lambda f: (
+                f"Resource {f.asked} does not name issuer {f.issuer} in its `issuers`: add it, if it is to count."
+            ),
+        ),
+    ),
+    R.CLIENT_NOT_ACCEPTED: (
+        Hint(
+            "",
+            lambda f: f.resource is not None,
+            _partners(R.CLIENT_NOT_ACCEPTED),
+            lambda f: (
+                f"Resource {f.asked} does not name client {shown(f.client_id)} in its `clients`: add it, if "
+                f"{_daemon(f)} is welcome there."
+            ),
+        ),
+    ),
     R.CREDENTIAL_TOO_WEAK: (
         Hint(
             "the issuer does not tell how clients prove themselves",
-            lambda f: f.claims is not None and f.claims.strength is None,
+            lambda f: f.claims is not None and f.claims.caller.strength is None,
             _partners(R.CREDENTIAL_TOO_WEAK),
             lambda f: (
                 f"Issuer {f.issuer} does not say how the client proved itself, so it counts as `none`: ask for less "

@@ -31,7 +31,7 @@ def _early(facts: Facts) -> float:
     """Return in how many seconds the token begins, by whichever of `nbf` and `iat` is the later."""
     if facts.claims is None:
         return 0.0
-    return max(facts.claims.issued_at, facts.claims.not_before or 0) - facts.now
+    return max(facts.claims.issued_at, facts.claims.not_before) - facts.now
 
 
 def _life(facts: Facts) -> float:
@@ -169,6 +169,20 @@ TIME_HINTS: Final[dict[R, tuple[Hint, ...]]] = {
 }
 
 WHO_HINTS: Final[dict[R, tuple[Hint, ...]]] = {
+    R.TOKEN_VERSION_NOT_ACCEPTED: (
+        Hint(
+            "it is a v1 token and version 2 is accepted",
+            lambda f: f.resource is not None and f.text("ver") == "1.0" and "2.0" in f.resource.token_versions,
+            always(
+                "Nothing to do but to tell the publisher: the API's registration has version 1 tokens issued, and this "
+                "API accepts version 2. Then ask for a fresh token."
+            ),
+            lambda f: (
+                "The API's registration has version 1 tokens issued: set its `requestedAccessTokenVersion` to 2 "
+                f"(`tenantgate resource setup-guide --id {quoted(f.asked)}`), or add 1.0 to `token_versions`."
+            ),
+        ),
+    ),
     R.NOT_APP_ONLY: (
         Hint(
             "somebody acts for somebody else in it",
@@ -199,7 +213,7 @@ WHO_HINTS: Final[dict[R, tuple[Hint, ...]]] = {
         ),
         Hint(
             "its `sub` is not the client",
-            lambda f: not f.entra and f.match is not None,
+            lambda f: f.claims is not None and not f.entra and f.claims.caller.app_only.vouched is None,
             lambda f: (
                 "Use the client-credentials flow. If you do, tell the publisher that your tokens' `sub` is "
                 f"{shown(f.payload.get('sub'))}."

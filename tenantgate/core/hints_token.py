@@ -146,7 +146,7 @@ FORM_HINTS: Final[dict[R, tuple[Hint, ...]]] = {
             lambda f: f"Send an access token; this one's `typ` is {shown(f.header.get('typ'))}.",
             lambda f: (
                 f"If access tokens of issuer {f.issuer} have the `typ` {shown(f.header.get('typ'))}, add it to that "
-                "issuer's `token_types`."
+                "issuer's `token_types`, where its profile leaves that open."
             ),
         ),
     ),
@@ -227,7 +227,7 @@ SIGNER_HINTS: Final[dict[R, tuple[Hint, ...]]] = {
             always("Ask for a fresh token. If keys have just been rotated, try again in half a minute."),
             always(
                 "Look at the issuer's health. Where only this API's tokens fail, its registration has signing keys of "
-                "its own (claims mapping, SAML sign-on): then the issuer's `metadata_url` needs `?appid=<client id>`."
+                "its own (claims mapping, SAML sign-on): then name its app id in the resource's `signing_keys_appid`."
             ),
         ),
     ),
@@ -254,8 +254,8 @@ SIGNER_HINTS: Final[dict[R, tuple[Hint, ...]]] = {
             lambda f: f.match is not None and not f.entra and not f.client_id and bool(_client_claims(f)),
             always("Tell the publisher which claim of your tokens holds the client's id."),
             lambda f: (
-                f"The token names no client where issuer {f.issuer} is read. It has {listed(_client_claims(f))}: name "
-                "the right one in that issuer's `client_id_claim`."
+                f"The token names no client where issuer {f.issuer} is read. It has {listed(_client_claims(f))}: "
+                "choose the `profile` of that make, or name the right one in `client_id_claim`."
             ),
         ),
     ),

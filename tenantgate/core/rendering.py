@@ -47,6 +47,7 @@ class PartnerView(msgspec.Struct, frozen=True):
 PARTNERS_STEPS: Final[dict[str, str | None]] = {
     "policy": None,
     "form": "",
+    "strict form": "",
     "issuer": "an iss that was agreed with the publisher",
     "tid": "",
     "version": "",
@@ -62,17 +63,26 @@ PARTNERS_STEPS: Final[dict[str, str | None]] = {
     "begin": "",
     "lifetime": "",
     "confirmation": "",
+    "token version": "",
     "issuer in force": None,
+    "agent": "",
     "app-only": "an app's own access token",
+    "required claims": "every claim that the publisher requires",
     "tenant": None,
     "partner": None,
     "daemon": None,
     "pin": None,
     "strength": None,
+    "resource's issuers": None,
+    "resource's clients": None,
+    "resource's strength": None,
+    "address": None,
     "roles": "",
 }
 """Every step, and what partners read as expected ("": as it stands). None, and what is not here, they do not see."""
 
+_SUMMED_UP: Final = frozenset(("required claims", "roles"))
+"""What is received there tells which claims are required, or which roles are held: that is the publisher's business."""
 _ABOUT_THE_TOKEN: Final = frozenset((PublicCode.INVALID_TOKEN, PublicCode.INSUFFICIENT_SCOPE))
 _ADVICE: Final = {
     PublicCode.CALLER_NOT_ALLOWED: f"{ASK_THE_PUBLISHER} Send your tenant id and the client id of the daemon.",
@@ -114,6 +124,6 @@ def _partners(steps: tuple[TraceStep, ...]) -> tuple[TraceStep, ...]:
 
 def _as_partner(step: TraceStep, expected: str) -> TraceStep:
     received = step.received
-    if step.name == "roles":  # which roles are held is the list's business
+    if step.name in _SUMMED_UP:
         received = "all of them" if step.passed else "not all of them"
     return TraceStep(step.name, step.passed, expected or step.expected, received)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tenantgate.core.decision import DenialReason as R
-from tenantgate.core.facts import Facts, Holding, caller, holdings
+from tenantgate.core.facts import Facts, Holding, caller, held, holdings
 from tenantgate.core.hints_caller import defined, lacking
 from tenantgate.core.strict import shown
 from tenantgate.core.wording import exact, instant, listed, quoted
@@ -59,11 +59,18 @@ def next_step(stands: tuple[Stand, ...]) -> Fix | None:
     return None if missing is None else missing.fix
 
 
+_OF_THE_DAEMON: Final = frozenset(
+    (
+        R.OBJECT_ID_MISMATCH, R.SUBJECT_NOT_PINNED, R.CREDENTIAL_TOO_WEAK, R.ISSUER_NOT_ACCEPTED,
+        R.CLIENT_NOT_ACCEPTED, R.ADDRESS_NOT_ALLOWED,
+    )
+)  # fmt: skip
 _SAID: Final = frozenset(("tenant", "partner", "daemon", "roles"))
 _AFTER_THE_TOKEN: Final = frozenset(
     (
         R.TENANT_NOT_LISTED, R.TENANT_SUSPENDED, R.PARTNER_NOT_ACTIVE, R.PARTNER_SUSPENDED, R.PARTNER_ENDED,
-        R.DAEMON_NOT_LISTED, R.DAEMON_SUSPENDED, R.OBJECT_ID_MISMATCH, R.CREDENTIAL_TOO_WEAK, R.ROLE_NOT_ASSIGNED,
+        R.DAEMON_NOT_LISTED, R.DAEMON_SUSPENDED, R.OBJECT_ID_MISMATCH, R.SUBJECT_NOT_PINNED, R.CREDENTIAL_TOO_WEAK,
+        R.ISSUER_NOT_ACCEPTED, R.CLIENT_NOT_ACCEPTED, R.ADDRESS_NOT_ALLOWED, R.ROLE_NOT_ASSIGNED,
     )
 )  # fmt: skip
 
@@ -128,7 +135,7 @@ def _daemon(facts: Facts) -> Stand:
         return Stand("daemon", False, f"not listed: {caller(facts)}", _if_proved(facts, _list_daemon))
     if not facts.daemon.active:
         return Stand("daemon", False, f"{facts.daemon.id} is suspended", _activate("daemon", facts.daemon.id))
-    if facts.reason in (R.OBJECT_ID_MISMATCH, R.CREDENTIAL_TOO_WEAK):
+    if facts.reason in _OF_THE_DAEMON:
         return Stand("daemon", False, f"{facts.daemon.id}, {_reason(facts)}")
     return Stand("daemon", True, f"{facts.daemon.id}, active")
 
@@ -137,7 +144,10 @@ def _roles(facts: Facts) -> Stand:
     if facts.daemon is None or facts.resource is None:
         return Stand("roles", None, "cannot be said before daemon and resource are known")
     missing = _missing_roles(facts)
-    detail = listed(_in_words(each, facts.now) for each in holdings(facts)) or "none granted"
+    assigned = {each.value for each in holdings(facts)}
+    words = [_in_words(each, facts.now) for each in holdings(facts)]
+    words += [f"{shown(role)} by the token's own claims" for role in sorted(held(facts) - assigned)]
+    detail = listed(words) or "none granted"
     if missing:
         return Stand(
             "roles",
@@ -174,7 +184,7 @@ def _missing_roles(facts: Facts) -> list[str]:
     """Return the roles to grant: those asked for and not held; with none asked for, the only one there is or `ROLE`."""
     if facts.wanted:
         return lacking(facts)
-    if any(each.counts for each in holdings(facts)):
+    if held(facts):
         return []
     there = sorted(defined(facts))
     return there if len(there) == 1 else [ROLE]

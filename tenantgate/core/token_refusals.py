@@ -43,7 +43,8 @@ TOKEN_REFUSALS: Final[dict[R, Refusal]] = {
         _BAD,
         "The token's `typ` is not that of an access token of this issuer.",
         "Send the access token, not a logout, DPoP, refresh or security-event token.",
-        "If this issuer's access tokens carry a `typ` of their own, add it to the issuer's `token_types`.",
+        "If this issuer's access tokens carry a `typ` of their own, add it to the issuer's `token_types`. The profile "
+        "`rfc9068` takes `at+jwt` alone and no token without `typ`; `keycloak` wants `Bearer` in the payload.",
     ),
     R.ALGORITHM_NOT_ALLOWED: Refusal(
         _BAD,
@@ -119,8 +120,8 @@ TOKEN_REFUSALS: Final[dict[R, Refusal]] = {
         _BAD,
         "A claim that every access token of this issuer has is missing.",
         "Check that this is an access token for this API and not one for another.",
-        "The detail names the claim. At other issuers than Entra the client's id may stand in a claim of its own: "
-        "name it in the issuer's `client_id_claim`.",
+        "The detail names the claim. At other issuers than Entra choose the `profile` of that make, or name the claim "
+        "in which the client's id stands: `client_id_claim`.",
     ),
     R.CLAIM_MALFORMED: Refusal(
         _BAD,
@@ -163,19 +164,26 @@ TOKEN_REFUSALS: Final[dict[R, Refusal]] = {
         "Raise the resource's `max_lifetime` if you accept it. The default of a day fits Entra's tokens, managed "
         "identities included.",
     ),
+    R.TOKEN_VERSION_NOT_ACCEPTED: Refusal(
+        _BAD,
+        "The token's version is not one that the resource accepts.",
+        "Nothing to do but to tell the publisher: the registration of the API decides which version is issued.",
+        "Set `requestedAccessTokenVersion` of the API's registration (`tenantgate resource setup-guide`), or the "
+        "resource's `token_versions`.",
+    ),
     R.REQUIRED_CLAIM_MISMATCH: Refusal(
         _BAD,
         "A claim the resource requires is absent or has another value.",
         "Ask the publisher which claim is required.",
-        "Compare the token with the resource's required claims.",
-        reserved=True,
+        "Compare the token with the resource's `required_claims`.",
     ),
     R.NOT_APP_ONLY: Refusal(
         _BAD,
         "Nothing proves that no user stands behind this token.",
         "Use the client-credentials flow: no user may stand behind the token.",
         "Entra: switch on the optional claim `idtyp` in this API's registration (`tenantgate resource setup-guide`), "
-        "or, knowingly, set the resource's `app_only` to `compatible`. Other issuers: pin the daemon's `subject`.",
+        "or, knowingly, set the resource's `app_only` to `compatible`. Other issuers: pin the daemon's `subject`, "
+        "where the profile lets that decide.",
     ),
     R.SERVICE_PRINCIPAL_MISSING: Refusal(
         _BAD,
@@ -188,7 +196,7 @@ TOKEN_REFUSALS: Final[dict[R, Refusal]] = {
         _BAD,
         "The token belongs to an agent identity, which this resource does not take.",
         "Call with the daemon's own app registration.",
-        "Nothing to configure: agent identities are not let in.",
+        "If agents are welcome at this resource, switch on its `agent_identities`.",
     ),
     R.CONFIRMATION_UNSUPPORTED: Refusal(
         _BAD,

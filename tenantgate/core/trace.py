@@ -14,11 +14,12 @@ from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import DenialReason
 from tenantgate.core.facts import Asked, Facts, read_facts
 from tenantgate.core.index import PolicyIndex
-from tenantgate.core.judge import CHECKS, Case
+from tenantgate.core.judge import Case, plan_of
 from tenantgate.core.keys import KeySource
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.core.stands import Stand, standing
 from tenantgate.core.strict import shown
+from tenantgate.core.token import READER, TokenReader
 from tenantgate.core.verify import STEPS, NeedKeys, Reading
 
 
@@ -47,12 +48,21 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def explain(
-    token: str | bytes, index: PolicyIndex, keys: KeySource, resource: str, wanted: tuple[str, ...], now: float
+    token: str | bytes,
+    index: PolicyIndex,
+    keys: KeySource,
+    resource: str,
+    wanted: tuple[str, ...],
+    now: float,
+    *,
+    peer: str | None = None,
+    reader: TokenReader = READER,
 ) -> Trace:
     """Judge a token once more and write every step down. Same tests, same order as `verify` and `judge`."""
     steps: list[TraceStep] = []
-    reading = Reading(token, index, keys)
-    asked = Asked(resource, wanted, now)
+    entry = index.resources.get(resource)
+    reading = Reading(token, index, keys, reader, None if entry is None else entry.row.signing_keys_appid)
+    asked = Asked(resource, wanted, now, peer, reader)
     reason = _verified(reading, steps)
     claims = reading.claims if reason is None else None
     if claims is not None:
@@ -76,12 +86,15 @@ def _judged(claims: VerifiedClaims, index: PolicyIndex, asked: Asked, steps: lis
     if entry is None or index.broken:
         steps.append(TraceStep("resource", False, "a resource of a usable policy", shown(asked.resource)))
         return DenialReason.POLICY_UNAVAILABLE
-    case = Case(claims, index, entry, asked.wanted, asked.now)
-    for check in CHECKS:
-        reason = check.test(case)
-        steps.append(TraceStep(check.name, reason is None, check.expected(case), check.received(case)))
-        if reason is not None:
-            return reason
+    case = Case(claims, index, entry, asked.wanted, asked.now, asked.peer)
+    plan = plan_of(entry)
+    for check, test in zip(plan.checks, plan.tests, strict=True):
+        reason = test(case)
+        for line in check.lines:
+            failed = reason is not None and reason in line.reasons
+            steps.append(TraceStep(line.name, not failed, line.expected(case), line.received(case)))
+            if failed:
+                return reason
     return None
 
 

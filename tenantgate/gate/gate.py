@@ -194,7 +194,8 @@ class Gate:
             if isinstance(fresh, Denied):
                 return self._denied(fresh, roles)
             verified = fresh
-            self._tokens.put(digest, verified, len(token))
+            if index.lists(verified.claims.caller):  # a stranger's authentic tokens must not fill the memory
+                self._tokens.put(digest, verified, len(token))
         return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id())
 
     def _holds(self, verified: Verified, index: PolicyIndex) -> bool:

@@ -81,6 +81,8 @@ ROW_CODES: Final[dict[str, str]] = {
     "algorithm_not_allowed": "Not a public-key signature algorithm.",
     "token_type_malformed": "Not a value a token's typ can have.",
     "jwks_malformed": "Not a key set.",
+    "pointer_malformed": "Neither a claim's name nor a JSON Pointer.",
+    "client_id_malformed": "No token of the issuer's profile could carry this client id.",
     "member_missing": "A member is needed, given the others.",
     "member_not_allowed": "A member does not go with the others.",
     "consumer_tenant": "The tenant of personal Microsoft accounts is nobody's partner.",

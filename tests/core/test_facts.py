@@ -8,7 +8,7 @@ import pytest
 
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.facts import Asked, Facts, caller, read_facts
-from tenantgate.core.token import MAX_HEADER, MAX_TOKEN
+from tenantgate.core.limits import LIMITS
 from tests.builders import (
     ACME_CLIENT,
     ACME_TID,
@@ -78,8 +78,8 @@ def test_what_is_not_strict_json_says_nothing(raw: bytes) -> None:
 
 def test_sizes_are_bounded_before_anything_is_read() -> None:
     """What a judgement refuses by its size is not decoded for its explanation either."""
-    large = cloud_key().sign(v2_claims(pad="x" * MAX_TOKEN))
-    header = b64url(json_bytes({"alg": "RS256", "pad": "x" * MAX_HEADER}))
+    large = cloud_key().sign(v2_claims(pad="x" * LIMITS.token_bytes))
+    header = b64url(json_bytes({"alg": "RS256", "pad": "x" * LIMITS.header_bytes}))
 
     assert (facts_of(large).header, facts_of(large).payload) == ({}, {})
     assert facts_of(f"{header}.{b64url(json_bytes(v2_claims()))}.AAAA").payload == {}

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from tenantgate.cli.app import app
-from tenantgate.core.policy import KINDS
+from tenantgate.core.policy import KINDS, RoleMappingRow
 from tenantgate.core.rules import check_row
 from tenantgate.core.stands import Fix, Stand, next_step
 from tenantgate.core.trace import explain
@@ -219,6 +219,35 @@ def test_roles_are_told_with_their_dates() -> None:
         "Orders.Read ended at 2027-01-15T08:00:00Z; missing: Orders.Read",
         "Orders.Read from 2027-01-15T08:10:01Z; missing: Orders.Read",
     ]
+
+
+def test_roles_by_the_tokens_own_claims_are_told() -> None:
+    """What a mapping gives is held, and shown as what it is."""
+    mapping = RoleMappingRow(id="mapped", issuer="cloud", claim="roles", value="Orders.Read", app_role="orders_write")
+    index = an_index(mapping)
+    stands = explain(v2_token(), index, static_keys(index), "orders", ("Orders.Write",), NOW).stands
+
+    assert how(stands) == [True] * 7
+    assert stands[-1].detail == "Orders.Read, Orders.Write by the token's own claims"
+
+
+@pytest.mark.parametrize(
+    ("token", "world"),
+    [
+        (oidc_token, {"oidc": {"subject_pin": True}}),
+        (oidc_token, {"orders": {"issuers": ("cloud",)}}),
+        (v2_token, {"orders": {"clients": (ACME_SECOND_CLIENT,)}}),
+        (v2_token, {"orders": {"addresses": ("192.0.2.0/24",)}}),
+        (oidc_token, {"orders": {"min_credential": "secret"}}),
+    ],
+    ids=["pin", "issuers", "clients", "addresses", "strength"],
+)
+def test_a_listed_daemon_that_does_not_suffice_falls_by_itself(token: Any, world: dict[str, Any]) -> None:
+    """The list has it; the reason stands beside it, and there is no command for what must be thought about."""
+    stands = stands_of(token(), **world)
+
+    assert how(stands) == [*PROVED, True, True, False, True]
+    assert next_step(stands) is None
 
 
 # Nothing is advised on an unproved token's word.

@@ -10,7 +10,7 @@ import pytest
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
-from tenantgate.core.judge import CHECKS
+from tenantgate.core.judge import plan_of
 from tenantgate.core.policy import ResourceRow
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.core.trace import Trace, TraceStep, explain
@@ -46,7 +46,8 @@ def trace_of(token: str | bytes, wanted: tuple[str, ...] = ()) -> Trace:
 
 def names() -> list[str]:
     """Return the names of all steps in their order."""
-    return [step.name for step in STEPS] + [check.name for check in CHECKS]
+    plan = plan_of(an_index().resources["orders"])
+    return [step.name for step in STEPS] + [line.name for check in plan.checks for line in check.lines]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
@@ -128,6 +129,7 @@ WHOLE = [
     ("policy", "a policy that could be applied", "as expected"),
     ("form", "a compact JWS of a supported algorithm", "as expected"),
     ("issuer", "an iss the policy knows", f"iss {v2_issuer(ACME_TID)}"),
+    ("strict form", "one spelling, each name once", "as expected"),
     ("tid", f"tid {ACME_TID}, once", f"tid {ACME_TID}"),
     ("version", "ver 2.0", "ver 2.0"),
     ("type", "typ absent or one of JWT, at+jwt", "typ JWT"),
@@ -142,6 +144,7 @@ WHOLE = [
     ("lifetime", "at most 86400 s", "3900 s"),
     ("confirmation", "no cnf", "no cnf"),
     ("issuer in force", "an issuer of the policy", "issuer cloud"),
+    ("agent", "no agent identity", "a token of kind application"),
     ("app-only", "an app's own access token (strict)", f"idtyp app, scp None, sub {ACME_OID}"),
     ("tenant", "a listed, active tenant", f"client {ACME_CLIENT} of tid {ACME_TID}"),
     ("partner", "an active partner at 1800000600", "partner acme, active, ends at 1800000601"),
@@ -179,7 +182,7 @@ def forged() -> str:
         pytest.param(oidc_token, "strength", "none or better", "unknown", id="strength unknown"),
         pytest.param(oidc_token, "tenant", "a listed, active tenant", "client globex-sync of oidc", id="oidc"),
         pytest.param(oidc_token, "expiry", f"exp after {NOW - 60}", f"exp {NOW + 3_300}", id="expiry"),
-        pytest.param(lambda: v2_token(cnf={}), "confirmation", "no cnf", "cnf", id="cnf"),
+        pytest.param(lambda: v2_token(cnf={}), "confirmation", "no cnf", "cnf that names nothing", id="cnf"),
         pytest.param(lambda: v2_token(ver=2.0), "version", "ver 2.0", "ver 2.0 (not a string)", id="a number as ver"),
         pytest.param(untyped, "type", "typ absent or one of JWT, at+jwt", "no typ", id="no typ"),
         pytest.param(forged, "signature", "a signature by key cloud-RS256", "another signature", id="forged"),

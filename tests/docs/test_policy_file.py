@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from tenantgate.cli.token import Line
-from tenantgate.core import fields, keys, policy, references, rules
+from tenantgate.core import fields, keys, pointer, policy, references, resources, rules
 from tenantgate.core.decision import Principal
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import KINDS, IssuerRow, PolicySnapshot
+from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.feed import file
 from tests.real_parts import ROOT
@@ -94,7 +95,7 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
 
 def test_every_code_is_explained() -> None:
     """Each code that a policy can be refused with has its line, and each line is such a code."""
-    modules = (fields, references, rules, file)
+    modules = (fields, pointer, references, resources, rules, file)
     sources = "".join(Path(module.__file__).read_text() for module in modules if module.__file__)
     used = set(re.findall(r'(?:PolicyError|FeedError)\(\s*"(\w+)"', sources))
     used |= set(re.findall(r'self\._take\(\s*"(\w+)"', sources))
@@ -115,9 +116,18 @@ def test_every_algorithm_and_limit_is_the_codes() -> None:
     assert set(re.findall(r"`((?:RS|PS|ES)\d{3}|EdDSA)`", algorithms)) == keys.SUPPORTED
     assert f"names have at most {fields.NAME_LENGTH} characters" in " ".join(PAGE.split())
     assert f"identifiers {fields.IDENTITY_LENGTH}, lists {fields.LIST_LENGTH} elements" in " ".join(PAGE.split())
-    assert f"1 s to {rules.LONGEST_LIFETIME // 86_400} days" in table("### `resources`")["max_lifetime"][2]
-    assert f"0 to {rules.LARGEST_SKEW} s" in table("### `resources`")["clock_skew"][2]
+    assert f"1 s to {resources.LONGEST_LIFETIME // 86_400} days" in table("### `resources`")["max_lifetime"][2]
+    assert f"0 to {resources.LARGEST_SKEW} s" in table("### `resources`")["clock_skew"][2]
     assert policy.ID_PATTERN.startswith("^[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def test_every_profile_is_named() -> None:
+    """The profiles of the table are those of the code, in order."""
+    cells = table("### `issuers`")["profile"]
+
+    assert re.findall(r"`([a-z0-9_]+)`", cells[2]) == list(PROFILES)
+    assert [name for name in PROFILES if PROFILES[name].subject_pin] == ["github_actions"]
+    assert f"deeper than {pointer.MAX_STEPS} names" in PAGE
 
 
 def test_clouds_with_a_known_v1_issuer_are_those_named() -> None:
