@@ -436,7 +436,9 @@ def _confirmed_by(case: Case) -> str:
 
 
 def _begins(case: Case) -> str:
-    return f"nbf {case.claims.not_before:.0f}, iat {case.claims.issued_at:.0f}"
+    claims = case.claims
+    begins = f"nbf {claims.not_before:.0f}" if "nbf" in claims.payload else "no nbf"
+    return f"{begins}, iat {claims.issued_at:.0f}"
 
 
 def _received_strength(case: Case) -> str:

@@ -217,7 +217,9 @@ def _form(reading: Reading) -> R | None:
 
 
 def _strict(reading: Reading) -> R | None:
-    """One spelling, each name once. After the issuer, so that strangers are refused for less."""
+    """One spelling, each name once. Of a stranger's token nobody wants to know: the next step refuses it for less."""
+    if _is_stranger(reading.token, reading.index):
+        return None
     try:
         reading.signature = reading.reader.prove(reading.token)
     except Refused as refused:
@@ -391,8 +393,8 @@ STEPS: Final = (
         lambda r: "one that could not" if r.index.broken else "as expected",
     ),
     Step("form", _form, lambda r: "a compact JWS of a supported algorithm", _refused),
-    Step("issuer", _issuer, lambda r: _AN_ISSUER, _claim("iss")),
     Step("strict form", _strict, lambda r: "one spelling, each name once", _refused),
+    Step("issuer", _issuer, lambda r: _AN_ISSUER, _claim("iss")),
     Step("tid", _tenant, _tenant_in_issuer, _claim("tid")),
     Step("version", _version, _wanted_version, _claim("ver")),
     Step("type", _type, _wanted_typ, _typ),

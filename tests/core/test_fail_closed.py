@@ -14,7 +14,7 @@ from tenantgate.core.decision import Denied, Granted
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import CHECKS, judge
 from tenantgate.core.keys import MalformedKeySet, StaticKeys, Unusable, build_key_set, parse_jwk
-from tenantgate.core.policy import PolicyError, PolicySnapshot, RowData
+from tenantgate.core.policy import PolicyError, PolicySnapshot, RequiredClaim, RowData
 from tenantgate.core.rules import check_row
 from tenantgate.core.trace import explain
 from tenantgate.core.verify import STEPS, Verified, verify
@@ -76,12 +76,19 @@ UNHEARD_OF: dict[str, list[tuple[Callable[[], str], dict[str, Any]]]] = {
     "partner": [(v2_token, {"acme": {"state": "unheard"}})],
     "daemon": [(v2_token, {"acme_daemon": {"state": "unheard"}})],
     "pin": [(oidc_token, {"globex_daemon": {"subject": "unheard"}})],
-    "strength": [(lambda: v2_token(azpacr=...), {"orders": {"min_credential": "secret"}})],
+    "strength": [(lambda: v2_token(azpacr=...), {"acme_daemon": {"min_credential": "secret"}})],
+    "resource's strength": [(lambda: v2_token(azpacr=...), {"orders": {"min_credential": "secret"}})],
+    "resource's issuers": [(v2_token, {"orders": {"issuers": ("unheard-of",)}})],
+    "resource's clients": [(v2_token, {"orders": {"clients": ("unheard-of",)}})],
+    "token version": [(v2_token, {"orders": {"token_versions": ("9.0",)}})],
+    "required claims": [(v2_token, {"orders": {"required_claims": (RequiredClaim(claim="unheard-of"),)}})],
+    "address": [(v2_token, {"orders": {"addresses": ("192.0.2.0/24",)}})],
+    "agent": [(lambda: v2_token(xms_sub_fct="11"), {})],
     "roles": [(v2_token, {"acme_reads": {"app_role": "unheard"}})],
 }
 """By the name of the step that must refuse: a token and the change of the policy. Most were never seen anywhere."""
 
-WITHOUT_VALUES = {"policy", "expiry", "begin", "issuer in force"}
+WITHOUT_VALUES = {"policy", "strict form", "expiry", "begin", "issuer in force"}
 """Steps that read no value somebody chose: tested below by what they read instead."""
 
 
@@ -103,7 +110,9 @@ def test_an_unheard_of_value_is_refused_by_its_step(step: str, number: int) -> N
 @pytest.mark.threat(24)
 def test_every_step_has_an_unheard_of_value() -> None:
     """A step that is added stands in the table above, or this fails."""
-    assert {step.name for step in STEPS} | {check.name for check in CHECKS} == UNHEARD_OF.keys() | WITHOUT_VALUES
+    assert {step.name for step in STEPS} | {
+        line.name for check in CHECKS for line in check.lines
+    } == UNHEARD_OF.keys() | WITHOUT_VALUES
 
 
 @pytest.mark.threat(24)
@@ -113,7 +122,7 @@ def test_a_clock_that_makes_no_sense_lets_nobody_in(now: float) -> None:
     decision = ask(v2_token(nbf=...), now=now)
 
     assert isinstance(decision, Denied)
-    assert decision.reason in {R.TOKEN_EXPIRED, R.TOKEN_ISSUED_IN_FUTURE}
+    assert decision.reason in {R.TOKEN_EXPIRED, R.TOKEN_ISSUED_IN_FUTURE, R.TOKEN_NOT_YET_VALID}
 
 
 @pytest.mark.threat(24)

@@ -249,7 +249,8 @@ def test_no_row_of_the_policy_names_anybody_by_what_can_be_changed() -> None:
     }  # fmt: skip
     words = ("mail", "upn", "user", "domain", "claim")
     named = {each for row in members.values() for each in row if any(word in each for word in words)}
-    assert named == {"client_id_claim"}, "which claim of an OIDC issuer holds the client id: the issuer's, not a user's"
+    # Which claims hold the client id, a role, or what a resource asks for besides: the issuer's, none of a user's.
+    assert named == {"client_id_claim", "roles_claim", "claim", "required_claims"}
     row = {"v": 1, "revision": 1, "kind": "daemon", "id": "d", "op": "put"}
     data = {"id": "d", "tenant": "acme_tenant", "client_id": ACME_CLIENT}
     assert decode_row(row | {"data": data}).id == "d"

@@ -10,8 +10,9 @@ import pytest
 
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
-from tenantgate.core.token import Refused, parse_token
+from tenantgate.core.token import Refused
 from tests.builders import ask, b64url, json_bytes, oidc_claims, oidc_key, oidc_token, v1_token, v2_token
+from tests.parsed import parse_token
 
 
 def unencoded(payload: bytes, *, detached: bool, **header: Any) -> bytes:

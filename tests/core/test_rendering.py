@@ -205,8 +205,8 @@ def test_whether_an_assignment_ended_is_the_operators_to_know() -> None:
 
 WHOLE = [
     ("form", "a compact JWS of a supported algorithm", "as expected"),
-    ("issuer", "an iss that was agreed with the publisher", f"iss {v2_issuer(ACME_TID)}"),
     ("strict form", "one spelling, each name once", "as expected"),
+    ("issuer", "an iss that was agreed with the publisher", f"iss {v2_issuer(ACME_TID)}"),
     ("tid", f"tid {ACME_TID}, once", f"tid {ACME_TID}"),
     ("version", "ver 2.0", "ver 2.0"),
     ("type", "the typ of an access token", "typ JWT"),

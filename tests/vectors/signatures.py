@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 from tenantgate.core.keys import KeySet, MalformedKeySet, build_key_set
 from tenantgate.core.policy import IssuerRow
 from tenantgate.core.strict import Unreadable, decode_base64url
-from tenantgate.core.token import Refused, UnverifiedToken, parse_token
+from tenantgate.core.token import Refused
+from tests.parsed import Parsed, parse_token
 
 ISSUER: Final = IssuerRow(id="vectors", kind="oidc", issuer="https://id.vectors.example")
 """An issuer that takes every algorithm we support."""
@@ -39,7 +40,7 @@ def weigh(jws: str, jwks: dict[str, Any], issuer: IssuerRow = ISSUER) -> Weighed
     return _verify(token, keys)
 
 
-def read_form(jws: str) -> UnverifiedToken:
+def read_form(jws: str) -> Parsed:
     """Read a JWS whose payload may be anything.
 
     Raises:
@@ -55,7 +56,7 @@ def read_form(jws: str) -> UnverifiedToken:
     return token._replace(signed=b".".join((header, payload)))
 
 
-def _verify(token: UnverifiedToken, keys: KeySet) -> Weighed:
+def _verify(token: Parsed, keys: KeySet) -> Weighed:
     key = keys.find(token.header.kid)
     if key is None:
         return Weighed(False, "key: no such kid")

@@ -11,8 +11,9 @@ import pytest
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Granted
 from tenantgate.core.keys import MalformedKeySet, parse_jwks
+from tenantgate.core.limits import LIMITS
+from tenantgate.core.token import READER
 from tenantgate.core.strict import Unreadable, read_document
-from tenantgate.core.token import MAX_TOKEN, parse_header
 from tenantgate.discovery.errors import MetadataMalformed
 from tenantgate.discovery.metadata import parse_metadata
 from tests.builders import an_oidc_issuer, ask, json_bytes, oidc_claims, oidc_key
@@ -28,7 +29,7 @@ REFUSALS = {R.TOKEN_MALFORMED, R.TOKEN_TOO_LARGE, R.ALGORITHM_NOT_ALLOWED, R.CLA
 
 def header_is_read(raw: bytes) -> bool:
     """Whether a token with this header is let in; anything but a clean refusal is a failure."""
-    parse_header.cache_clear()
+    READER._header.cache_clear()
     return is_granted(oidc_key().sign(oidc_claims(), raw))
 
 
@@ -100,7 +101,7 @@ def test_an_object_is_refused_for_what_it_lacks_and_the_rest_for_its_form(place:
     for each in read():
         token = oidc_key().sign(oidc_claims(), each.raw) if place == "header" else oidc_key().sign(each.raw)
         decision = ask(token)
-        no_object = R.TOKEN_TOO_LARGE if len(token) > MAX_TOKEN else R.TOKEN_MALFORMED
+        no_object = R.TOKEN_TOO_LARGE if len(token) > LIMITS.token_bytes else R.TOKEN_MALFORMED
         assert not isinstance(decision, Granted)
         assert decision.reason is (lacking if each.is_object else no_object), each.name
 
