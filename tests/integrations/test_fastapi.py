@@ -189,7 +189,7 @@ def test_the_reason_is_in_the_body_where_the_publisher_shows_it():
         problem = client.get("/orders", headers=bearer(v2_token(exp=NOW - 61))).json()["detail"]
 
     assert problem["reason"] == "token_expired"
-    assert problem["advice"].startswith("Ask for a new token")
+    assert problem["advice"].startswith("The token ended 61 s ago")
 
 
 def test_the_refusal_is_an_exception_of_fastapi():
