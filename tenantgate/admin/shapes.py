@@ -19,6 +19,7 @@ from tenantgate.core.policy import (
     PartnerState,
     TenantState,
 )
+from tenantgate.core.profiles.table import PROFILES
 from tenantgate.registry.app_roles import AppRoleSpec
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
@@ -101,7 +102,20 @@ class IssuerIn(In):
     algorithms: list[str] = Field(
         [], description="What its keys may be used with; the usual ones where empty.", json_schema_extra=_LIST
     )
-    client_id_claim: str | None = Field(None, description="OIDC: the claim that names the daemon.")
+    profile: str = Field(
+        "standard",
+        description=f"OIDC: how this make of issuer writes its tokens: {', '.join(PROFILES)}.",
+        examples=["keycloak"],
+    )
+    client_id_claim: str | None = Field(
+        None, description="OIDC: the claim that names the daemon, where it is not the profile's (name or JSON Pointer)."
+    )
+    roles_claim: str | None = Field(
+        None, description="OIDC: the claim of the caller's roles, where it is not the profile's (name or JSON Pointer)."
+    )
+    subject_pin: bool | None = Field(
+        None, description="OIDC: whether each daemon must name its `subject`; as the profile has it where left out."
+    )
     token_types: list[str] = Field(["JWT", "at+jwt"], description="Accepted `typ`.", json_schema_extra=_LIST)
     allow_private_addresses: bool = Field(False, description="Whether its addresses may be private ones.")
     insecure_allow_http: bool = Field(False, description="Plain http, on this machine only.")
@@ -125,7 +139,10 @@ class IssuerOut(Written):
     v1_jwks: JsonObject | None
     jwks_hosts: list[str]
     algorithms: list[str]
+    profile: str
     client_id_claim: str | None
+    roles_claim: str | None
+    subject_pin: bool | None
     token_types: list[str]
     allow_private_addresses: bool
     insecure_allow_http: bool

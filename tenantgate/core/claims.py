@@ -15,7 +15,6 @@ from tenantgate.core.app_only import (
     AppOnly,
     read_entra_app_only,
     read_identity,
-    read_oidc_app_only,
 )
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Identity, Strength
@@ -82,24 +81,31 @@ class VerifiedClaims(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_claims(caller: Caller, payload: dict[str, Any]) -> VerifiedClaims:
-    """Read what is a token's own: times, roles, and the id that audit knows it by.
+    """Read what is an Entra token's own: times, roles, and the id that audit knows it by.
+
+    Raises:
+        Refused: claim_missing or claim_malformed, naming the claim.
+    """
+    check_token_id(payload, "uti")
+    return VerifiedClaims(caller, *read_times(payload), _roles(payload) if "roles" in payload else (), payload)
+
+
+def read_times(payload: dict[str, Any]) -> tuple[float, float, float]:
+    """Return `iat`, `nbf` (0 where it is absent) and `exp`.
 
     Raises:
         Refused: claim_missing or claim_malformed, naming the claim.
     """
     issued_at, not_before, expires_at = payload.get("iat"), payload.get("nbf", 0), payload.get("exp")
     if (
-        type(issued_at) is not int
-        or type(not_before) is not int
-        or type(expires_at) is not int
-        or not 0 <= issued_at | not_before | expires_at < _LATEST  # no bit beyond, and no sign, in any of them
+        type(issued_at) is int
+        and type(not_before) is int
+        and type(expires_at) is int
+        and 0 <= issued_at | not_before | expires_at < _LATEST  # no bit beyond, and no sign, in any of them
     ):
-        issued_at, expires_at = _instant(payload, "iat"), _instant(payload, "exp")
-        not_before = _instant(payload, "nbf") if "nbf" in payload else 0
-    if "uti" in payload and not is_identity(payload["uti"]):
-        raise Refused(R.CLAIM_MALFORMED, "uti is not a sane string")
-    roles = _roles(payload, caller) if "roles" in payload else ()
-    return VerifiedClaims(caller, issued_at, not_before, expires_at, roles, payload)
+        return issued_at, not_before, expires_at
+    not_before = _instant(payload, "nbf") if "nbf" in payload else 0
+    return _instant(payload, "iat"), not_before, _instant(payload, "exp")
 
 
 def read_entra_caller(
@@ -120,7 +126,7 @@ def read_entra_caller(
     sub, strength = _identity(payload, "sub"), payload.get(names.strength)
     if strength is not None and (type(strength) is not str or strength not in _STRENGTHS):
         raise Refused(R.CLAIM_MALFORMED, f"{names.strength} is {shown(strength)}")
-    _check_token_id(payload)
+    check_token_id(payload)
     return Caller(
         issuer=issuer.id,
         tid=tid,
@@ -128,7 +134,7 @@ def read_entra_caller(
         client=client,
         sub=sub,
         holder=holder,
-        audiences=_audiences(payload, limits.audiences),
+        audiences=read_audiences(payload.get("aud"), payload, limits.audiences),
         app_only=read_entra_app_only(payload, sub, oid),
         entra=True,
         version=names.version,
@@ -138,31 +144,7 @@ def read_entra_caller(
     )
 
 
-def read_oidc_caller(payload: dict[str, Any], issuer: IssuerRow, limits: Limits = LIMITS) -> Caller:
-    """Read who another issuer's access token stands for (RFC 9068 names, `azp` where there is no `client_id`).
-
-    Raises:
-        Refused: claim_missing or claim_malformed, naming the claim.
-    """
-    claim = issuer.client_id_claim or ("client_id" if payload.get("client_id") is not None else "azp")
-    client_id = _identity(payload, claim)
-    if issuer.client_id_claim is None and payload.get("azp", client_id) != client_id:
-        raise Refused(R.CLAIM_MALFORMED, "client_id and azp disagree")
-    _check_token_id(payload)
-    sub = _identity(payload, "sub")
-    return Caller(
-        issuer=issuer.id,
-        tid=None,
-        client_id=client_id,
-        client=client_id,
-        sub=sub,
-        holder=sub,
-        audiences=_audiences(payload, limits.audiences),
-        app_only=read_oidc_app_only(payload, client_id, sub),
-    )
-
-
-def _unusable(payload: dict[str, Any], name: str, why: str) -> Refused:
+def unusable(payload: dict[str, Any], name: str, why: str) -> Refused:
     """Return the refusal of a claim that is not what it must be: missing, or malformed."""
     if payload.get(name) is None:
         return Refused(R.CLAIM_MISSING, f"{name} is {'null' if name in payload else 'absent'}")
@@ -172,7 +154,7 @@ def _unusable(payload: dict[str, Any], name: str, why: str) -> Refused:
 def _identity(payload: dict[str, Any], name: str) -> str:
     value = payload.get(name)
     if not is_identity(value):
-        raise _unusable(payload, name, "is not a sane string")
+        raise unusable(payload, name, "is not a sane string")
     return str(value)
 
 
@@ -180,7 +162,7 @@ def _guid(payload: dict[str, Any], name: str) -> tuple[str, bytes]:
     value = payload.get(name)
     key = guid_bytes(value)
     if key is None:
-        raise _unusable(payload, name, "is not a GUID")
+        raise unusable(payload, name, "is not a GUID")
     return str(value).lower(), key
 
 
@@ -189,28 +171,38 @@ def _instant(payload: dict[str, Any], name: str) -> float:
     kind = type(value)  # bool is an int to isinstance, and no NumericDate (RFC 7519 §2)
     if (kind is int or kind is float) and 0 <= value <= _LATEST:  # type: ignore[operator]
         return value  # type: ignore[return-value]
-    raise _unusable(payload, name, f"is not a NumericDate: {shown(value)}")
+    raise unusable(payload, name, f"is not a NumericDate: {shown(value)}")
 
 
-def _audiences(payload: dict[str, Any], most: int) -> tuple[str, ...]:
-    value = payload.get("aud")
+def read_audiences(value: Any, payload: dict[str, Any], most: int) -> tuple[str, ...]:
+    """Return the audiences that a value stands for: the payload's `aud`, or what a profile takes for it.
+
+    Raises:
+        Refused: claim_missing or claim_malformed.
+    """
     if type(value) is str and is_identity(value):
         return (value,)
+    if value is None:
+        raise unusable(payload, "aud", "is missing")
     if type(value) is not list or not 0 < len(value) <= most:
-        raise _unusable(payload, "aud", f"is not a string or a list of 1 to {most} strings")
+        raise Refused(R.CLAIM_MALFORMED, f"aud is not a string or a list of 1 to {most} strings")
     for each in value:
         if not is_identity(each):
-            raise _unusable(payload, "aud", "holds what is not a sane string")
+            raise Refused(R.CLAIM_MALFORMED, "aud holds what is not a sane string")
     return tuple(value)
 
 
-def _check_token_id(payload: dict[str, Any]) -> None:
-    """`jti` is optional (RFC 7519 §4.1.7); what audit and revocation know a token by is a string."""
-    if "jti" in payload and not is_identity(payload["jti"]):
-        raise Refused(R.CLAIM_MALFORMED, "jti is not a sane string")
+def check_token_id(payload: dict[str, Any], name: str = "jti") -> None:
+    """Refuse an id that is no string: `jti` is optional (RFC 7519 §4.1.7), but audit knows a token by it.
+
+    Raises:
+        Refused: claim_malformed.
+    """
+    if name in payload and not is_identity(payload[name]):
+        raise Refused(R.CLAIM_MALFORMED, f"{name} is not a sane string")
 
 
-def _roles(payload: dict[str, Any], caller: Caller) -> tuple[str, ...]:
+def _roles(payload: dict[str, Any]) -> tuple[str, ...]:
     value = payload["roles"]
     if type(value) is list:
         for each in value:
@@ -218,6 +210,6 @@ def _roles(payload: dict[str, Any], caller: Caller) -> tuple[str, ...]:
                 break
         else:
             return tuple(value)
-    elif value is None or not caller.entra:  # elsewhere `roles` is whatever the issuer makes of it
+    elif value is None:
         return ()
     raise Refused(R.CLAIM_MALFORMED, "roles is not a list of strings")

@@ -77,6 +77,7 @@ class DenialReason(StrEnum):
     DAEMON_NOT_LISTED = "daemon_not_listed"
     DAEMON_SUSPENDED = "daemon_suspended"
     OBJECT_ID_MISMATCH = "object_id_mismatch"
+    SUBJECT_NOT_PINNED = "subject_not_pinned"
     CREDENTIAL_TOO_WEAK = "credential_too_weak"
     ISSUER_NOT_ACCEPTED = "issuer_not_accepted"
     CLIENT_NOT_ACCEPTED = "client_not_accepted"

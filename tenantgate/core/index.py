@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from tenantgate.core.claims import Caller
 from tenantgate.core.keys import KeySetRef
+from tenantgate.core.oidc import OidcReader
 from tenantgate.core.pointer import Pointer, parse_pointer
 from tenantgate.core.policy import (
     KINDS,
@@ -96,10 +97,14 @@ class MappingEntry(msgspec.Struct, gc=False):
 
 
 class IssuerEntry(msgspec.Struct):
-    """An issuer and its tenants by tid (the OIDC issuer's one tenant stands under None)."""
+    """An issuer and its tenants by tid (the OIDC issuer's one tenant stands under None).
+
+    `oidc` reads its tokens; Entra's are read by rules of their own.
+    """
 
     row: IssuerRow
     key_sets: KeySets
+    oidc: OidcReader | None
     tenants: dict[bytes | None, TenantEntry] = {}
     mappings: tuple[MappingEntry, ...] = ()
 
@@ -274,10 +279,11 @@ class PolicyIndex:
 
     def _put_issuer(self, row: IssuerRow) -> None:
         entry = self.issuers.get(row.id)
+        reader = OidcReader(row) if row.kind == "oidc" else None
         if entry is None:
-            self.issuers[row.id] = IssuerEntry(row, _key_sets(row))
+            self.issuers[row.id] = IssuerEntry(row, _key_sets(row), reader)
         else:
-            entry.row, entry.key_sets = row, _key_sets(row)
+            entry.row, entry.key_sets, entry.oidc = row, _key_sets(row), reader
         self._find_anew()
 
     def _delete_issuer(self, id_: str) -> None:

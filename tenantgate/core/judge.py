@@ -15,6 +15,7 @@ from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import Decision, Denied, Granted, Principal
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.index import BACKDATED, DaemonEntry, IssuerEntry, PolicyIndex, ResourceEntry, TenantEntry
+from tenantgate.core.oidc import OidcReader
 from tenantgate.core.policy import PartnerRow, ResourceRow
 from tenantgate.core.roles import held_roles
 from tenantgate.core.strict import guid_text, shown
@@ -337,9 +338,22 @@ def _daemon(case: Case) -> R | None:
         return R.OBJECT_ID_MISMATCH
     if daemon.subject is not None and daemon.subject != caller.sub:
         return R.OBJECT_ID_MISMATCH
+    if not caller.entra and daemon.subject is None and _pin_needed(case):
+        return R.SUBJECT_NOT_PINNED
     if daemon.min_credential != "none" and _RANK[caller.strength] < _RANK.get(daemon.min_credential, _BEYOND):
         return R.CREDENTIAL_TOO_WEAK
     return None
+
+
+def _pin_needed(case: Case) -> bool:
+    """Whether the issuer's client ids alone say too little (GitHub: any branch of the repository)."""
+    oidc = _oidc(case)
+    return oidc is not None and oidc.subject_pin
+
+
+def _oidc(case: Case) -> OidcReader | None:
+    """Return how the issuer's tokens are read, None where that is Entra."""
+    return None if case.issuer is None else case.issuer.oidc
 
 
 def _resource_strength(case: Case) -> R | None:
@@ -403,12 +417,14 @@ def _holder(case: Case) -> str:
 def _pinned(case: Case) -> str:
     daemon = case.daemon
     if daemon is None or (daemon.oid is None and daemon.subject is None):
-        return "any object (not pinned)"
+        return "a daemon with a pinned sub" if _pin_needed(case) else "any object (not pinned)"
     return f"oid {guid_text(daemon.oid)}" if daemon.oid is not None else f"sub {shown(daemon.subject)}"
 
 
 def _kind(case: Case) -> str:
-    payload = case.claims.payload
+    payload, oidc = case.claims.payload, _oidc(case)
+    if oidc is not None:
+        return oidc.told(payload, case.claims.caller.sub)
     return f"idtyp {shown(payload.get('idtyp'))}, scp {shown(payload.get('scp'))}, sub {shown(case.claims.caller.sub)}"
 
 
@@ -420,7 +436,9 @@ def _confirmed_by(case: Case) -> str:
 
 
 def _begins(case: Case) -> str:
-    return f"nbf {case.claims.not_before:.0f}, iat {case.claims.issued_at:.0f}"
+    claims = case.claims
+    begins = f"nbf {claims.not_before:.0f}" if "nbf" in claims.payload else "no nbf"
+    return f"{begins}, iat {claims.issued_at:.0f}"
 
 
 def _received_strength(case: Case) -> str:
@@ -437,6 +455,11 @@ def _held(case: Case) -> str:
 
 def _counts_assigned(row: ResourceRow) -> bool:
     return row.token_roles == "ignore"
+
+
+def _how(case: Case, form: str) -> str:
+    oidc = _oidc(case)
+    return form if oidc is None else f"profile {oidc.profile}"
 
 
 def _app_only_lines(form: str) -> tuple[Line, ...]:
@@ -456,7 +479,7 @@ def _app_only_lines(form: str) -> tuple[Line, ...]:
                 R.SERVICE_PRINCIPAL_MISSING,
                 R.CLAIM_MALFORMED,
             ),
-            lambda c: f"an app's own access token ({form})",
+            lambda c: f"an app's own access token ({_how(c, form)})",
             _kind,
         ),
     )
@@ -567,7 +590,7 @@ CHECKS: Final = (
                 lambda c: "a listed, active daemon",
                 _caller,
             ),
-            Line("pin", (R.OBJECT_ID_MISMATCH,), _pinned, _holder),
+            Line("pin", (R.OBJECT_ID_MISMATCH, R.SUBJECT_NOT_PINNED), _pinned, _holder),
             Line(
                 "strength",
                 (R.CREDENTIAL_TOO_WEAK,),

@@ -78,6 +78,11 @@ class IssuerRow(_Data, frozen=True, kw_only=True):
     metadata addresses unless `jwks` (and `v1_jwks`) give them. `algorithms` lists what a key may be
     used with; a key is bound to exactly one of them when it is loaded. Addresses come from
     configuration alone, never from a token.
+
+    `profile` names how an OIDC issuer's tokens are read (`core.profiles.table`). What follows it says otherwise for
+    this one issuer: `client_id_claim` and `roles_claim` are a claim's name, or a JSON Pointer where they begin with `/`
+    (RFC 6901); `subject_pin` is whether each daemon must name its `subject` (None: as the profile has it);
+    `token_types` may narrow what a profile accepts, never widen it.
     """
 
     kind: IssuerKind
@@ -91,7 +96,10 @@ class IssuerRow(_Data, frozen=True, kw_only=True):
     v1_jwks: dict[str, Any] | None = None
     jwks_hosts: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
+    profile: str = "standard"
     client_id_claim: str | None = None
+    roles_claim: str | None = None
+    subject_pin: bool | None = None
     token_types: tuple[str, ...] = ("JWT", "at+jwt")
     allow_private_addresses: bool = False
     insecure_allow_http: bool = False

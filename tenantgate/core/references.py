@@ -27,6 +27,7 @@ from tenantgate.core.policy import (
     is_guid,
     kind_of,
 )
+from tenantgate.core.profiles.table import get_profile, wants_pin
 
 
 def check_references(rows: Iterable[RowData]) -> None:
@@ -100,6 +101,17 @@ def check_daemon(daemon: DaemonRow, tenant: TenantRow) -> DaemonRow:
         return daemon
     check_absent(daemon, "an Entra daemon is pinned by its object id", "subject")
     return replace(daemon, client_id=check_guid(daemon.client_id, "client_id"))
+
+
+def check_profile(daemon: DaemonRow, issuer: IssuerRow) -> None:
+    """Refuse a daemon that no token of its issuer could ever be, or that the issuer's profile wants pinned."""
+    if issuer.kind != "oidc":
+        return
+    profile = get_profile(issuer.profile)
+    if issuer.client_id_claim is None and not profile.client_form.fits(daemon.client_id):
+        raise PolicyError("client_id_malformed", f"{profile.client_form.told} (profile {profile.name})", "client_id")
+    if wants_pin(profile, issuer) and daemon.subject is None:
+        raise PolicyError("member_missing", f"a daemon of issuer {issuer.id} needs its subject", "subject")
 
 
 def check_tenant_wide(tenant: TenantRow, resource: ResourceRow) -> None:
@@ -178,7 +190,9 @@ class _Whole:
             self._take("v1_issuer_shared", "tid", row.id, issuer.v1_issuer, row.tid)
 
     def _daemon(self, row: DaemonRow) -> None:
-        row = check_daemon(row, self._get("tenant", row.tenant, "tenant"))
+        tenant = self._get("tenant", row.tenant, "tenant")
+        row = check_daemon(row, tenant)
+        check_profile(row, self._get("issuer", tenant.issuer, "tenant"))
         if row.partner is not None:
             self._get("partner", row.partner, "partner")
         self._take("client_id_duplicate", "client_id", row.id, row.tenant, row.client_id)

@@ -196,7 +196,7 @@ REFUSALS: Final[dict[R, Refusal]] = {
         C.INVALID_TOKEN,
         "Nothing proves that no user stands behind this token.",
         "Entra: switch on the optional claim `idtyp` for this API and use client credentials. "
-        "Other issuers: pin the daemon's `subject`.",
+        "Other issuers: use client credentials, or pin the daemon's `subject` where the profile lets it decide.",
     ),
     R.SERVICE_PRINCIPAL_MISSING: Refusal(
         C.INVALID_TOKEN,
@@ -257,6 +257,11 @@ REFUSALS: Final[dict[R, Refusal]] = {
         C.CALLER_NOT_ALLOWED,
         "The client id is listed, but held by another object than the one the daemon is pinned to.",
         "If the partner re-created the app or its service principal, change the pin.",
+    ),
+    R.SUBJECT_NOT_PINNED: Refusal(
+        C.CALLER_NOT_ALLOWED,
+        "The daemon is listed, but its issuer's client ids say too little, and it names no `subject`.",
+        "Name the daemon's `subject`: the `sub` its tokens carry, exactly.",
     ),
     R.CREDENTIAL_TOO_WEAK: Refusal(
         C.CALLER_NOT_ALLOWED,

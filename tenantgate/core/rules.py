@@ -17,6 +17,7 @@ Issuers
     `url_malformed` · `url_not_https` · `url_not_loopback` plain http beyond this machine ·
     `template_malformed` · `host_malformed` · `algorithm_not_allowed` · `token_type_malformed` ·
     `jwks_malformed` · `authority_not_allowed` a cloud that is closed, or not for tokens of partners ·
+    `client_id_malformed` no token of this issuer's profile could carry it ·
     `issuer_duplicate` another issuer covers the same `iss`
 Members
     `member_missing` · `member_not_allowed` does not go with the rest of the row · `consumer_tenant` the
@@ -71,6 +72,8 @@ from tenantgate.core.policy import (
     TenantState,
     is_guid,
 )
+from tenantgate.core.profiles.standard import STANDARD
+from tenantgate.core.profiles.table import get_profile, narrowed_types
 from tenantgate.core.references import check_references as check_references
 from tenantgate.core.resources import check_resource
 
@@ -127,7 +130,9 @@ def _each(values: tuple[str, ...], path: str, code: str, message: str, test: Cal
 
 
 def _check_entra(row: IssuerRow) -> IssuerRow:
-    check_absent(row, "does not go with kind entra", "issuer", "client_id_claim")
+    check_absent(row, "does not go with kind entra", "issuer", "client_id_claim", "roles_claim", "subject_pin")
+    if row.profile != STANDARD.name:
+        raise PolicyError("member_not_allowed", "does not go with kind entra", "profile")
     if row.authority is None:
         raise PolicyError("member_missing", "an issuer of kind entra needs its authority", "authority")
     authority = row.authority.rstrip("/")
@@ -195,7 +200,10 @@ def _check_oidc(row: IssuerRow) -> IssuerRow:
         check_url(row.metadata_url, "metadata_url", allow_http=row.insecure_allow_http, query=True)
     if row.client_id_claim is not None:
         check_text(row.client_id_claim, "client_id_claim", limit=IDENTITY_LENGTH, spaces=False)
-    return row
+        parse_pointer(row.client_id_claim, "client_id_claim")
+    if row.roles_claim is not None:
+        parse_pointer(row.roles_claim, "roles_claim")
+    return replace(row, token_types=narrowed_types(get_profile(row.profile), row.token_types))
 
 
 def _check_partner(row: PartnerRow) -> PartnerRow:

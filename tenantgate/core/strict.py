@@ -29,6 +29,8 @@ _LAST: Final[tuple[frozenset[int], ...]] = (
     frozenset(_BASE64URL[::4]),
 )
 
+_INFINITY: Final = float("inf")
+
 
 class Unreadable(Exception):
     """The bytes are not what they should be. The message is safe: it never quotes them."""
@@ -158,13 +160,16 @@ def _check_slowly(raw: bytes) -> None:
 def read_document(raw: bytes) -> Any:
     """Decode a whole JSON document of an operator's, of any size: strict UTF-8, no duplicate names, no NaN.
 
-    Lone surrogates (`"\\ud800"`) are no text in any encoding and are refused, as `read_object` refuses them.
+    Lone surrogates (`"\\ud800"`) are no text in any encoding, numbers beyond a float's range (`1e999`) no number
+    any more: both are refused, as `read_object` refuses them.
 
     Raises:
         Unreadable: the message names a duplicate member or the place of the error, never a value.
     """
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
+        )
         if b"\\ud" in raw or b"\\uD" in raw:  # only an escape can spell one in strict UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
@@ -184,6 +189,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"duplicate member {shown(next(name for name in names if names.count(name) > 1))}")
     return found
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if abs(value) == _INFINITY:
+        raise ValueError("a number is out of range")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from tenantgate.core.claims import Caller, VerifiedClaims, read_claims, read_entra_caller, read_oidc_caller
+from tenantgate.core.claims import Caller, VerifiedClaims, read_claims, read_entra_caller
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
 from tenantgate.core.index import PLACEHOLDER, IssuerEntry, PolicyIndex
@@ -217,7 +217,9 @@ def _form(reading: Reading) -> R | None:
 
 
 def _strict(reading: Reading) -> R | None:
-    """One spelling, each name once. After the issuer, so that strangers are refused for less."""
+    """One spelling, each name once. Of a stranger's token nobody wants to know: the next step refuses it for less."""
+    if _is_stranger(reading.token, reading.index):
+        return None
     try:
         reading.signature = reading.reader.prove(reading.token)
     except Refused as refused:
@@ -265,8 +267,10 @@ def _version(reading: Reading) -> R | None:
 
 
 def _type(reading: Reading) -> R | None:
-    typ = reading.token.header.typ
-    allowed = reading.row.token_types
+    typ, oidc = reading.token.header.typ, reading.entry.oidc
+    allowed = reading.row.token_types if oidc is None else oidc.token_types
+    if typ is None and oidc is not None and oidc.typ_required:
+        return R.TOKEN_TYPE_NOT_ALLOWED
     if typ is None or typ in allowed:
         return None
     short = typ.lower().removeprefix("application/")
@@ -332,10 +336,11 @@ def _claims(reading: Reading) -> R | None:
     payload, limits = reading.token.payload, reading.reader.limits
     try:
         if reading.tid is None:
-            reading.caller = read_oidc_caller(payload, reading.row, limits)
+            assert reading.entry.oidc is not None
+            reading.claims = reading.entry.oidc.read(payload, limits)
         else:
             reading.caller = read_entra_caller(payload, reading.row, reading.document, reading.tid, limits)
-        reading.claims = read_claims(reading.caller, payload)
+            reading.claims = read_claims(reading.caller, payload)
     except Refused as refused:
         reading.refused = refused
         return refused.reason
@@ -365,6 +370,13 @@ def _typ(reading: Reading) -> str:
     return "no typ" if typ is None else f"typ {shown(typ)}"
 
 
+def _wanted_typ(reading: Reading) -> str:
+    oidc = reading.entry.oidc
+    if oidc is None:
+        return f"typ absent or one of {', '.join(reading.row.token_types)}"
+    return f"typ {'' if oidc.typ_required else 'absent or '}one of {', '.join(oidc.token_types)}"
+
+
 def _wanted_version(reading: Reading) -> str:
     return "no ver" if reading.tid is None else f"ver {_VERSIONS[reading.document]}"
 
@@ -381,11 +393,11 @@ STEPS: Final = (
         lambda r: "one that could not" if r.index.broken else "as expected",
     ),
     Step("form", _form, lambda r: "a compact JWS of a supported algorithm", _refused),
-    Step("issuer", _issuer, lambda r: _AN_ISSUER, _claim("iss")),
     Step("strict form", _strict, lambda r: "one spelling, each name once", _refused),
+    Step("issuer", _issuer, lambda r: _AN_ISSUER, _claim("iss")),
     Step("tid", _tenant, _tenant_in_issuer, _claim("tid")),
     Step("version", _version, _wanted_version, _claim("ver")),
-    Step("type", _type, lambda r: f"typ absent or one of {', '.join(r.row.token_types)}", _typ),
+    Step("type", _type, _wanted_typ, _typ),
     Step(
         "key",
         _key,

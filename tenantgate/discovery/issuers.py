@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Document, metadata_url
 from tenantgate.discovery.published import Published
 from tenantgate.discovery.state import IssuerState
+
+_HOW_READ: Final = ("profile", "client_id_claim", "roles_claim", "subject_pin", "token_types")
+"""Members of an issuer's row that say how its tokens are read, and nothing about its keys."""
 
 States = Mapping[KeySetRef, IssuerState]
 
@@ -78,7 +81,7 @@ def _publish_static(state: IssuerState, given: dict[str, Any], now: float) -> No
 
 def _same_keys(old: IssuerRow, new: IssuerRow) -> bool:
     """Whether two rows get the same keys from the same place: they differ only in how tokens are read."""
-    return old == msgspec.structs.replace(new, token_types=old.token_types, client_id_claim=old.client_id_claim)
+    return old == msgspec.structs.replace(new, **{name: getattr(old, name) for name in _HOW_READ})
 
 
 def _take_over(state: IssuerState, before: IssuerState) -> None:

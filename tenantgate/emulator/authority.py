@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 from tenantgate.emulator import grants, metadata
 from tenantgate.emulator.directory import Daemon, Directory, Resource, Tenant, TokenVersion
 from tenantgate.emulator.errors import RequestRefused
-from tenantgate.emulator.keys import KeyFactory, KeyRing, SigningKey
+from tenantgate.emulator.hostile.recipe import Recipe, Sound
+from tenantgate.emulator.keys import UNPUBLISHED, KeyFactory, KeyRing, SigningKey
 from tenantgate.emulator.tokens import BACKDATED, Entropy, Issuance, claims_of, header_of, overlaid, signed
 
 _SHORTEST: Final = 3600
@@ -131,6 +132,29 @@ class Authority:
         number = _VERSIONS[version] if version else resource.token_version if resource else 2
         issuance = self._issuance(tid.lower(), daemon, audience, resource, number, grants.BY_SECRET, lifetime)
         return self._signed(issuance, claims=claims or {}, remove=remove, header=header or {}, key=key)
+
+    def mint_hostile(self, recipe: Recipe, tid: str, client_id: str, audience: str) -> str:
+        """Sign a good token for a known daemon, and spoil it as `recipe` says. Other keys than ours sign where it does.
+
+        Raises:
+            NameUnknown: no such tenant or daemon.
+            ConfigInvalid: `tid` or `client_id` is not a GUID, or the recipe needs a key that is not published.
+        """
+        daemon = self.directory.get_daemon(tid, client_id)
+        resource = self.directory.find_resource(audience)
+        issuance = self._issuance(tid.lower(), daemon, audience, resource, recipe.version, grants.BY_SECRET)
+        key = self.keys.signing()
+        bound = (each for each in self.keys.published() if each.only_tid not in (None, issuance.tid))
+        return recipe.spoil(
+            Sound(
+                header=header_of(key, recipe.version),
+                claims=claims_of(issuance, self._entropy),
+                key=key,
+                stranger=self.keys.get(UNPUBLISHED),
+                bound=next(bound, None),
+                now=int(self._clock()),
+            )
+        )
 
     def refusal_body(self, refused: RequestRefused) -> dict[str, Any]:
         """Render a refusal as Entra does: the code, a sentence, and what its support would ask for."""

@@ -86,6 +86,14 @@ class MintSpec(_Spec, frozen=True):
     key: str | None = None
 
 
+class HostileSpec(_Spec, frozen=True):
+    """Whose token to spoil, and which API it would be good for."""
+
+    tid: str
+    client_id: str
+    audience: str
+
+
 _S = TypeVar("_S", bound=_Spec)
 
 

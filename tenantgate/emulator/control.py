@@ -3,14 +3,16 @@
 It asks for no credential and mints any token for anybody, which is why the program binds to loopback only.
 Bodies are the JSON objects of `config`, and an empty body is an empty object:
 
-    GET  state      mode, requests seen per path, keys, names
-    POST rotate     {"retire": false, "tid": null}
-    POST off        {"mode": "503" | "drop"}
+    GET  state           mode, requests seen per path, keys, names
+    POST rotate          {"retire": false, "tid": null}
+    POST off             {"mode": "503" | "drop"}
     POST on
-    POST mint       {"tid", "client_id", "audience", "version", "lifetime", "claims", "remove", "header", "key"}
-    POST resources  {"client_id", "app_id_uris", "token_version", "idtyp"}
-    POST tenants    {"tid", "name", "daemons"}
-    POST daemons    {"tid", "client_id", "oid", "client_secret", "public_key", "roles"}
+    POST mint            {"tid", "client_id", "audience", "version", "lifetime", "claims", "remove", "header", "key"}
+    GET  hostile         every spoiled token there is: its name, what it attacks, and what a gate refuses it for
+    POST hostile/{name}  {"tid", "client_id", "audience"}: mint that one, of a daemon that would be let in
+    POST resources       {"client_id", "app_id_uris", "token_version", "idtyp"}
+    POST tenants         {"tid", "name", "daemons"}
+    POST daemons         {"tid", "client_id", "oid", "client_secret", "public_key", "roles"}
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from tenantgate.emulator import config
 from tenantgate.emulator.authority import Authority
 from tenantgate.emulator.config import parse_spec
 from tenantgate.emulator.errors import BodyTooLarge
+from tenantgate.emulator.hostile.catalogue import RECIPES, described, get_recipe
 from tenantgate.emulator.switch import Mode, Switch
 
 CONTROL_PREFIX: Final = "/_emulator/"
@@ -51,12 +54,14 @@ def control_routes(authority: Authority, switch: Switch) -> list[Route]:
         "off": control.off,
         "on": control.on,
         "mint": control.mint,
+        "hostile/{name}": control.mint_hostile,
         "resources": control.add_resource,
         "tenants": control.add_tenant,
         "daemons": control.add_daemon,
     }
     return [
         Route(f"{CONTROL_PREFIX}state", control.state),
+        Route(f"{CONTROL_PREFIX}hostile", control.hostile),
         *(Route(f"{CONTROL_PREFIX}{name}", endpoint, methods=["POST"]) for name, endpoint in posts.items()),
     ]
 
@@ -124,6 +129,18 @@ class _Control:
             key=spec.key,
         )
         return JSONResponse({"access_token": token})
+
+    async def hostile(self, request: Request) -> Response:
+        """List the spoiled tokens that can be minted."""
+        return JSONResponse({"hostile": [described(recipe) for recipe in RECIPES]})
+
+    async def mint_hostile(self, request: Request) -> Response:
+        """Sign a good token and spoil it in the way that was named."""
+        recipe = get_recipe(request.path_params["name"])
+        spec = parse_spec(await read_body(request), config.HostileSpec)
+        mint = self._authority.mint_hostile
+        token = await run_in_threadpool(mint, recipe, spec.tid, spec.client_id, spec.audience)
+        return JSONResponse({"access_token": token, **described(recipe)})
 
     async def add_resource(self, request: Request) -> Response:
         """Register an API."""

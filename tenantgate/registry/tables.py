@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0002"
+SCHEMA_REVISION: Final = "0003"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -75,7 +75,10 @@ class Issuer(Written, table=True):
     v1_jwks: dict[str, Any] | None = Field(default=None, sa_type=_JSON)
     jwks_hosts: list[str] = Field(sa_type=_JSON)
     algorithms: list[str] = Field(sa_type=_JSON)
+    profile: str = Field(sa_column_kwargs={"server_default": "standard"})
     client_id_claim: str | None = None
+    roles_claim: str | None = None
+    subject_pin: bool | None = None
     token_types: list[str] = Field(sa_type=_JSON)
     allow_private_addresses: bool
     insecure_allow_http: bool

@@ -32,9 +32,11 @@ OTHER_CLIENT = "99999999-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 CREATE = [
     pytest.param(
         "issuer create --kind oidc --issuer https://id.fabrikam.example/main --jwks-host keys.fabrikam.example "
-        "--algorithm RS256 --algorithm ES256 --client-id-claim client --token-type at+jwt",
+        "--algorithm RS256 --algorithm ES256 --client-id-claim client --token-type at+jwt "
+        "--profile keycloak --roles-claim /resource_access/orders/roles --no-subject-pin",
         {"kind": "oidc", "jwks_hosts": ["keys.fabrikam.example"], "algorithms": ["RS256", "ES256"]}
-        | {"client_id_claim": "client", "token_types": ["at+jwt"], "insecure_allow_http": False},
+        | {"client_id_claim": "client", "token_types": ["at+jwt"], "insecure_allow_http": False}
+        | {"profile": "keycloak", "roles_claim": "/resource_access/orders/roles", "subject_pin": False},
         IssuerOut,
         id="issuer",
     ),

@@ -479,6 +479,7 @@ def _standing() -> Iterator[Spoiled]:
     yield _world("held by another object", R.OBJECT_ID_MISMATCH, acme_daemon={"oid": STRANGE_CLIENT})
     yield _world("held by another object, v1", R.OBJECT_ID_MISMATCH, v1_token, acme_daemon={"oid": STRANGE_CLIENT})
     yield _world("held by another subject", R.OBJECT_ID_MISMATCH, oidc_token, globex_daemon={"subject": "other"})
+    yield _world("a subject wanted, none pinned", R.SUBJECT_NOT_PINNED, oidc_token, oidc={"subject_pin": True})
     for strength in (REMOVE, None, "0", "1"):
         yield Spoiled(
             f"certificate wanted of the daemon, azpacr {strength!r}",

@@ -542,6 +542,7 @@ def test_a_failing_hook_breaks_the_index() -> None:
     assert index.generation % 2 == 0
 
 
+@pytest.mark.threat(48)
 def test_readers_beside_a_writer_never_mix_two_revisions() -> None:
     """Odd revisions suspend the partner, even ones end the role: a grant would have mixed both (bounded by count)."""
     claims = verified_claims(v2_token())

@@ -138,6 +138,7 @@ BAD = [
 ]  # fmt: skip
 
 
+@pytest.mark.threat(28, 30)
 @pytest.mark.parametrize(("jwk", "reason"), [pytest.param(*row[1:], id=row[0]) for row in BAD])
 def test_a_bad_key_is_dropped_and_the_good_one_serves(jwk: Any, reason: str) -> None:
     """One bad key never spoils a set: it is dropped for its own reason, the good key verifies."""
@@ -149,6 +150,7 @@ def test_a_bad_key_is_dropped_and_the_good_one_serves(jwk: Any, reason: str) -> 
     assert verifies(keys, oidc_key())
 
 
+@pytest.mark.threat(27, 28)
 @pytest.mark.parametrize(
     ("name", "jwk"),
     [
@@ -178,6 +180,7 @@ SMALL_ORDER = [
 ]
 
 
+@pytest.mark.threat(27)
 @pytest.mark.parametrize("sign", [0, 128])
 @pytest.mark.parametrize("point", SMALL_ORDER)
 def test_ed25519_points_of_small_order_are_no_keys(point: bytes, sign: int) -> None:
@@ -390,6 +393,7 @@ def test_any_bytes_are_a_key_set_or_malformed(raw: bytes) -> None:
         parse_jwks(raw, OIDC)
 
 
+@pytest.mark.threat(28)
 @pytest.mark.parametrize("power", range(0, 2_000, 97))
 def test_every_modulus_of_the_weak_form_is_found(power: int) -> None:
     """Whatever power of 65537 the weak generator took, and whatever multiple it added, the product shows it."""

@@ -27,6 +27,7 @@ NOT_ON_THE_LIST = [
     DenialReason.DAEMON_NOT_LISTED,
     DenialReason.DAEMON_SUSPENDED,
     DenialReason.OBJECT_ID_MISMATCH,
+    DenialReason.SUBJECT_NOT_PINNED,
     DenialReason.CREDENTIAL_TOO_WEAK,
     DenialReason.ISSUER_NOT_ACCEPTED,
     DenialReason.CLIENT_NOT_ACCEPTED,

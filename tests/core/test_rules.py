@@ -27,7 +27,8 @@ from tenantgate.core.policy import (
     RowData,
     TenantRow,
 )
-from tenantgate.core.references import check_daemon
+from tenantgate.core.profiles.table import PROFILES
+from tenantgate.core.references import check_daemon, check_profile
 from tenantgate.core.resources import LONGEST_LIFETIME, check_resource
 from tenantgate.core.rules import check_references, check_row
 
@@ -43,6 +44,7 @@ TENANT = TenantRow(id="contoso-entra", issuer="entra", partner="contoso", tid=TI
 HOSTED = TenantRow(id="own", issuer="entra", tid=OTHER_TID, hosted=True)
 OIDC_TENANT = TenantRow(id="fabrikam", issuer="keycloak", partner="contoso")
 DAEMON = DaemonRow(id="nightly", tenant="contoso-entra", client_id=CLIENT_ID)
+OIDC_DAEMON = DaemonRow(id="sync", tenant="fabrikam", client_id="sync")
 RESOURCE = ResourceRow(id="orders", audiences=("api://orders",), tenant_wide_roles=True)
 ROLE = AppRoleRow(id="orders-read", resource="orders", value="Orders.Read")
 GRANT = RoleAssignmentRow(id="nightly-read", app_role="orders-read", daemon="nightly")
@@ -142,6 +144,16 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (OIDC, {"issuer": "https://id.example/?a"}, "url_malformed", "issuer"),
     (OIDC, {"metadata_url": "http://localhost/x"}, "url_not_https", "metadata_url"),
     (OIDC, {"client_id_claim": "a b"}, "text_not_allowed", "client_id_claim"),
+    (OIDC, {"client_id_claim": "/kubernetes.io//uid"}, "pointer_malformed", "client_id_claim"),
+    (OIDC, {"client_id_claim": "/a b"}, "text_not_allowed", "client_id_claim"),
+    (OIDC, {"roles_claim": "/realm~access"}, "pointer_malformed", "roles_claim"),
+    (OIDC, {"roles_claim": ""}, "text_empty", "roles_claim"),
+    (OIDC, {"profile": "keycloack"}, "value_unknown", "profile"),
+    (OIDC, {"profile": ""}, "value_unknown", "profile"),
+    (OIDC, {"profile": "rfc9068", "token_types": ("JWT",)}, "member_not_allowed", "token_types"),
+    (CLOUD, {"profile": "keycloak"}, "member_not_allowed", "profile"),
+    (CLOUD, {"roles_claim": "roles"}, "member_not_allowed", "roles_claim"),
+    (CLOUD, {"subject_pin": False}, "member_not_allowed", "subject_pin"),
     (TENANT, {"issuer": "No"}, "id_malformed", "issuer"),
     (TENANT, {"tid": "1234"}, "guid_malformed", "tid"),
     (TENANT, {"tid": CONSUMER_TENANT.upper()}, "consumer_tenant", "tid"),
@@ -329,6 +341,23 @@ def test_oidc_issuer_stays_exactly_as_written():
     assert row.metadata_url == "https://id.fabrikam.example/.well-known/openid-configuration"
 
 
+@pytest.mark.parametrize(
+    ("listed", "kept"),
+    [
+        (("JWT", "at+jwt"), ("at+jwt",)),
+        (("AT+JWT",), ("AT+JWT",)),
+        (("application/at+jwt", "dpop+jwt"), ("application/at+jwt",)),
+    ],
+)
+def test_a_profile_narrows_what_typ_may_be(listed: tuple[str, ...], kept: tuple[str, ...]):
+    """Of the listed types only those remain that the profile takes: a list can never widen it."""
+    row = check_row(replace(OIDC, profile="rfc9068", token_types=listed))
+
+    assert isinstance(row, IssuerRow)
+    assert row.token_types == kept
+    assert check_row(row) == row
+
+
 @pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
 def test_http_is_for_this_machine(host: str):
     """An issuer that says so may use plain http on loopback."""
@@ -475,6 +504,8 @@ WHOLE: list[tuple[dict[str, dict[str, Any] | None], tuple[RowData, ...], str, st
     ({}, (replace(DAEMON, id="twice", client_id=CLIENT_ID.upper()),), "client_id_duplicate", "daemons[1].client_id"),
     ({"nightly": {"client_id": "worker"}}, (), "guid_malformed", "daemons[0].client_id"),
     ({"nightly": {"subject": "me"}}, (), "member_not_allowed", "daemons[0].subject"),
+    ({"keycloak": {"subject_pin": True}}, (OIDC_DAEMON,), "member_missing", "daemons[1].subject"),
+    ({"keycloak": {"profile": "google"}}, (OIDC_DAEMON,), "client_id_malformed", "daemons[1].client_id"),
     ({"nightly": {"tenant": "fabrikam", "oid": TID}}, (), "member_not_allowed", "daemons[0].oid"),
     ({"nightly": {"partner": "contoso"}}, (), "member_not_allowed", "daemons[0].partner"),
     ({"nightly": {"tenant": "own"}}, (), "member_missing", "daemons[0].partner"),
@@ -512,6 +543,76 @@ def test_hosted_tenants_daemons_name_their_partner():
     check_references(
         check_row(row) for row in changed_policy({}, replace(DAEMON, id="hosted-one", tenant="own", partner="contoso"))
     )
+
+
+OWNED, GUID = "65/74", "eeeeeeee-0000-4000-8000-000000000005"
+
+FITTING = [
+    ("standard", "anything at all", None),
+    ("rfc9068", "sync", None),
+    ("keycloak", "sync", None),
+    ("okta", "0oa1sync", None),
+    ("auth0", "sync", None),
+    ("cognito", "sync", None),
+    ("google", "104400000000000000001", None),
+    ("github_actions", OWNED, "repo:acme/sync:ref:refs/heads/main"),
+    ("kubernetes", GUID, None),
+]
+
+
+@pytest.mark.parametrize(("profile", "client_id", "subject"), FITTING)
+def test_a_daemon_as_its_profile_wants_it(profile: str, client_id: str, subject: str | None):
+    """Each profile takes the client ids its tokens carry, and a pin where it asks for one."""
+    daemon = replace(OIDC_DAEMON, client_id=client_id, subject=subject)
+
+    check_profile(daemon, replace(OIDC, profile=profile))
+
+
+def test_every_profile_has_its_form_of_client_id():
+    """No profile is left out above."""
+    assert {profile for profile, _, _ in FITTING} == set(PROFILES)
+
+
+@pytest.mark.parametrize(
+    ("profile", "client_id"),
+    [
+        ("google", "nightly@acme.iam.gserviceaccount.com"),
+        ("google", "0104400000000000000"),
+        ("google", "١٢٣"),
+        ("google", "1" * 31),
+        ("google", "104400000000000000001\n"),
+        ("github_actions", "74"),
+        ("github_actions", "acme/sync"),
+        ("github_actions", "65/74/1"),
+        ("github_actions", "65/074"),
+        ("kubernetes", "orders:sync"),
+        ("kubernetes", GUID.upper()),
+        ("kubernetes", GUID + " "),
+    ],
+)
+def test_a_client_id_no_token_could_carry_is_refused(profile: str, client_id: str):
+    """Names where numbers belong, and other spellings: listed, they would never let anybody in."""
+    with pytest.raises(PolicyError) as caught:
+        check_profile(replace(OIDC_DAEMON, client_id=client_id, subject="x"), replace(OIDC, profile=profile))
+
+    assert (caught.value.code, caught.value.path) == ("client_id_malformed", "client_id")
+    assert f"profile {profile}" in caught.value.message
+
+
+def test_a_row_may_say_otherwise_than_its_profile():
+    """With a client claim of its own the issuer's ids are free text; with `subject_pin` it decides about pins."""
+    github = replace(OIDC, profile="github_actions")
+
+    check_profile(OIDC_DAEMON, replace(github, client_id_claim="/repository", subject_pin=False))
+    with pytest.raises(PolicyError):
+        check_profile(OIDC_DAEMON, replace(github, client_id_claim="/repository"))
+    with pytest.raises(PolicyError):
+        check_profile(OIDC_DAEMON, replace(github, subject_pin=False))
+
+
+def test_an_entra_daemon_has_no_profile():
+    """What is said of other issuers' daemons is not asked of Entra's."""
+    check_profile(DAEMON, CLOUD)
 
 
 def test_every_code_is_promised_and_tested():

@@ -209,6 +209,7 @@ BIG = [
 ]  # fmt: skip
 
 
+@pytest.mark.threat(11, 12, 13)
 @pytest.mark.parametrize(("token", "reason"), BIG)
 def test_what_is_too_big_or_too_deep_is_refused(token: Callable[[], str], reason: R) -> None:
     """Every size is bounded before anything is decoded: bytes, header, kid, members, audiences, depth."""
@@ -255,12 +256,14 @@ SPELLINGS = [
 ]
 
 
+@pytest.mark.threat(26)
 @pytest.mark.parametrize("spell", SPELLINGS)
 def test_a_token_has_one_spelling(spell: Callable[[str], str]) -> None:
     """A second spelling of a token would be a second identity of it for caches and deny-lists."""
     assert reason_of(spell(v2_token())) is R.TOKEN_MALFORMED
 
 
+@pytest.mark.threat(26)
 def test_unused_bits_of_the_last_character_are_zero() -> None:
     """Two characters that decode alike are not the same token: only the canonical one is read (RFC 4648 §3.5)."""
     token = v2_token()  # 256 bytes of signature: 342 characters, 4 unused bits
@@ -270,6 +273,7 @@ def test_unused_bits_of_the_last_character_are_zero() -> None:
     assert [reason_of(twin) for twin in twins] == [R.TOKEN_MALFORMED] * 3
 
 
+@pytest.mark.threat(26)
 def test_the_other_ecdsa_signature_of_a_token_is_no_other_token() -> None:
     """(r, n - s) is as valid as (r, s), so nobody may know a token by its signature: both are judged alike."""
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -296,12 +300,14 @@ JSON_FORMS = [
 ]  # fmt: skip
 
 
+@pytest.mark.threat(8)
 @pytest.mark.parametrize("form", JSON_FORMS)
 def test_only_the_compact_form_is_read(form: Callable[[str, str, str], str]) -> None:
     """One form, one parser: JSON serialisations, hybrids and detached payloads are not tokens here."""
     assert reason_of(form(*v2_token().split("."))) is R.TOKEN_MALFORMED
 
 
+@pytest.mark.threat(6)
 @pytest.mark.parametrize("crit", [["exp"], ["b64"], [], "b64", ["x", "x"], ["alg"], None, {}])
 def test_any_crit_is_refused(crit: Any) -> None:
     """We implement no extension, so whatever is critical is not understood (RFC 7515 §4.1.11)."""
@@ -309,6 +315,7 @@ def test_any_crit_is_refused(crit: Any) -> None:
     assert reason_of(cloud_key().sign(v2_claims(), crit=crit, b64=False)) is R.HEADER_NOT_ALLOWED
 
 
+@pytest.mark.threat(4)
 def test_a_key_in_the_header_is_never_followed() -> None:
     """A token that brings its own key, and is soundly signed by it, is refused before any key is looked up."""
     own = Signer("RS256", oidc_key().private, None)
@@ -367,6 +374,7 @@ def test_headers_are_remembered_by_their_bytes_alone() -> None:
             READER.parse_header(bad)
 
 
+@pytest.mark.threat(11)
 def test_a_refusal_never_quotes_the_token() -> None:
     """Details say what is wrong by name and number; the bytes stay where they are."""
     for token in (v2_token(pad="x" * 20_000), v2_token() + "==", v2_token().replace(".", ""), "secret-opaque-token"):
@@ -472,6 +480,8 @@ def test_shown_values_are_bounded_visible_ascii(value: object) -> None:
         (b'{"a":1,"a":2}', "duplicate member a"),
         (b"\xff", "not UTF-8"),
         (b'{"a":NaN}', "NaN is not JSON"),
+        (b'{"a":1e999}', "out of range"),
+        (b'{"a":-1.5e309}', "out of range"),
         (b"{", "line 1 column 2"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"a":"\\ud800"}', "lone surrogate"),

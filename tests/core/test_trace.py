@@ -124,8 +124,8 @@ def test_the_refusing_step_says_what_was_expected_and_received() -> None:
 WHOLE = [
     ("policy", "a policy that could be applied", "as expected"),
     ("form", "a compact JWS of a supported algorithm", "as expected"),
-    ("issuer", "an iss the policy knows", f"iss {v2_issuer(ACME_TID)}"),
     ("strict form", "one spelling, each name once", "as expected"),
+    ("issuer", "an iss the policy knows", f"iss {v2_issuer(ACME_TID)}"),
     ("tid", f"tid {ACME_TID}, once", f"tid {ACME_TID}"),
     ("version", "ver 2.0", "ver 2.0"),
     ("type", "typ absent or one of JWT, at+jwt", "typ JWT"),

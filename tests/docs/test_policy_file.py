@@ -17,6 +17,7 @@ from tenantgate.core import clouds, fields, keys, pointer, policy, references, r
 from tenantgate.core.decision import Principal
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import KINDS, IssuerRow, PolicySnapshot
+from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.feed import file
 from tenantgate.gate.request import MAX_HEADERS, MAX_PARAMETERS
@@ -145,6 +146,15 @@ def test_every_algorithm_and_limit_is_the_codes() -> None:
     assert f"1 s to {resources.LONGEST_LIFETIME // 86_400} days" in table("### `resources`")["max_lifetime"][2]
     assert f"0 to {resources.LARGEST_SKEW} s" in table("### `resources`")["clock_skew"][2]
     assert policy.ID_PATTERN.startswith("^[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def test_every_profile_is_named() -> None:
+    """The profiles of the table are those of the code, in order."""
+    cells = table("### `issuers`")["profile"]
+
+    assert re.findall(r"`([a-z0-9_]+)`", cells[2]) == list(PROFILES)
+    assert [name for name in PROFILES if PROFILES[name].subject_pin] == ["github_actions"]
+    assert f"deeper than {pointer.MAX_STEPS} names" in PAGE
 
 
 def test_clouds_with_a_known_v1_issuer_are_those_named() -> None:

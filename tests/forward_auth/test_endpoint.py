@@ -172,6 +172,7 @@ def test_what_a_caller_claims_is_never_echoed(server: Server, name: str):
         assert all(len(response.all(each)) < 2 for each in OURS)
 
 
+@pytest.mark.threat(11)
 def test_oversized_headers_are_refused_by_whoever_meets_them_first(server: Server):
     """Headers beyond the limit are 400, from the gate or, sooner, from the HTTP server below it."""
     for size in (20_000, 70_000):
@@ -188,6 +189,7 @@ def test_any_role_on_the_resource_will_do(serve: Serve):
     assert 'error="insufficient_scope"' in response.one("WWW-Authenticate")
 
 
+@pytest.mark.threat(48)
 def test_a_suspension_acts_on_the_next_call(serve: Serve):
     """The first call after the change is refused."""
     server = serve(a_gate())

@@ -45,6 +45,7 @@ def holds_token(text: str, token: str) -> bool:
     return any(piece in text for piece in pieces(token))
 
 
+@pytest.mark.threat(11)
 @pytest.mark.parametrize("shown", [False, True], ids=["quiet", "reasons shown"])
 @pytest.mark.parametrize("name", TOKENS)
 def test_no_answer_holds_a_piece_of_the_token(make: Make, name: str, shown: bool):
@@ -60,6 +61,7 @@ def test_no_answer_holds_a_piece_of_the_token(make: Make, name: str, shown: bool
             assert len(decision.detail) < 1000
 
 
+@pytest.mark.threat(11)
 @pytest.mark.parametrize("name", TOKENS)
 def test_no_answer_and_no_line_holds_a_piece_of_a_token_in_the_query(
     make: Make, caplog: pytest.LogCaptureFixture, name: str

@@ -141,6 +141,7 @@ def test_a_missing_role_is_named(served: Served):
     assert 'scope="Orders.Read Orders.Write"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.threat(48)
 def test_a_suspension_acts_on_the_next_request(served: Served):
     """The route's next call is refused, with the token that was good a moment ago."""
     gate, client = served
@@ -363,6 +364,7 @@ def test_a_role_that_no_policy_could_hold_is_refused_at_the_start(role: str):
 # The start.
 
 
+@pytest.mark.threat(25)
 @pytest.mark.parametrize(
     ("where", "path"),
     [

@@ -73,6 +73,37 @@ def test_down_and_up_again(tmp_path: Path, opened: Open):
     assert schema_of(tmp_path / "registry.db") == before
 
 
+def step_down(engine: Engine, revision: str) -> None:
+    """Take a database back to an earlier schema."""
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), revision)
+
+
+def test_every_step_down_and_up_keeps_the_policy(registry: Registry):
+    """A registry of the first schema is brought up with its rows: tenants still refer to their issuers."""
+    with reading(registry.engine) as session:
+        before = read_snapshot(session)
+
+    step_down(registry.engine, "0001")
+    assert current_revision(registry.engine) == "0001"
+    migrate(registry.engine, epoch="another")
+
+    with reading(registry.engine) as session:
+        assert read_snapshot(session) == before
+    assert current_revision(registry.engine) == head_revision()
+
+
+def test_issuers_of_the_first_schema_are_read_as_before(registry: Registry):
+    """An issuer that was there before profiles has the standard one, and nothing said otherwise."""
+    step_down(registry.engine, "0001")
+    migrate(registry.engine, epoch="another")
+
+    with sqlite3.connect(registry.path) as connection:
+        found = connection.execute("SELECT profile, roles_claim, subject_pin FROM issuer").fetchall()
+    connection.close()
+    assert found == [("standard", None, None)]
+
+
 def test_new_database_is_an_empty_policy_with_its_own_epoch(tmp_path: Path, opened: Open):
     """A database made now has the epoch it was given, revision 0, and no rows."""
     engine = opened(tmp_path / "registry.db")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
-from tenantgate.core.policy import CONSUMER_TENANT, ReportOnly, RequiredClaim
+from tenantgate.core.policy import CONSUMER_TENANT, DaemonRow, ReportOnly, RequiredClaim
 from tenantgate.registry import (
     app_roles,
     assignments,
@@ -19,10 +19,14 @@ from tenantgate.registry import (
     role_mappings,
     tenants,
 )
+from tenantgate.registry.daemons import DaemonSpec
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError, RegistryError, TransitionError
+from tenantgate.registry.issuers import IssuerSpec
+from tenantgate.registry.rows import data_of_row
 from tenantgate.registry.service import LARGEST_PAGE
 from tenantgate.registry.tables import Tenant
+from tenantgate.registry.tenants import TenantSpec
 from tenantgate.registry.unit_of_work import Work
 from tests.registry.builders import (
     CLIENT_ID,
@@ -92,6 +96,9 @@ INVALID: list[tuple[Callable[..., str], dict[str, Any], str, str]] = [
     (a_cloud, {"token_types": (" ",)}, "token_type_malformed", "token_types[0]"),
     (a_cloud, {"jwks": {"keys": []}}, "jwks_malformed", "jwks"),
     (a_cloud, {"kind": "saml"}, "value_unknown", "kind"),
+    (a_cloud, {"profile": "okta"}, "member_not_allowed", "profile"),
+    (an_oidc_issuer, {"profile": "octa"}, "value_unknown", "profile"),
+    (an_oidc_issuer, {"client_id_claim": "/a~b"}, "pointer_malformed", "client_id_claim"),
     (a_tenant, {"tid": "no guid"}, "guid_malformed", "tid"),
     (a_tenant, {"tid": CONSUMER_TENANT}, "consumer_tenant", "tid"),
     (a_tenant, {"tid": None}, "member_missing", "tid"),
@@ -149,6 +156,55 @@ def test_wrong_value_is_refused_at_its_field(
 
     assert isinstance(error, InvalidError)
     assert (error.code, error.field) == (code, field)
+
+
+def a_github(work: Work, **changed: Any) -> str:
+    """GitHub Actions, whose repositories the publisher lists one by one."""
+    issuer = issuers.create(
+        work,
+        IssuerSpec(
+            **{
+                "id": "github",
+                "kind": "oidc",
+                "issuer": "https://token.actions.githubusercontent.com",
+                "profile": "github_actions",
+            }
+            | changed
+        ),
+    )
+    return tenants.create(work, TenantSpec(id="repositories", issuer=issuer.id, hosted=True)).id
+
+
+def a_repository(work: Work, **changed: Any) -> DaemonRow:
+    """One repository of Contoso's, as the policy has it."""
+    spec = {"tenant": "repositories", "partner": "contoso", "client_id": "65/74", "subject": "repo:x"} | changed
+    row = data_of_row("daemon", daemons.create(work, DaemonSpec(**spec)))
+    assert isinstance(row, DaemonRow)
+    return row
+
+
+def test_daemon_is_held_to_its_issuers_profile(registry: Registry):
+    """A daemon that no token of its issuer could be, or that must be pinned and is not, is not listed."""
+    change(registry, a_github)
+
+    row = change(registry, a_repository)
+    names = refusal(registry, lambda work: a_repository(work, client_id="contoso/sync"))
+    bare = refusal(registry, lambda work: a_repository(work, client_id="65/75", subject=None))
+
+    assert (row.client_id, row.subject) == ("65/74", "repo:x")
+    assert (names.code, names.field) == ("client_id_malformed", "client_id")
+    assert (bare.code, bare.field) == ("member_missing", "subject")
+
+
+def test_issuer_may_say_otherwise_than_its_profile(registry: Registry):
+    """What the row says is kept, and daemons are held to that."""
+    said = {"client_id_claim": "repository_id", "roles_claim": "/environment", "subject_pin": False}
+    change(registry, lambda work: a_github(work, **said))
+
+    assert change(registry, lambda work: a_repository(work, client_id="74", subject=None)).subject is None
+    with reading(registry.engine) as session:
+        row = issuers.get(session, "github")
+    assert {name: getattr(row, name) for name in said} == said
 
 
 CONFLICTS: list[tuple[Callable[..., str], dict[str, Any], str, str, str]] = [
