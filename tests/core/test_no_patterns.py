@@ -63,6 +63,7 @@ def patterns_of(path: Path) -> list[str | None]:
             continue
         first = node.args[0]
         text = first.value if isinstance(first, ast.Constant) else constants.get(getattr(first, "id", ""))
+        text = text.decode("ascii") if isinstance(text, bytes) else text
         found.append(text if isinstance(text, str) else None)
     return found
 
