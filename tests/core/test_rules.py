@@ -185,7 +185,18 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (RESOURCE, {"token_versions": ("2.0", "2.0")}, "list_duplicate", "token_versions[1]"),
     *(
         (RESOURCE, {"addresses": ("192.0.2.0/24", value)}, "network_malformed", "addresses[1]")
-        for value in ("192.0.2.1/24", "192.0.2", "host.example", "", "2001:db8::/129", "10.0.0.0/8 ", "010.0.0.0/8")
+        for value in (
+            "::ffff:192.0.2.0/120",
+            "::ffff:0:0/96",
+            "fe80::%eth0/64",
+            "192.0.2.1/24",
+            "192.0.2",
+            "host.example",
+            "",
+            "2001:db8::/129",
+            "10.0.0.0/8 ",
+            "010.0.0.0/8",
+        )
     ),
     (RESOURCE, {"addresses": ("192.0.2.1", "192.0.2.1/32")}, "list_duplicate", "addresses[1]"),
     (RESOURCE, {"required_claims": (RequiredClaim(claim=""),)}, "text_empty", "required_claims[0].claim"),
@@ -240,7 +251,19 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (RESOURCE, {"signing_keys_appid": "orders"}, "guid_malformed", "signing_keys_appid"),
     *(
         (RESOURCE, {"token_header": value}, "header_malformed", "token_header")
-        for value in ("", "X_Token", "X Token", "X-Token:", "-X", "X-", "Cookie", "HOST", "x-tg-partner", "T" * 65)
+        for value in (
+            "",
+            "X_Token",
+            "X Token",
+            "X-Token:",
+            "-X",
+            "X-",
+            "Cookie",
+            "Authorization",
+            "HOST",
+            "x-tg-partner",
+            "T" * 65,
+        )
     ),
     (RESOURCE, {"token_header": "X-Forwarded-For"}, "header_malformed", "token_header"),
     (RESOURCE, {"token_header": "Content-Type"}, "header_malformed", "token_header"),

@@ -231,6 +231,15 @@ def test_a_refusal_is_in_the_resources_manner():
     assert 'error_description="Nothing here."' in answer.headers["WWW-Authenticate"]
 
 
+def test_the_callers_own_address_counts_at_this_door():
+    """The connection's address is the caller's; what a header says of another one is not believed."""
+    gate = a_gate(news=a_snapshot(orders={"addresses": ("192.0.2.0/24",)}))
+    claimed = {**bearer(), "X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}
+    for address, status in (("192.0.2.7", 200), ("198.51.100.1", 403)):
+        with TestClient(an_app(gate), client=(address, 50000)) as client:
+            assert client.get("/orders", headers=claimed).status_code == status
+
+
 # One judgement.
 
 
