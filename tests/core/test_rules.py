@@ -146,6 +146,11 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (OIDC, {"client_id_claim": "a b"}, "text_not_allowed", "client_id_claim"),
     (OIDC, {"client_id_claim": "/kubernetes.io//uid"}, "pointer_malformed", "client_id_claim"),
     (OIDC, {"client_id_claim": "/a b"}, "text_not_allowed", "client_id_claim"),
+    *(
+        (OIDC, {"client_id_claim": claim}, "claim_not_allowed", "client_id_claim")
+        for claim in ("email", "aud", "/a/UPN")
+    ),
+    *((OIDC, {"roles_claim": claim}, "claim_not_allowed", "roles_claim") for claim in ("preferred_username", "/aud/x")),
     (OIDC, {"roles_claim": "/realm~access"}, "pointer_malformed", "roles_claim"),
     (OIDC, {"roles_claim": ""}, "text_empty", "roles_claim"),
     (OIDC, {"profile": "keycloack"}, "value_unknown", "profile"),
@@ -299,6 +304,10 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (MAPPING, {"app_role": "No"}, "id_malformed", "app_role"),
     (MAPPING, {"claim": "/realm_access//roles"}, "pointer_malformed", "claim"),
     (MAPPING, {"value": ""}, "text_empty", "value"),
+    *(
+        (MAPPING, {"claim": claim}, "claim_not_allowed", "claim")
+        for claim in ("email", "/user/Name", "/cnf/jkt", "iss")
+    ),
 ]
 
 
