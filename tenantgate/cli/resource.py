@@ -10,6 +10,7 @@ from tenantgate.admin.shapes_resources import ResourceOut
 from tenantgate.cli import resource_rules as rules
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.setup_guide import setup_guide
 from tenantgate.registry import resources
 from tenantgate.registry.resources import ResourceSpec
 
@@ -120,3 +121,6 @@ def show_(id_: ResourceId, database: Database = None, as_json: Json = False) -> 
     """Show a resource."""
     with office(database) as desk, desk.reading() as session:
         show(ResourceOut.model_validate(resources.get(session, id_)), as_json=as_json)
+
+
+app.command("setup-guide")(setup_guide)

@@ -140,6 +140,7 @@ class Denied(msgspec.Struct, frozen=True):
     """A no. `reason` is stable; `detail` is for operators and never holds the token or its signature.
 
     `wanted_roles` are the roles the resource asked for: public, since the API's own documentation names them.
+    `advice` is for the caller, more exact than the table's (`core.advice`); empty where nobody explained.
     """
 
     reason: DenialReason
@@ -149,6 +150,7 @@ class Denied(msgspec.Struct, frozen=True):
     resource: str = ""
     wanted_roles: tuple[str, ...] = ()
     show_reason: bool = False
+    advice: str = ""
 
 
 Decision = Granted | Denied

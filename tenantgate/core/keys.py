@@ -78,7 +78,7 @@ class VerifyKey(msgspec.Struct, frozen=True, eq=False):
 
 
 class DroppedKey(msgspec.Struct, frozen=True):
-    """A key of the document that is not used, and why."""
+    """A key of the document that is not used, and why. `kid` is as `shown` makes it: bounded, visible ASCII."""
 
     kid: str
     reason: str
@@ -162,6 +162,7 @@ def build_key_set(document: dict[str, Any], issuer: IssuerRow) -> KeySet:
     if not members:
         raise MalformedKeySet("the key set is empty")
     good: dict[str, VerifyKey] = {}
+    twice: set[str] = set()
     nameless: list[VerifyKey] = []
     dropped: list[DroppedKey] = []
     for jwk in members:
@@ -172,9 +173,10 @@ def build_key_set(document: dict[str, Any], issuer: IssuerRow) -> KeySet:
             continue
         if key.kid is None:
             nameless.append(key)
-        elif key.kid in good or any(drop.kid == key.kid and drop.reason == _TWICE for drop in dropped):
+        elif key.kid in good or key.kid in twice:
             good.pop(key.kid, None)
-            dropped.append(DroppedKey(key.kid, _TWICE))
+            twice.add(key.kid)
+            dropped.append(DroppedKey(shown(key.kid), _TWICE))
         else:
             good[key.kid] = key
     if nameless and (good or len(nameless) > 1):

@@ -102,7 +102,7 @@ class OidcReader:
 
     def told(self, payload: dict[str, Any], sub: str) -> str:
         """Return what a payload shows of who is behind it, for a trace; of what marks a user, the names alone."""
-        said = [f"sub {shown(sub)}", *(f"{name} {shown(payload[name])}" for name in _TELLING if name in payload)]
+        said = [f"sub {shown(sub)}", *(f"{name} {_told(name, payload[name])}" for name in _TELLING if name in payload)]
         marks = sorted((NEVER | self._profile.user_marks) & payload.keys())
         text = ", ".join([*said, *(f"with {mark}" for mark in marks)])
         return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
@@ -142,6 +142,12 @@ class OidcReader:
                 raise Refused(R.CLAIM_MALFORMED, f"{_name(self._roles)} is not a list of strings")
         ignored = self._profile.ignored_role
         return tuple(value) if ignored is None else tuple(each for each in value if not ignored(each))
+
+
+def _told(name: str, value: Any) -> str:
+    """Return a claim's value; of a user's name, who is a person, only that it is there."""
+    is_a_person = name == "preferred_username" and not str(value).startswith("service-account-")
+    return "of a user" if is_a_person else shown(value)
 
 
 def _name(pointer: Pointer) -> str:

@@ -41,6 +41,27 @@ def parse_pointer(text: str, path: str) -> Pointer:
     return steps
 
 
+_CHANGEABLE: Final = frozenset(
+    ("email", "upn", "preferred_username", "unique_name", "name", "given_name", "family_name", "nickname")
+)
+_TAKEN: Final = frozenset(("iss", "aud", "exp", "nbf", "iat", "jti", "uti", "cnf", "nonce"))
+
+
+def check_believable(pointer: Pointer, path: str) -> None:
+    """Refuse a claim that says who somebody is in a way that somebody can change, or that has another meaning.
+
+    A user's address or name can be set by whoever administers the directory: identities and roles that hang on one
+    have let strangers in elsewhere. The protocol's own claims mean what RFC 7519 says, and no client or role.
+
+    Raises:
+        PolicyError: `claim_not_allowed`.
+    """
+    if pointer[-1].lower() in _CHANGEABLE:
+        raise PolicyError("claim_not_allowed", "can be changed by those it names, so nothing may hang on it", path)
+    if pointer[0] in _TAKEN:
+        raise PolicyError("claim_not_allowed", "has a meaning of its own (RFC 7519 §4.1)", path)
+
+
 def find(payload: dict[str, Any], pointer: Pointer) -> Any:
     """Return what stands there, or ABSENT. Arrays are not walked: a position in a claim's list means nothing."""
     value: Any = payload

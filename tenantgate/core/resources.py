@@ -41,8 +41,19 @@ _HEADER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\Z") 
 _QUERY: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}\Z")
 _MESSAGE: Final = re.compile(r"[ !#-\[\]-~]{1,200}\Z")  # a challenge's text holds neither quote nor backslash
+# Authorization has a scheme: where it is meant, token_header is left out.
 _TAKEN_HEADERS: Final = frozenset(
-    ("cookie", "connection", "content-length", "host", "proxy-authorization", "te", "trailer", "transfer-encoding")
+    (
+        "authorization",
+        "cookie",
+        "connection",
+        "content-length",
+        "host",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+    )
 )
 
 
@@ -86,13 +97,22 @@ def _identities(values: tuple[str, ...], path: str) -> tuple[str, ...]:
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     found = []
     for place, value in enumerate(values):
+        where = f"addresses[{place}]"
         try:
-            found.append(str(ipaddress.ip_network(value)))
+            network = ipaddress.ip_network(value)
         except ValueError:
             message = "must be an address or a network in CIDR form, without bits behind its prefix"
-            raise PolicyError("network_malformed", message, f"addresses[{place}]") from None
+            raise PolicyError("network_malformed", message, where) from None
+        if isinstance(network, ipaddress.IPv6Network) and _is_in_disguise(network.network_address):
+            # A caller's IPv4 address is judged as IPv4, and its zone is another machine's word: neither ever matches.
+            raise PolicyError("network_malformed", "must be IPv4 as such, or IPv6 without a zone", where)
+        found.append(str(network))
     check_list(tuple(found), "addresses")
     return tuple(found)
+
+
+def _is_in_disguise(address: ipaddress.IPv6Address) -> bool:
+    return address.ipv4_mapped is not None or address.scope_id is not None
 
 
 def _check_required(claims: tuple[RequiredClaim, ...]) -> None:
@@ -120,7 +140,7 @@ def _check_reported(rules: tuple[ReportOnly, ...]) -> None:
 def _check_source(row: ResourceRow) -> None:
     header, query = row.token_header, row.token_query
     if header is not None and (not _HEADER.match(header) or _is_taken(header)):
-        raise PolicyError("header_malformed", "cannot be a header that carries a token", "token_header")
+        raise PolicyError("header_malformed", "cannot be a header that holds the token alone", "token_header")
     if query is not None and not _QUERY.match(query):
         raise PolicyError("query_malformed", "must be 1 to 64 of A-Z a-z 0-9 . _ -", "token_query")
     if not _SCHEME.match(row.token_scheme):

@@ -17,6 +17,7 @@ Issuers
     `url_malformed` · `url_not_https` · `url_not_loopback` plain http beyond this machine ·
     `template_malformed` · `host_malformed` · `algorithm_not_allowed` · `token_type_malformed` ·
     `jwks_malformed` · `authority_not_allowed` a cloud that is closed, or not for tokens of partners ·
+    `claim_not_allowed` a claim that people can change, or that means something else ·
     `client_id_malformed` no token of this issuer's profile could carry it ·
     `issuer_duplicate` another issuer covers the same `iss`
 Members
@@ -53,7 +54,7 @@ from tenantgate.core.fields import (
     check_url,
     check_value,
 )
-from tenantgate.core.pointer import parse_pointer
+from tenantgate.core.pointer import check_believable, parse_pointer
 from tenantgate.core.policy import (
     CONSUMER_TENANT,
     AppRoleRow,
@@ -200,9 +201,9 @@ def _check_oidc(row: IssuerRow) -> IssuerRow:
         check_url(row.metadata_url, "metadata_url", allow_http=row.insecure_allow_http, query=True)
     if row.client_id_claim is not None:
         check_text(row.client_id_claim, "client_id_claim", limit=IDENTITY_LENGTH, spaces=False)
-        parse_pointer(row.client_id_claim, "client_id_claim")
+        check_believable(parse_pointer(row.client_id_claim, "client_id_claim"), "client_id_claim")
     if row.roles_claim is not None:
-        parse_pointer(row.roles_claim, "roles_claim")
+        check_believable(parse_pointer(row.roles_claim, "roles_claim"), "roles_claim")
     return replace(row, token_types=narrowed_types(get_profile(row.profile), row.token_types))
 
 
@@ -270,7 +271,7 @@ def _check_assignment(row: RoleAssignmentRow) -> RoleAssignmentRow:
 def _check_mapping(row: RoleMappingRow) -> RoleMappingRow:
     check_id(row.issuer, "issuer")
     check_id(row.app_role, "app_role")
-    parse_pointer(row.claim, "claim")
+    check_believable(parse_pointer(row.claim, "claim"), "claim")
     check_text(row.value, "value", limit=IDENTITY_LENGTH)
     return row
 

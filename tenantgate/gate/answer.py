@@ -14,7 +14,7 @@ import msgspec
 
 from tenantgate.core.decision import Decision, DenialReason, Denied, Granted, PublicCode
 from tenantgate.core.policy import ResourceRow
-from tenantgate.core.refusals import CODES, REFUSALS, Refusal
+from tenantgate.core.refusals import CODES, REFUSALS
 
 IDENTITY_HEADERS: Final = ("X-TG-Partner", "X-TG-Tenant", "X-TG-Client", "X-TG-Roles")
 DECISION_HEADER: Final = "X-TG-Decision"
@@ -22,10 +22,6 @@ REASON_HEADER: Final = "X-TG-Reason"
 
 # All that RFC 6750 §3 lets stand in a scope but `%`, which must mean one thing only: what follows was encoded.
 _VISIBLE: Final = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
-ASK_THE_PUBLISHER: Final = "Ask the publisher of this API, and give the decision's id."
-_MENDED_BY_THE_CALLER: Final = frozenset(
-    (PublicCode.NO_CREDENTIAL, PublicCode.INVALID_REQUEST, PublicCode.INVALID_TOKEN, PublicCode.CERTIFICATE_REQUIRED)
-)
 _CHOSEN: Final = frozenset(
     (
         PublicCode.NO_CREDENTIAL,
@@ -80,7 +76,7 @@ def _place_of(row: ResourceRow) -> str | None:
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of a refusal (RFC 9457). `reason`, `detail` and `advice` only where the resource shows reasons."""
+    """The body of a refusal (RFC 9457). `reason` and `advice` only where the resource shows reasons."""
 
     type: str
     title: str
@@ -117,7 +113,7 @@ def problem_of(decision: Denied, manner: Manner = USUAL) -> Problem:
         code=row.code.value,
         decision=decision.id,
         reason=decision.reason.value if shown else None,
-        advice=_advice_for_the_caller(decision.reason, row, manner) if shown else None,
+        advice=_advice(decision, row.partner, manner) if shown else None,
     )
 
 
@@ -129,13 +125,11 @@ def _said(code: PublicCode, manner: Manner) -> tuple[int, str]:
     return manner.status or usual.status, manner.message or usual.text
 
 
-def _advice_for_the_caller(reason: DenialReason, row: Refusal, manner: Manner) -> str:
-    """Return what the caller can do. Where only the publisher can do something, that is to ask the publisher."""
-    if row.code not in _MENDED_BY_THE_CALLER:
-        return ASK_THE_PUBLISHER
-    if manner.place is not None and reason in _ABOUT_THE_PLACE:
+def _advice(decision: Denied, usual: str, manner: Manner) -> str:
+    """Return what the caller can do: about this very token where it was asked, else what the reason's row says."""
+    if manner.place is not None and decision.reason in _ABOUT_THE_PLACE:
         return f"Send the access token once, {manner.place}."
-    return row.advice
+    return decision.advice or usual
 
 
 def challenge(decision: Denied, resource: str, manner: Manner = USUAL) -> str | None:

@@ -18,6 +18,7 @@ from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySn
 from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
+from tenantgate.gate.advising import Advisor
 from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
 from tenantgate.gate.cache import VerifiedTokens
 from tenantgate.gate.journal import Journal
@@ -75,6 +76,7 @@ class Gate:
         self._front = Front(None, AUTHORIZATION, USUAL)
         self._tokens = VerifiedTokens()
         self._journal = Journal()
+        self._advisor = Advisor(now, self._reader)
         self._keeper = Keeper(keys, deadline=deadline)
         self._followers: list[Follower] = []
         after_fork(self)
@@ -87,9 +89,7 @@ class Gate:
         if isinstance(outcome, NeedKeys):
             self._keeper.fetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
-        if isinstance(outcome, Denied) or outcome.principal.would_deny:
-            self._journal.note(outcome)
-        return outcome
+        return self._noted(outcome, view)
 
     async def adecide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
         """Do as `decide` does, without blocking the event loop."""
@@ -99,9 +99,20 @@ class Gate:
         if isinstance(outcome, NeedKeys):
             await self._keeper.afetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
-        if isinstance(outcome, Denied) or outcome.principal.would_deny:
-            self._journal.note(outcome)
-        return outcome
+        return self._noted(outcome, view)
+
+    def _noted(self, decision: Decision, view: RequestView) -> Decision:
+        """Note a denial, or what was only reported, for the log; advise a caller who may read reasons."""
+        if isinstance(decision, Granted):
+            if decision.principal.would_deny:
+                self._journal.note(decision)
+            return decision
+        self._journal.note(decision)
+        if not decision.show_reason:
+            return decision
+        index = self._index
+        token = present(view, self._front_of(index).source).token
+        return self._advisor.advise(decision, token, index, self._keys, view.peer)
 
     def answer(self, decision: Decision) -> Answer:
         """Render a decision of this gate."""

@@ -87,6 +87,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "algorithm_not_allowed": "Not a public-key signature algorithm.",
     "token_type_malformed": "Not a value a token's typ can have.",
     "jwks_malformed": "Not a key set.",
+    "claim_not_allowed": "A claim that people can change, or that means something else.",
     "client_id_malformed": "No token of the issuer's profile could carry this client id.",
     "member_missing": "A member is needed, given the others.",
     "member_not_allowed": "A member does not go with the others.",

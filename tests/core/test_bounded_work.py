@@ -12,7 +12,7 @@ from tenantgate.core.decision import Denied
 from tenantgate.core.keys import MalformedKeySet, parse_jwks
 from tenantgate.core.policy import PolicyError, decode_row
 from tests.builders import an_oidc_issuer, ask, b64url, json_bytes, oidc_claims, oidc_key, oidc_token
-from tests.measuring import peak_of, seconds_of
+from tests.measuring import calls_of, peak_of
 
 MIB = 1024 * 1024
 
@@ -62,12 +62,12 @@ def test_an_oversized_header_is_refused_before_it_is_decoded() -> None:
 @pytest.mark.threat(12)
 @pytest.mark.parametrize("dots", [3, 16_384, 1_000_000, 20_000_000])
 def test_dots_are_counted_and_not_split_at(dots: int) -> None:
-    """A token of nothing but dots makes no list of parts: little memory, and no time to speak of."""
+    """A token of nothing but dots makes no list of parts: little memory, and as few calls for a million as for four."""
     token = "." * dots
     assert refused(token).reason is (R.TOKEN_MALFORMED if dots <= 16_384 else R.TOKEN_TOO_LARGE)
 
     assert peak_of(lambda: refused(token)) < 64 * 1024
-    assert seconds_of(lambda: refused(token)) < 0.005
+    assert calls_of(lambda: refused(token)) <= calls_of(lambda: refused("....")) + 20
 
 
 # Encryption and compression.
@@ -111,8 +111,7 @@ def test_rounds_asked_for_by_a_header_are_never_run(rounds: int) -> None:
     tokens = (encrypted(header), oidc_key().sign(oidc_claims(), header), oidc_key().sign(oidc_claims(), p2c=rounds))
 
     for token in tokens:
-        refused(token)
-        assert seconds_of(lambda token=token: refused(token)) < 0.005  # type: ignore[misc]
+        assert calls_of(lambda token=token: refused(token)) < 150  # type: ignore[misc]
 
 
 @pytest.mark.threat(9)

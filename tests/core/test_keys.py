@@ -23,6 +23,7 @@ from tenantgate.core.keys import (
     parse_jwk,
     parse_jwks,
 )
+from tenantgate.core.strict import shown
 from tests.builders import (
     REMOVE,
     Signer,
@@ -274,6 +275,24 @@ def test_a_kid_twice_drops_both() -> None:
         assert keys.find("same") is None
         assert list(keys.keys) == [oidc_key().kid]
         assert {drop.reason for drop in keys.dropped} == {"kid appears twice"}
+
+
+def test_a_dropped_key_is_named_in_visible_ascii() -> None:
+    """Whatever the issuer calls it, the operator's list stays readable, for twins as for keys that cannot be used."""
+    kid = "schl\u00fcssel" + "x" * 200
+    twins = [signer("ES256", f"twin{n}").jwk(kid=kid) for n in range(2)]
+    for jwks in (twins, [EC.jwk(kid=kid, use="enc")]):
+        (drop,) = build_key_set({"keys": [*jwks, oidc_key().jwk()]}, OIDC).dropped
+
+        assert drop.kid == shown(kid)
+
+
+def test_twins_take_no_other_key_with_them() -> None:
+    """A kid that begins as that of the twins does is another kid, however long the two are."""
+    twins = [signer("ES256", f"twin{n}").jwk(kid="x" * 200) for n in range(2)]
+    keys = build_key_set({"keys": [*twins, EC.jwk(kid="x" * 201)]}, OIDC)
+
+    assert list(keys.keys) == ["x" * 201]
 
 
 def test_a_kid_twice_with_another_type_drops_both() -> None:

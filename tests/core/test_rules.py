@@ -146,6 +146,11 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (OIDC, {"client_id_claim": "a b"}, "text_not_allowed", "client_id_claim"),
     (OIDC, {"client_id_claim": "/kubernetes.io//uid"}, "pointer_malformed", "client_id_claim"),
     (OIDC, {"client_id_claim": "/a b"}, "text_not_allowed", "client_id_claim"),
+    *(
+        (OIDC, {"client_id_claim": claim}, "claim_not_allowed", "client_id_claim")
+        for claim in ("email", "aud", "/a/UPN")
+    ),
+    *((OIDC, {"roles_claim": claim}, "claim_not_allowed", "roles_claim") for claim in ("preferred_username", "/aud/x")),
     (OIDC, {"roles_claim": "/realm~access"}, "pointer_malformed", "roles_claim"),
     (OIDC, {"roles_claim": ""}, "text_empty", "roles_claim"),
     (OIDC, {"profile": "keycloack"}, "value_unknown", "profile"),
@@ -185,7 +190,18 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (RESOURCE, {"token_versions": ("2.0", "2.0")}, "list_duplicate", "token_versions[1]"),
     *(
         (RESOURCE, {"addresses": ("192.0.2.0/24", value)}, "network_malformed", "addresses[1]")
-        for value in ("192.0.2.1/24", "192.0.2", "host.example", "", "2001:db8::/129", "10.0.0.0/8 ", "010.0.0.0/8")
+        for value in (
+            "::ffff:192.0.2.0/120",
+            "::ffff:0:0/96",
+            "fe80::%eth0/64",
+            "192.0.2.1/24",
+            "192.0.2",
+            "host.example",
+            "",
+            "2001:db8::/129",
+            "10.0.0.0/8 ",
+            "010.0.0.0/8",
+        )
     ),
     (RESOURCE, {"addresses": ("192.0.2.1", "192.0.2.1/32")}, "list_duplicate", "addresses[1]"),
     (RESOURCE, {"required_claims": (RequiredClaim(claim=""),)}, "text_empty", "required_claims[0].claim"),
@@ -240,7 +256,19 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (RESOURCE, {"signing_keys_appid": "orders"}, "guid_malformed", "signing_keys_appid"),
     *(
         (RESOURCE, {"token_header": value}, "header_malformed", "token_header")
-        for value in ("", "X_Token", "X Token", "X-Token:", "-X", "X-", "Cookie", "HOST", "x-tg-partner", "T" * 65)
+        for value in (
+            "",
+            "X_Token",
+            "X Token",
+            "X-Token:",
+            "-X",
+            "X-",
+            "Cookie",
+            "Authorization",
+            "HOST",
+            "x-tg-partner",
+            "T" * 65,
+        )
     ),
     (RESOURCE, {"token_header": "X-Forwarded-For"}, "header_malformed", "token_header"),
     (RESOURCE, {"token_header": "Content-Type"}, "header_malformed", "token_header"),
@@ -276,6 +304,10 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (MAPPING, {"app_role": "No"}, "id_malformed", "app_role"),
     (MAPPING, {"claim": "/realm_access//roles"}, "pointer_malformed", "claim"),
     (MAPPING, {"value": ""}, "text_empty", "value"),
+    *(
+        (MAPPING, {"claim": claim}, "claim_not_allowed", "claim")
+        for claim in ("email", "/user/Name", "/cnf/jkt", "iss")
+    ),
 ]
 
 

@@ -58,7 +58,7 @@ def test_the_explanation_agrees_with_the_decision(case: Spoiled) -> None:
 
     assert isinstance(decision, Denied)
     assert trace.reason is decision.reason is case.reason
-    assert (trace.meaning, trace.advice) == (REFUSALS[case.reason].meaning, REFUSALS[case.reason].advice)
+    assert trace.meaning == REFUSALS[case.reason].meaning
     assert [step.passed for step in trace.steps] == [True] * (len(trace.steps) - 1) + [False]
     last = trace.steps[-1]
     assert last.expected
@@ -70,11 +70,14 @@ def test_the_explanation_agrees_with_the_decision(case: Spoiled) -> None:
 
 def assert_safe(trace: Trace, token: str | bytes) -> None:
     """Every text of a trace is bounded, visible ASCII and free of the token."""
-    for step in trace.steps:
-        for text in (step.expected, step.received):
-            assert len(text) <= 400, step
-            assert text.replace("…", "").isascii(), step
-            assert text.replace("…", "").isprintable(), step
+    texts = [text for step in trace.steps for text in (step.expected, step.received)]
+    texts += [trace.meaning, trace.partner, trace.publisher, *(each.detail for each in trace.stands)]
+    fixes = [each.fix for each in trace.stands if each.fix is not None]
+    texts += [line for fix in fixes for line in (fix.text, *fix.command.split("\n"), *fix.rows.split("\n"))]
+    for text in texts:
+        assert len(text) <= 800, text
+        assert text.replace("…", "").isascii(), text
+        assert text.replace("…", "").isprintable(), text
     whole = msgspec.json.encode(trace).decode()
     assert_text_safe(whole, token)
 
@@ -97,7 +100,8 @@ def test_a_grant_names_every_step(token: object) -> None:
     assert [step.name for step in trace.steps] == names()
     assert all(step.passed for step in trace.steps)
     assert trace.meaning == "The caller is let in."
-    assert trace.advice == ""
+    assert (trace.partner, trace.publisher) == ("", "")
+    assert all(each.stands is True and each.fix is None for each in trace.stands)
     assert_safe(trace, text)
 
 
@@ -118,7 +122,7 @@ def test_the_refusing_step_says_what_was_expected_and_received() -> None:
 
     idtyp = trace_of(v2_token(idtyp=...))
     assert idtyp.steps[-1].name == "app-only"
-    assert "optional claim `idtyp`" in idtyp.advice
+    assert "optional claim `idtyp`" in idtyp.publisher
 
 
 WHOLE = [

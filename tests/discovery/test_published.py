@@ -137,6 +137,16 @@ def test_a_key_listed_in_a_form_we_refuse_goes_at_once():
         assert serving.changes() == {A.kid: "retired"}
 
 
+@pytest.mark.parametrize("kid", ["schl\u00fcssel", "x" * 200], ids=["not ASCII", "long"])
+def test_twins_of_any_name_go_at_once(kid: str):
+    """However the issuer spells its kid, the key that served is not kept when the kid is listed twice."""
+    one, other = Signer("ES256", A.private, kid), Signer("ES256", C.private, kid)
+    serving = Serving()
+    serving.fetch(0, a_set(one, B))
+
+    assert set(serving.fetch(10, a_set(one, other, B)).keys) == {B.kid}
+
+
 def test_keys_past_the_hard_age_are_not_brought_back():
     """When the old set was too old to judge with, a fetch that lacks a key does not give it another span."""
     serving = Serving()

@@ -277,3 +277,12 @@ def test_a_header_and_a_status_of_the_resources_own(serve: Serve):
         refused = server.ask(request_)
         assert (refused.status, json.loads(refused.body)["title"]) == (404, "Nothing here.")
     assert server.ask(a_request(token, token, token=None)).status == 400
+
+
+def test_a_resource_with_addresses_lets_nobody_in_behind_a_proxy(serve: Serve):
+    """The caller's address is unknown here, so the rule refuses, whatever network it names and a header claims."""
+    server = serve(a_gate(news=a_snapshot(orders={"addresses": ("0.0.0.0/0", "::/0")})))
+
+    for header in ("X-Forwarded-For: 192.0.2.7", "Forwarded: for=127.0.0.1", "X-Real-IP: 192.0.2.7"):
+        response = server.ask(a_request(header))
+        assert (response.status, response.one("X-TG-Reason")) == (403, "caller_not_allowed")

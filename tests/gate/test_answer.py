@@ -18,7 +18,6 @@ from tenantgate.core.decision import Denied, Granted, Principal, PublicCode
 from tenantgate.core.policy import ResourceRow
 from tenantgate.core.refusals import CODES, REFUSALS
 from tenantgate.gate.answer import (
-    ASK_THE_PUBLISHER,
     IDENTITY_HEADERS,
     USUAL,
     Answer,
@@ -207,13 +206,11 @@ def without_id(rendered: Answer) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("reason", R)
 def test_reasons_are_shown_only_where_the_publisher_says_so(reason: R):
-    """With the switch on, the body has the exact reason and the advice; headers and all else stay as they were."""
+    """With the switch on, the body has the exact reason and what the partner can do; all else stays as it was."""
     quiet, open_ = (answer(denied(reason, show_reason=shown), "orders") for shown in (False, True))
     problem = json.loads(open_.body)
 
-    theirs = REFUSALS[reason].code in ("caller_not_allowed", "insufficient_scope", "cannot_judge")
-    advice = ASK_THE_PUBLISHER if theirs else REFUSALS[reason].advice
-    assert (problem.pop("reason"), problem.pop("advice")) == (reason.value, advice)
+    assert (problem.pop("reason"), problem.pop("advice")) == (reason.value, REFUSALS[reason].partner)
     assert problem == json.loads(quiet.body)
     assert open_.headers == quiet.headers
 
@@ -385,7 +382,7 @@ def test_advice_says_where_the_token_goes(rules: dict[str, Any], place: str):
         problem = json.loads(answer(denied(reason, show_reason=True), "orders", manner(**rules)).body)
         assert problem["advice"] == f"Send the access token once, {place}."
     problem = json.loads(answer(denied(R.TOKEN_EXPIRED, show_reason=True), "orders", manner(**rules)).body)
-    assert problem["advice"] == REFUSALS[R.TOKEN_EXPIRED].advice
+    assert problem["advice"] == REFUSALS[R.TOKEN_EXPIRED].partner
 
 
 def test_a_gate_answers_in_its_resources_manner(make: Make):

@@ -87,6 +87,7 @@ def test_no_answer_and_no_line_holds_a_piece_of_a_token_in_the_query(
     assert not holds_token(caplog.text, token)
 
 
+@pytest.mark.threat(11)
 @pytest.mark.parametrize("name", TOKENS)
 def test_no_log_line_holds_a_piece_of_the_token(make: Make, caplog: pytest.LogCaptureFixture, name: str):
     """With every logger at its most talkative, fetching and failing say nothing about the token."""

@@ -189,7 +189,7 @@ def test_the_reason_is_in_the_body_where_the_publisher_shows_it():
         problem = client.get("/orders", headers=bearer(v2_token(exp=NOW - 61))).json()["detail"]
 
     assert problem["reason"] == "token_expired"
-    assert problem["advice"].startswith("Ask for a new token")
+    assert problem["advice"].startswith("The token ended 61 s ago")
 
 
 def test_the_refusal_is_an_exception_of_fastapi():
@@ -229,6 +229,15 @@ def test_a_refusal_is_in_the_resources_manner():
     assert (answer.status_code, answer.json()["detail"]["title"]) == (404, "Nothing here.")
     assert answer.json()["detail"]["status"] == 404
     assert 'error_description="Nothing here."' in answer.headers["WWW-Authenticate"]
+
+
+def test_the_callers_own_address_counts_at_this_door():
+    """The connection's address is the caller's; what a header says of another one is not believed."""
+    gate = a_gate(news=a_snapshot(orders={"addresses": ("192.0.2.0/24",)}))
+    claimed = {**bearer(), "X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}
+    for address, status in (("192.0.2.7", 200), ("198.51.100.1", 403)):
+        with TestClient(an_app(gate), client=(address, 50000)) as client:
+            assert client.get("/orders", headers=claimed).status_code == status
 
 
 # One judgement.

@@ -99,7 +99,7 @@ def test_a_users_token_is_explained():
 
     assert (step.name, step.expected) == ("app-only", "an app's own access token (profile keycloak)")
     assert step.received == (
-        "sub ffffffff-0000-4000-8000-000000000006, typ Bearer, preferred_username a-user, azp Nightly-Sync, "
+        "sub ffffffff-0000-4000-8000-000000000006, typ Bearer, preferred_username of a user, azp Nightly-Sync, "
         "with given_name, with sid"
     )
 

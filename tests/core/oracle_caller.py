@@ -1,0 +1,145 @@
+"""What the oracle knows of a caller: the rows that a token's claims lead to, and what its claims look like.
+
+GUIDs in rows are in lower case, as `check_row` leaves them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tenantgate.core.policy import (
+    AppRoleRow,
+    DaemonRow,
+    IssuerRow,
+    PartnerRow,
+    ResourceRow,
+    RoleAssignmentRow,
+    RowData,
+    TenantRow,
+)
+
+GUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+ENTRA_NAMES = {"v1": ("appid", "azp", "appidacr", "1.0"), "v2": ("azp", "appid", "azpacr", "2.0")}
+ENTRA_USER = ("upn", "unique_name", "preferred_username", "puid", "amr")
+
+
+class Question(NamedTuple):
+    """A policy, a token's payload, the ids of the issuers that publish the key it is signed with, and the call."""
+
+    rows: tuple[RowData, ...]
+    claims: dict[str, Any]
+    signers: frozenset[str]
+    resource: str
+    wanted: tuple[str, ...]
+    now: float
+
+
+def named(row: IssuerRow, iss: str) -> Iterator[tuple[IssuerRow, str, str | None]]:
+    """Yield how an `iss` names an issuer: by itself, or by a template with a GUID in its place."""
+    if row.kind == "oidc" and row.issuer == iss:
+        yield row, "v2", None
+    for form, template in (("v1", row.v1_issuer), ("v2", row.v2_issuer)):
+        head, _, tail = (template or "").partition("{tenantid}")
+        if head and (match := re.fullmatch(f"{re.escape(head)}({GUID}){re.escape(tail)}", iss)):
+            yield row, form, match[1]
+
+
+class Caller:
+    """What the policy knows about the caller that a token names, if `issuer` is the one that its `iss` means."""
+
+    def __init__(self, asked: Question, issuer: IssuerRow, form: str, tid: str | None) -> None:
+        self.asked, self.claims, self.issuer, self.form, self.tid = asked, asked.claims, issuer, form, tid
+        self.name, self.other, self.acr, self.version = ENTRA_NAMES[form]
+        if tid is None:
+            self.name = issuer.client_id_claim or ("azp" if self.claims.get("client_id") is None else "client_id")
+            self.other, self.acr = self.name if issuer.client_id_claim else "azp", None
+        self.acr_value = self.claims.get(self.acr)
+        self.client = str(self.claims.get(self.name)).lower() if tid else self.claims.get(self.name)
+        self.resource = self.row(ResourceRow, id=asked.resource)
+        self.tenant = self.row(TenantRow, issuer=issuer.id, tid=tid and tid.lower())
+        self.daemon = self.tenant and self.row(DaemonRow, tenant=self.tenant.id, client_id=self.client)
+        owner = self.daemon if self.tenant and self.tenant.hosted else self.tenant
+        self.partner = owner and self.row(PartnerRow, id=owner.partner)
+        self.standing = 0 if self.tenant is None else 1 + (self.tenant.state == "active")
+
+    def row(self, kind: type[Any], **members: Any) -> Any:
+        """Return the row of a kind with these members, or None."""
+        rows = (row for row in self.asked.rows if type(row) is kind)
+        return next((row for row in rows if all(getattr(row, name) == members[name] for name in members)), None)
+
+    def roles(self) -> set[str]:
+        """The roles held now on this resource: the daemon's, its tenant's where allowed, cut by the token's if told."""
+        wide = self.tenant.id if self.resource.tenant_wide_roles and not self.tenant.hosted else ...
+        held = set()
+        for row in (each for each in self.asked.rows if isinstance(each, RoleAssignmentRow)):
+            in_force = (row.not_before or 0) <= self.asked.now and not self.past(row.expires_at)
+            role = self.row(AppRoleRow, id=row.app_role, resource=self.resource.id)
+            if role and in_force and (row.daemon == self.daemon.id or row.tenant == wide):
+                held.add(role.value)
+        return held if self.resource.token_roles == "ignore" else held & set(items(self.claims.get("roles")))
+
+    def past(self, end: int | None) -> bool:
+        """Whether an end has come. The second named is no longer in."""
+        return end is not None and end <= self.asked.now
+
+    def has(self, *names: str) -> bool:
+        """Whether the token holds one of these claims, whatever its value."""
+        return any(name in self.claims for name in names)
+
+    def numbers(self, name: str) -> set[int]:
+        """Entra's lists of numbers: "7 28", [7, "28"] or 7; with -1 in it where that cannot be read."""
+        value = self.claims.get(name, "")
+        words = value.split() if isinstance(value, str) else items(value) if isinstance(value, list) else [value]
+        texts = [str(word) if type(word) in (int, str) else "" for word in words]
+        return {int(text) if re.fullmatch("[0-9]{1,18}", text) else -1 for text in texts}
+
+    def says_app(self) -> bool:
+        """`idtyp` says app, and nothing else in the token says user."""
+        return self.claims["idtyp"] == "app" and self.claims.get("scp", "") in ("", "/") and not self.has(*ENTRA_USER)
+
+    def looks_like_app(self) -> bool:
+        """Without `idtyp`, where that will do: the subject is the service principal itself, and nothing says user."""
+        same = self.claims["sub"].lower() == self.claims["oid"].lower()
+        return self.resource.app_only == "compatible" and same and not self.has(*ENTRA_USER, "name", "scp")
+
+    def is_client(self) -> bool:
+        """Another issuer's token is its client's own."""
+        user, by = self.claims.get("preferred_username"), self.claims.get("gty")
+        names = (self.client, f"{self.client}@clients")
+        return self.claims["sub"] in names or user == f"service-account-{self.client}" or by == "client-credentials"
+
+    def pinned(self, member: str) -> bool:
+        """Whether an operator said which object the daemon is."""
+        return self.daemon is not None and getattr(self.daemon, member) is not None
+
+    def misshapen(self, **shapes: Any) -> bool:
+        """Whether one of these claims is there and has not its type or form."""
+        return any(name in self.claims and not shape(self.claims[name]) for name, shape in shapes.items())
+
+
+def items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def sane(value: Any) -> bool:
+    fits = isinstance(value, str) and 0 < len(value) <= 512 and unicodedata.is_normalized("NFC", value)
+    return fits and all(unicodedata.category(each)[0] != "C" for each in value)
+
+
+def guid(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(GUID, value) is not None
+
+
+def instant(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 2**53
+
+
+def audience(value: Any) -> bool:
+    return sane(value) or (0 < len(items(value)) <= 64 and all(map(sane, value)))

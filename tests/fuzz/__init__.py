@@ -1,0 +1,1 @@
+"""Fuzzing of everything that reads a stranger's bytes, or an operator's file: `python -m tests.fuzz --help`."""
