@@ -216,7 +216,7 @@ def _window(case: Case) -> tuple[float, float]:
     assert case.tenant is not None
     assert case.daemon is not None
     assert case.partner is not None
-    grants = (*case.daemon.grants, *case.tenant.grants)
+    grants = (*case.daemon.grants, *case.tenant.grants) if case.tenant.grants else case.daemon.grants
     dates = {case.partner.ends_at, *(grant.not_before for grant in grants), *(grant.expires_at for grant in grants)}
     passed = [date for date in dates if date is not None and date <= case.now]
     ahead = [date for date in dates if date is not None and date > case.now]
