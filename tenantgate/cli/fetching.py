@@ -29,7 +29,9 @@ def fetched_keys(token: str, index: PolicyIndex, resource: str) -> KeySource:
     # What goes wrong is told below; without a handler Python would write the keyring's own line beside it.
     logging.getLogger("tenantgate.discovery").addHandler(logging.NullHandler())
     keyring = Keyring(HttpDoor, clock=time.monotonic, jitter=random.random, limits=_LIMITS)
-    keyring.set_issuers([entry.row for entry in index.issuers.values()])
+    entry = index.resources.get(resource)
+    appid = None if entry is None else entry.row.signing_keys_appid
+    keyring.set_issuers([each.row for each in index.issuers.values()], () if appid is None else (appid,))
     try:
         unverified = READER.take_apart(token)
     except Refused:
@@ -37,8 +39,7 @@ def fetched_keys(token: str, index: PolicyIndex, resource: str) -> KeySource:
     iss = unverified.payload.get("iss")
     match = index.find_issuer(iss) if isinstance(iss, str) else None
     if match is not None:
-        entry = index.resources.get(resource)
-        refs = match.entry.key_sets.refs(match.document, None if entry is None else entry.row.signing_keys_appid)
+        refs = match.entry.key_sets.refs(match.document, appid)
         asyncio.run(_fetch(keyring, refs, unverified.header.kid))
         _tell(keyring, match.entry.row.id)
     return keyring
@@ -55,5 +56,5 @@ async def _fetch(keyring: Keyring, refs: tuple[KeySetRef, ...], kid: str | None)
 def _tell(keyring: Keyring, issuer: str) -> None:
     for health in keyring.health():
         if health.issuer == issuer and health.last_error is not None:
-            what = f"keys of {issuer} ({health.document}) cannot be had: {health.last_error}: {health.last_detail}"
-            typer.echo(what, err=True)
+            which = health.document if health.appid is None else f"{health.document}, appid {health.appid}"
+            typer.echo(f"keys of {issuer} ({which}) cannot be had: {health.last_error}: {health.last_detail}", err=True)

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tenantgate.core.claims import Caller
-from tenantgate.core.keys import KeySetRef
+from tenantgate.core.keys import KeySetRef, own_key_set
 from tenantgate.core.oidc import OidcReader
 from tenantgate.core.pointer import Pointer, parse_pointer
 from tenantgate.core.policy import (
@@ -71,22 +71,26 @@ class TenantEntry(msgspec.Struct, gc=False):
 
 
 class KeySets(NamedTuple):
-    """The key sets in which a token's key is looked for, in order, by the document its `iss` names."""
+    """The key sets in which a token's key is looked for, in order, by the document its `iss` names.
+
+    `own` is where an application's keys are, but for its appid; None where the issuer knows no such thing.
+    """
 
     v1: tuple[KeySetRef, ...]
     v2: tuple[KeySetRef, ...]
+    own: KeySetRef | None = None
 
     def refs(self, document: str, appid: str | None) -> tuple[KeySetRef, ...]:
-        """Return where to look; with `appid`, in the application's own documents first."""
+        """Return where to look; with `appid`, in the application's own document first."""
         refs = self.v2 if document == "v2" else self.v1
-        return refs if appid is None else (*(ref._replace(appid=appid) for ref in refs), *refs)
+        return refs if appid is None or self.own is None else (self.own._replace(appid=appid), *refs)
 
 
 def _key_sets(row: IssuerRow) -> KeySets:
     """A v1 token looks in its cloud's v1 document, then in the v2 one (the same keys, there bound to an issuer)."""
     v2 = KeySetRef(row.id, "v2")
     has_v1 = row.v1_metadata_url is not None or row.v1_jwks is not None
-    return KeySets((KeySetRef(row.id, "v1"), v2) if has_v1 else (v2,), (v2,))
+    return KeySets((KeySetRef(row.id, "v1"), v2) if has_v1 else (v2,), (v2,), own_key_set(row))
 
 
 class MappingEntry(msgspec.Struct, gc=False):

@@ -49,6 +49,16 @@ class KeySetRef(NamedTuple):
     appid: str | None = None
 
 
+def own_key_set(row: IssuerRow) -> KeySetRef | None:
+    """Return the key set in which applications have keys of their own at an issuer, without its appid; None elsewhere.
+
+    Entra's v2 document, where it is discovered: its keys say whose they are. A v1 document's do not, and what one
+    application's lists is less Microsoft's own word than the shared one.
+    """
+    discovered = row.kind == "entra" and row.jwks is None and row.metadata_url is not None
+    return KeySetRef(row.id, "v2") if discovered else None
+
+
 class VerifyKey(msgspec.Struct, frozen=True, eq=False):
     """A public key and the one algorithm it may be used with.
 

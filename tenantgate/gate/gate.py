@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from tenantgate.core.decision import Decision, Denied, Granted
@@ -14,7 +14,7 @@ from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import TORN, Torn, judge
 from tenantgate.core.keys import KeySet, KeySource
 from tenantgate.core.limits import LIMITS, Limits
-from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow
+from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow, Row
 from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
@@ -32,8 +32,8 @@ MAX_TORN: Final = 10_000
 class KeyRing(KeySource, Keys, Protocol):
     """Keys at hand, and the means to fetch more (`discovery.keyring.Keyring`)."""
 
-    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
-        """Take over the issuers of the policy."""
+    def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
+        """Take over the issuers of the policy, and the applications that have signing keys of their own there."""
         ...
 
 
@@ -145,7 +145,7 @@ class Gate:
         if isinstance(news, PolicyDelta):
             if old is None:
                 raise PolicyError("delta_out_of_order", "a change came before a whole policy")
-            changed = any(row.kind == "issuer" for row in news.rows)
+            changed = any(row.kind == "issuer" or self._is_ours(row) for row in news.rows)
             old.apply(news, (lambda: self._take_issuers(old)) if changed else None)
             return
         index = PolicyIndex.from_snapshot(news)
@@ -154,8 +154,13 @@ class Gate:
         self._take_issuers(index)
         self._index = index
 
+    def _is_ours(self, row: Row) -> bool:
+        return row.kind == "resource" and row.id == self.resource
+
     def _take_issuers(self, index: PolicyIndex) -> None:
-        self._keys.set_issuers([entry.row for entry in index.issuers.values()])
+        resource = index.resources.get(self.resource)
+        appid = None if resource is None else resource.row.signing_keys_appid
+        self._keys.set_issuers([entry.row for entry in index.issuers.values()], () if appid is None else (appid,))
 
     def require_resource(self) -> None:
         """Raise PolicyError (`resource_unknown`) where the policy in force lacks this gate's resource."""

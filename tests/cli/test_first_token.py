@@ -15,9 +15,11 @@ from tests.cli.desk import Desk
 from tests.cli.test_token import tenantgate
 from tests.emulator.program import RunningEmulator, running_emulator
 from tests.emulator.world import CLIENT, CONFIG, OID, ORDERS, SECRET, TID
-from tests.http import post_form
+from tests.http import post_form, post_json
 
 pytestmark = pytest.mark.slow
+
+BILLING = "aaaaaaaa-0000-4000-8000-0000000000bb"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,21 @@ def test_keys_come_only_when_asked_for(desk: Desk, emulator: RunningEmulator) ->
     assert [each["stands"] for each in online["stands"]][:3] == [True, True, True]
 
 
+def test_an_api_with_signing_keys_of_its_own_is_told_what_to_name(desk: Desk, emulator: RunningEmulator) -> None:
+    """Its tokens have an unknown key until its application is named; then the list is what is left to do."""
+    billing = {"client_id": BILLING, "app_id_uris": ["api://billing"], "own_keys": True}
+    post_json(f"{emulator.authority}/_emulator/resources", billing)
+    made = desk.call("resource", "create", "--id", "billing", "--audience", "api://billing", "--audience", BILLING)
+    token = token_for(emulator, "api://billing/.default")
+    unnamed = explained(desk, token, resource="billing")
+    named = desk.call("resource", "change", "billing", "--signing-keys-appid", BILLING)
+
+    assert (made.status, named.status) == (0, 0)
+    assert unnamed["reason"] == "signing_key_unknown"
+    assert "`signing_keys_appid`" in unnamed["publisher"]
+    assert explained(desk, token, resource="billing")["reason"] == "tenant_not_listed"
+
+
 def test_an_authority_that_is_down_is_said(desk: Desk, tmp_path: Path) -> None:
     """Keys that cannot be had are one line on standard error, and the explanation ends where the judgement does."""
     here = "http://127.0.0.1:1"
@@ -123,6 +140,13 @@ def test_an_authority_that_is_down_is_said(desk: Desk, tmp_path: Path) -> None:
     assert json.loads(done.out)["reason"] == "key_set_unavailable"
     assert done.err.startswith(b"keys of gone (v2) cannot be had: connect: ")
     assert len(done.err.splitlines()) == 1
+
+    assert desk.call("resource", "change", "orders", "--signing-keys-appid", ORDERS).status == 0
+    lines = tenantgate(*words, stdin=token.encode()).err.decode().splitlines()
+    assert sorted(line.partition(" cannot")[0] for line in lines) == [
+        "keys of gone (v2)",
+        f"keys of gone (v2, appid {ORDERS})",
+    ]
 
 
 def test_a_token_of_an_unknown_issuer_makes_nobody_fetch(desk: Desk, emulator: RunningEmulator) -> None:

@@ -14,7 +14,7 @@ from tenantgate.core.decide import decide
 from tenantgate.core.decision import Decision, DenialReason, Denied, Granted
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import StaticKeys
-from tenantgate.core.policy import IssuerRow, PolicySnapshot, row_of
+from tenantgate.core.policy import IssuerRow, PolicySnapshot, ResourceRow, row_of
 from tenantgate.core.profiles.table import PROFILES
 from tenantgate.feed.file import FileSource
 from tests.builders import signer
@@ -103,3 +103,14 @@ def test_the_snippets_say_nothing_twice():
         named = re.findall(r'(?m)^profile = "(\w+)"$', text)
         assert named == ([] if profile == "standard" else [profile])
         assert re.findall(r"(?m)^\[\[(\w+)\]\]$", text) == ["issuers", "tenants", "daemons"]
+
+
+def test_an_application_is_named_as_the_page_shows(tmp_path: Path):
+    """The resource with signing keys of its own is one a policy may hold, with the application's id."""
+    text = next(each for each in SECTIONS if each.startswith("Entra: applications"))
+    path = tmp_path / "policy.toml"
+    path.write_text(f"version = 1\n{block(text, 'toml')}")
+    [row] = [row.data for row in FileSource(path).load().rows]
+
+    assert isinstance(row, ResourceRow)
+    assert row.audiences == (row.signing_keys_appid,)

@@ -128,7 +128,7 @@ def test_a_changed_issuer_is_verified_again(make: Make, verifications: list[byte
     gate = make(keys)
     assert is_granted(gate.decide(a_view(), READ))
     before = dict(keys.sets)
-    keys.set_issuers = lambda rows: keys.sets.update(before)  # type: ignore[method-assign]
+    keys.set_issuers = lambda rows, appids=(): keys.sets.update(before)  # type: ignore[method-assign]
     gate.install(a_delta(a_row_of_policy("cloud", token_types=("JWT", "at+jwt", "extra"))))
 
     assert is_granted(gate.decide(a_view(), READ))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pytest
@@ -125,7 +125,7 @@ TOKENS = {
 class FetchedKeys(FakeKeys):
     """Keys that change when an issuer publishes others, and not when the policy changes."""
 
-    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
+    def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
         """Keep what was published."""
 
     def publish(self, keys: KeySet) -> None:
