@@ -8,4 +8,6 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "unhurried", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow], max_examples=150
 )
+# The same few examples each time: a mutant lives or dies by its change, never by luck.
+settings.register_profile("mutants", settings.get_profile("unhurried"), derandomize=True, max_examples=30)
 settings.load_profile("unhurried")

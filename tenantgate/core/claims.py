@@ -86,8 +86,19 @@ def read_claims(caller: Caller, payload: dict[str, Any]) -> VerifiedClaims:
     Raises:
         Refused: claim_missing or claim_malformed, naming the claim.
     """
-    check_token_id(payload, "uti")
-    return VerifiedClaims(caller, *read_times(payload), _roles(payload) if "roles" in payload else (), payload)
+    get = payload.get
+    uti, issued_at, not_before, expires_at, roles = get("uti"), get("iat"), get("nbf", 0), get("exp"), get("roles")
+    if not is_identity(uti) and "uti" in payload:
+        raise Refused(R.CLAIM_MALFORMED, "uti is not a sane string")
+    given = () if roles is None else _roles(roles)
+    if (
+        type(issued_at) is int
+        and type(not_before) is int
+        and type(expires_at) is int
+        and 0 <= issued_at | not_before | expires_at < _LATEST  # no bit beyond, and no sign, in any of them
+    ):
+        return VerifiedClaims(caller, issued_at, not_before, expires_at, given, payload)
+    return VerifiedClaims(caller, *read_times(payload), given, payload)
 
 
 def read_times(payload: dict[str, Any]) -> tuple[float, float, float]:
@@ -96,14 +107,6 @@ def read_times(payload: dict[str, Any]) -> tuple[float, float, float]:
     Raises:
         Refused: claim_missing or claim_malformed, naming the claim.
     """
-    issued_at, not_before, expires_at = payload.get("iat"), payload.get("nbf", 0), payload.get("exp")
-    if (
-        type(issued_at) is int
-        and type(not_before) is int
-        and type(expires_at) is int
-        and 0 <= issued_at | not_before | expires_at < _LATEST  # no bit beyond, and no sign, in any of them
-    ):
-        return issued_at, not_before, expires_at
     not_before = _instant(payload, "nbf") if "nbf" in payload else 0
     return _instant(payload, "iat"), not_before, _instant(payload, "exp")
 
@@ -202,14 +205,11 @@ def check_token_id(payload: dict[str, Any], name: str = "jti") -> None:
         raise Refused(R.CLAIM_MALFORMED, f"{name} is not a sane string")
 
 
-def _roles(payload: dict[str, Any]) -> tuple[str, ...]:
-    value = payload["roles"]
+def _roles(value: Any) -> tuple[str, ...]:
     if type(value) is list:
         for each in value:
             if type(each) is not str:
                 break
         else:
             return tuple(value)
-    elif value is None:
-        return ()
     raise Refused(R.CLAIM_MALFORMED, "roles is not a list of strings")

@@ -245,10 +245,12 @@ class PolicyIndex:
         best: IssuerMatch | None = None
         fitting = 0
         length = len(iss)
-        for template in self._templates:
-            if length != template.length or not iss.startswith(template.prefix):
+        for prefix, suffix, document, issuer, whole in self._templates:
+            if length != whole or not iss.startswith(prefix) or not iss.endswith(suffix):
                 continue
-            found = self._fit(template, iss)
+            text = iss[len(prefix) : len(prefix) + _GUID_LENGTH]
+            tid, entry = guid_bytes(text), self.issuers.get(issuer)
+            found = None if tid is None or entry is None else IssuerMatch(entry, document, tid, text)
             if found is not None:
                 fitting += 1
                 # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and where
@@ -260,14 +262,6 @@ class PolicyIndex:
             # Into the dict this began with: what the writer has meanwhile replaced, it has replaced for good.
             matches[iss] = best
         return best
-
-    def _fit(self, template: _Template, iss: str) -> IssuerMatch | None:
-        prefix, suffix, document, issuer, _ = template
-        if not iss.endswith(suffix):
-            return None
-        text = iss[len(prefix) : len(prefix) + _GUID_LENGTH]
-        tid, entry = guid_bytes(text), self.issuers.get(issuer)
-        return None if tid is None or entry is None else IssuerMatch(entry, document, tid, text)
 
     # One writer below.
 

@@ -135,17 +135,18 @@ def judge(
             Denied(R.POLICY_UNAVAILABLE, what, index.revision, decision_id, resource, wanted), index, generation
         )
     standing: Standing | None = claims.caller.standing
-    if (
-        standing is not None
-        and standing.era is index.era
-        and standing.resource is entry
-        and standing.since <= now < standing.until
-        and standing.roles.issuperset(wanted)
-        and own_reason(claims, entry, now) is None
-        and index.generation == generation
-        and not generation & 1
-    ):
-        return Granted(standing.principal, index.revision, decision_id)
+    if standing is not None:
+        era, of, since, until, roles, granted = standing
+        if (
+            era is index.era
+            and of is entry
+            and since <= now < until
+            and roles.issuperset(wanted)
+            and own_reason(claims, entry, now) is None
+            and index.generation == generation
+            and not generation & 1
+        ):
+            return Granted(granted, index.revision, decision_id)
     era, case = index.era, Case(claims, index, entry, wanted, now, peer)
     plan = plan_of(entry)
     for test in plan.tests:
@@ -215,7 +216,7 @@ def _window(case: Case) -> tuple[float, float]:
     assert case.tenant is not None
     assert case.daemon is not None
     assert case.partner is not None
-    grants = (*case.daemon.grants, *case.tenant.grants)
+    grants = (*case.daemon.grants, *case.tenant.grants) if case.tenant.grants else case.daemon.grants
     dates = {case.partner.ends_at, *(grant.not_before for grant in grants), *(grant.expires_at for grant in grants)}
     passed = [date for date in dates if date is not None and date <= case.now]
     ahead = [date for date in dates if date is not None and date > case.now]

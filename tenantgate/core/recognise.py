@@ -24,6 +24,8 @@ from tenantgate.core.token import Header, UnverifiedToken
 
 MOST: Final = 16_384
 """Callers remembered, at most: about 1 kB each."""
+_SHAPES: Final = 256
+"""Orders of claims for which the way to the static ones is kept, at most: an issuer writes few."""
 
 STATIC: Final = ("iss", "tid", "ver", "azp", "appid", "azpacr", "appidacr", "aud", "oid", "sub", "idtyp", "xms_idrel")
 """The claims by whose values a caller is remembered. All must be strings."""
@@ -54,10 +56,15 @@ class _Memory(msgspec.Struct, frozen=True, eq=False, gc=False):
 class Recognised:
     """The memory. Read and written by any thread, each step one operation on a dict."""
 
-    __slots__ = ("_by_oid",)
+    __slots__ = ("_by_oid", "_static")
 
     def __init__(self) -> None:
         self._by_oid: dict[Any, _Memory] = {}
+        self._static: dict[tuple[str, ...], Callable[[dict[str, Any]], Any]] = {}
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._by_oid.clear()
 
     def find(self, token: UnverifiedToken) -> Known | None:
         """Return what is known of an unverified token's like. Whether its key set is still in use is not asked here."""
@@ -72,11 +79,18 @@ class Recognised:
         """Remember the caller of a verified Entra token, where the token is a plain one."""
         if not payload.keys().isdisjoint(REMARKABLE):
             return
-        static = itemgetter(*(name for name in STATIC if name in payload))
+        names = tuple(payload)
+        static = self._static.get(names) or self._add_static(names)
         values = static(payload)
         # Two values of other types may be equal and not mean the same (1, 1.0 and true).
-        if any(type(value) is not str for value in values):
+        if set(map(type, values)) != {str}:
             return
         if len(self._by_oid) >= MOST:
-            self._by_oid.clear()
-        self._by_oid[payload["oid"]] = _Memory(tuple(payload), static, values, known)
+            self.clear()
+        self._by_oid[payload["oid"]] = _Memory(names, static, values, known)
+
+    def _add_static(self, names: tuple[str, ...]) -> Callable[[dict[str, Any]], Any]:
+        if len(self._static) >= _SHAPES:
+            self._static.clear()
+        static = self._static[names] = itemgetter(*(name for name in STATIC if name in names))
+        return static

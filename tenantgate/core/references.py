@@ -185,7 +185,8 @@ class _Whole:
         if row.partner is not None:
             self._get("partner", row.partner, "partner")
         check_tenant(row, issuer)
-        self._take("tenant_duplicate", "tid" if row.tid else "issuer", row.id, row.issuer, row.tid or "")
+        tenant = (row.issuer, row.tid) if row.tid else ("", row.issuer)  # the last is what the refusal names
+        self._take("tenant_duplicate", "tid" if row.tid else "issuer", row.id, *tenant)
         if row.tid is not None and row.state == "active" and issuer.v1_issuer is not None:
             self._take("v1_issuer_shared", "tid", row.id, issuer.v1_issuer, row.tid)
 

@@ -8,7 +8,7 @@ by `core.judge` on every request, whether the claims are fresh or remembered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -162,19 +162,16 @@ def verify(
                 return Verified(read_claims(known.caller, taken.payload), known.key, known.ref, known.issuer)
         except Refused:
             pass
-    elif _is_stranger(taken, index):  # the first thing the steps would find, said without them
-        return Denied(R.ISSUER_UNKNOWN, _stranger(str(taken.payload["iss"])), index.revision)
+    elif known is None:
+        iss = taken.payload.get("iss")
+        if _is_stranger(iss, index):  # the first thing the steps would find, said without them
+            return Denied(R.ISSUER_UNKNOWN, f"issuer: expected {_AN_ISSUER}, got iss {shown(iss)}", index.revision)
     tried = None if holds is None or known is None else known.key
     return _by_steps(Reading(token, index, keys, reader, appid, taken, tried, holds=holds or False))
 
 
-def _is_stranger(token: UnverifiedToken, index: PolicyIndex) -> bool:
-    iss = token.payload.get("iss")
+def _is_stranger(iss: Any, index: PolicyIndex) -> bool:
     return type(iss) is str and index.find_issuer(iss) is None and not index.broken
-
-
-def _stranger(iss: str) -> str:
-    return f"issuer: expected {_AN_ISSUER}, got iss {shown(iss)}"
 
 
 def _by_steps(reading: Reading) -> Verified | Denied | NeedKeys:
@@ -218,7 +215,7 @@ def _form(reading: Reading) -> R | None:
 
 def _strict(reading: Reading) -> R | None:
     """One spelling, each name once. Of a stranger's token nobody wants to know: the next step refuses it for less."""
-    if _is_stranger(reading.token, reading.index):
+    if _is_stranger(reading.token.payload.get("iss"), reading.index):
         return None
     try:
         reading.signature = reading.reader.prove(reading.token)

@@ -1,0 +1,83 @@
+"""The two readings of "no user stands behind this token": its own proof, and what the policy may vouch for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tenantgate.core.app_only import AppOnly, read_entra_app_only, read_oidc_app_only
+from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.strict import guid_bytes
+from tests.builders import ACME_OID
+
+OID = guid_bytes(ACME_OID) or b""
+
+
+def oidc(sub: str = "nightly", **payload: Any) -> AppOnly:
+    """Read the payload of another issuer's token of the client `nightly`."""
+    return read_oidc_app_only(payload, "nightly", sub)
+
+
+def entra(sub: str = ACME_OID, **payload: Any) -> AppOnly:
+    """Read the payload of an Entra token."""
+    return read_entra_app_only(payload, sub, OID)
+
+
+@pytest.mark.parametrize("typ", ["ID", "Refresh", "", 7, ["Bearer"]])
+def test_another_kind_of_token_is_never_vouched_for(typ: object):
+    """A pinned subject says whose token it is, not what kind."""
+    assert oidc(typ=typ) == AppOnly(R.TOKEN_TYPE_NOT_ALLOWED, R.TOKEN_TYPE_NOT_ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        ({"token_use": "id"}, R.ID_TOKEN_PRESENTED),
+        ({"token_use": None}, R.ID_TOKEN_PRESENTED),
+        ({"nonce": "n"}, R.ID_TOKEN_PRESENTED),
+        ({"events": {}}, R.TOKEN_TYPE_NOT_ALLOWED),
+        ({"act": {}}, R.NOT_APP_ONLY),
+        ({"email": "a@b.example"}, R.NOT_APP_ONLY),
+        ({"sid": "s"}, R.NOT_APP_ONLY),
+    ],
+)
+def test_a_users_mark_is_never_vouched_for(payload: dict[str, Any], reason: R):
+    """Neither the form of the token nor a pinned subject outweighs it."""
+    assert oidc(**payload) == AppOnly(reason, reason)
+
+
+@pytest.mark.parametrize(
+    ("sub", "payload"),
+    [
+        ("nightly", {}),
+        ("nightly@clients", {}),
+        ("7", {"preferred_username": "service-account-nightly"}),
+        ("7", {"gty": "client-credentials"}),
+        ("nightly", {"typ": "Bearer", "token_use": "access"}),
+        ("nightly", {"typ": "JWT"}),
+        ("nightly", {"typ": "AT+JWT"}),
+    ],
+)
+def test_the_forms_of_client_credentials_are_proof(sub: str, payload: dict[str, Any]):
+    """RFC 9068's, Auth0's and Keycloak's way to say that the client speaks for itself."""
+    assert oidc(sub, **payload) == AppOnly(None, None)
+
+
+@pytest.mark.parametrize("sub", ["Nightly", "nightly@client", "@clients", "service-account-nightly", "nightl"])
+def test_any_other_subject_needs_a_pin(sub: str):
+    """What merely looks like the client is nobody's proof; an operator may vouch for it."""
+    assert oidc(sub) == AppOnly(R.NOT_APP_ONLY, None)
+
+
+@pytest.mark.parametrize("numbers", ["7" * 19, "7 x", [7, "1 3"], [7, 7.0], [7, True], 7.0, True, None, {}, -7, ["-7"]])
+@pytest.mark.parametrize("claim", ["xms_idrel", "xms_act_fct", "xms_sub_fct"])
+def test_numbers_that_cannot_be_read_refuse(claim: str, numbers: object):
+    """Nobody knows what they forbid."""
+    assert entra(idtyp="app", **{claim: numbers}) == AppOnly(R.CLAIM_MALFORMED, R.CLAIM_MALFORMED)
+
+
+@pytest.mark.parametrize("numbers", ["7", "07", "1 7", [7], ["7"], [7, "1"], 7, "33", "7 " + "1" * 18])
+def test_numbers_that_say_service_principal_pass(numbers: object):
+    """7 and 33 are service principals, in each of the three spellings, up to 18 digits."""
+    assert entra(idtyp="app", xms_idrel=numbers) == AppOnly(None, None)
