@@ -132,7 +132,7 @@ def _check_reported(rules: tuple[ReportOnly, ...]) -> None:
     check_list(tuple(each.rule for each in rules), "report_only")
     for place, each in enumerate(rules):
         if each.rule not in get_args(ResourceRule):
-            message = f"must be one of {', '.join(get_args(ResourceRule))}; nothing else is ever waived"
+            message = "is nothing that may be reported only (`core.policy.ResourceRule`)"
             raise PolicyError("value_unknown", message, f"report_only[{place}].rule")
         check_number(each.until, f"report_only[{place}].until", 0, LATEST)
 
