@@ -107,11 +107,13 @@ def test_an_encrypted_token_is_refused_without_decrypting(alg: str) -> None:
 @pytest.mark.parametrize("rounds", [1, 10**6, 2**31 - 1, 2**63])
 def test_rounds_asked_for_by_a_header_are_never_run(rounds: int) -> None:
     """The count of key derivation rounds that a token names costs nothing, for it is not looked at."""
-    header = {"alg": "PBES2-HS512+A256KW", "enc": "A256GCM", "p2s": b64url(b"salt" * 4), "p2c": rounds}
-    tokens = (encrypted(header), oidc_key().sign(oidc_claims(), header), oidc_key().sign(oidc_claims(), p2c=rounds))
 
-    for token in tokens:
-        assert calls_of(lambda token=token: refused(token)) < 150  # type: ignore[misc]
+    def work(rounds: int) -> list[int]:
+        header = {"alg": "PBES2-HS512+A256KW", "enc": "A256GCM", "p2s": b64url(b"salt" * 4), "p2c": rounds}
+        signed = oidc_key().sign(oidc_claims(), header), oidc_key().sign(oidc_claims(), p2c=rounds)
+        return [calls_of(lambda token=token: refused(token)) for token in (encrypted(header), *signed)]  # type: ignore[misc]
+
+    assert work(rounds) == work(1)
 
 
 @pytest.mark.threat(9)
