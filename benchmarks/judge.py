@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from benchmarks.measure import Subject, each, figure, measure, ratios
 from benchmarks.peers import node_peers, python_peers
 from benchmarks.report import machine, versions
-from benchmarks.world import RESOURCE, ROLE, World, build
+from benchmarks.world import RESOURCE, ROLE, World, build, policy
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason, Denied, Granted
+from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import judge
+from tenantgate.core.keys import StaticKeys
 from tenantgate.core.verify import Verified, verify
 
 TOKENS: Final = 64
@@ -45,7 +47,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure and return the figures."""
     world = build(now=int(time.time()), tokens=arguments.tokens)
     others = python_peers(world)
-    ours = [raw(world), floor(world), cold(world), first(world), warm(world), refusal(world)]
+    ours = [raw(world), floor(world), cold(world), newcomer(world), first(world), warm(world), refusal(world)]
     times = measure([*ours, *others.subjects], arguments.rounds)
     peers: dict[str, Any] = {each.name: figure(ratios(times, each.name, "raw")) for each in others.subjects}
     rows = zip(times["cold"], times["raw"], times["floor"], strict=True)
@@ -55,6 +57,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "cold_us": figure(times["cold"]),
         "cold_over_raw": figure(ratios(times, "cold", "raw")),
         "overhead_over_floor": figure((whole - signature) / least for whole, signature, least in rows),
+        "newcomer_over_raw": figure(ratios(times, "newcomer", "raw")),
         "first_over_raw": figure(ratios(times, "first", "raw")),
         "warm_us": figure(times["warm"]),
         "warm_over_raw": figure(ratios(times, "warm", "raw")),
@@ -122,6 +125,20 @@ def cold(world: World) -> Subject:
         return decide(token, world.index, world.keys, RESOURCE, _WANTED, world.now)
 
     return _checked("cold", ask, world.tokens, None)
+
+
+def newcomer(world: World) -> Subject:
+    """Return the same where the caller was never seen before either: nothing of it is remembered."""
+    # An index of its own: nobody else is to begin anew because of it.
+    index = PolicyIndex.from_snapshot(policy(1000, {"keys": [world.signer.jwk]}))
+    keys = StaticKeys(entry.row for entry in index.issuers.values())
+    forget = index.recognised.clear
+
+    def ask(token: bytes) -> object:
+        forget()
+        return decide(token, index, keys, RESOURCE, _WANTED, world.now)
+
+    return _checked("newcomer", ask, world.tokens, None)
 
 
 def first(world: World) -> Subject:

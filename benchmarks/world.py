@@ -179,8 +179,15 @@ def build(*, now: int, tokens: int = 64, daemons: int = 1000) -> World:
     index = PolicyIndex.from_snapshot(policy(daemons, {"keys": [signer.jwk]}))
     keys = StaticKeys(entry.row for entry in index.issuers.values())
     own = [claims(number % DAEMONS_A_TENANT, number, now) for number in range(tokens)]
-    foreign = [{**each, "iss": each["iss"].replace("cloud.example", "other.example")} for each in own]
+    foreign = [_stranger(each, number) for number, each in enumerate(own)]
     return World(signer, index, keys, tuple(map(signer.sign, own)), tuple(map(signer.sign, foreign)), now)
+
+
+def _stranger(known: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return the claims of somebody of an issuer that nobody listed, with ids of its own."""
+    theirs = guid("e", number)
+    issuer = V2_TEMPLATE.replace("cloud.example", "other.example").replace("{tenantid}", theirs)
+    return {**known, "iss": issuer, "tid": theirs, "azp": theirs, "oid": theirs, "sub": theirs}
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.feed.file import FileSource
@@ -21,18 +22,20 @@ if TYPE_CHECKING:
     from tenantgate.net.door import Door
 
 
-def open_gate(source: str | os.PathLike[str], *, resource: str, key_limits: KeyLimits | None = None) -> Gate:
+def open_gate(
+    source: str | os.PathLike[str], *, resource: str, key_limits: KeyLimits | None = None, limits: Limits = LIMITS
+) -> Gate:
     """Open a gate for one resource over a policy file or a database, and follow it until `close`.
 
     `source` is the path of a policy file (TOML or JSON), or a database URL (`sqlite:///…`). The policy is
     loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
-    and how long keys are fetched and kept.
+    and how long keys are fetched and kept, `limits` how much of a token is read.
 
     Raises:
         FeedError: the source has no policy to give (its `code` says why).
         PolicyError: the policy cannot be used, or does not know the resource (`resource_unknown`).
     """
-    gate = new_gate(resource, key_limits)
+    gate = new_gate(resource, key_limits, limits)
     try:
         gate.follow(_source(source))
         gate.require_resource()
@@ -42,7 +45,7 @@ def open_gate(source: str | os.PathLike[str], *, resource: str, key_limits: KeyL
     return gate
 
 
-def new_gate(resource: str, key_limits: KeyLimits | None = None) -> Gate:
+def new_gate(resource: str, key_limits: KeyLimits | None = None, limits: Limits = LIMITS) -> Gate:
     """Return a gate with the real clocks and network, and no policy yet."""
     keyring = Keyring(_open_door, clock=time.monotonic, jitter=random.random, limits=key_limits or KeyLimits())
     return Gate(
@@ -51,6 +54,7 @@ def new_gate(resource: str, key_limits: KeyLimits | None = None) -> Gate:
         now=time.time,
         yield_thread=_yield_thread,
         id_prefix=f"{secrets.token_hex(4)}-",
+        limits=limits,
     )
 
 

@@ -119,7 +119,7 @@ def _open_gate(settings: Settings) -> Gate | None:
     """Return the gate behind /auth/check, following what the administration writes; none without a resource."""
     if settings.resource is None:
         return None
-    gate = new_gate(settings.resource)
+    gate = new_gate(settings.resource, limits=settings.limits)
     try:
         if settings.policy is not None:
             gate.follow(FileSource(settings.policy))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError, field_validator
+from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,11 +20,14 @@ from pydantic_settings import (
 )
 
 from tenantgate.core.fields import is_loopback
+from tenantgate.core.limits import BOUNDS, LIMITS, Limits
 from tenantgate.core.policy import is_id
 
 PREFIX: Final = "TENANTGATE_"
 FILE: Final = "tenantgate.toml"
 _FOR_TESTS: Final = frozenset(("VECTORS", "REQUIRE_REAL", "NODE_MODULES", "SCREENSHOTS"))
+
+_LIMITS: Final = tuple(f"max_{name}" for name in BOUNDS)
 
 
 class SettingsError(Exception):
@@ -42,6 +45,12 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1:8440"
     public_url: str | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    max_token_bytes: int = LIMITS.token_bytes
+    max_header_bytes: int = LIMITS.header_bytes
+    max_kid_bytes: int = LIMITS.kid_bytes
+    max_audiences: int = LIMITS.audiences
+    max_depth: int = LIMITS.depth
+    max_members: int = LIMITS.members
 
     @field_validator("database_url")
     @classmethod
@@ -87,6 +96,20 @@ class Settings(BaseSettings):
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("must be https; plain http is for loopback only")
         return value.rstrip("/")
+
+    @field_validator(*_LIMITS, mode="before")
+    @classmethod
+    def _within_bounds(cls, value: object, info: ValidationInfo) -> int:
+        low, high = BOUNDS[(info.field_name or "").removeprefix("max_")]
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+        if type(number) is not int or not low <= number <= high:
+            raise ValueError(f"must be a whole number between {low} and {high}")
+        return number
+
+    @property
+    def limits(self) -> Limits:
+        """How much of a token is read."""
+        return Limits(**{name: getattr(self, f"max_{name}") for name in BOUNDS})
 
     @property
     def host(self) -> str:

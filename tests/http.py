@@ -23,3 +23,11 @@ def get(url: str) -> bytes:
     with _OPENER.open(url, timeout=10) as answer:
         body: bytes = answer.read()
         return body
+
+
+def post_json(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Post a JSON object and return the JSON answer. Raises HTTPError for a status from 400 on."""
+    request = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with _OPENER.open(request, timeout=10) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+        return found

@@ -6,7 +6,7 @@ from typing import Final
 
 from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes import ResourceIn, ResourceOut
+from tenantgate.admin.shapes_resources import ResourceChange, ResourceIn, ResourceOut
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import resources
 from tenantgate.registry.errors import ConflictError, NotFoundError
@@ -36,3 +36,11 @@ def get_resource(call: Calling, id_: PathId) -> ResourceOut:
     """Show a resource."""
     with call.reading() as session:
         return ResourceOut.model_validate(resources.get(session, id_))
+
+
+@routes.amend("/resources/{id}", NotFoundError, ConflictError)
+def change_resource(call: Calling, id_: PathId, body: ResourceChange) -> ResourceOut:
+    """Change a resource's rules, from the next request on. What is so already makes no revision."""
+    with call.changing() as work:
+        row = resources.change(work, id_, body.to_members())
+    return ResourceOut.model_validate(row)

@@ -178,6 +178,10 @@ class Routes:
         """Put something into another state; the body is empty."""
         return self._route("POST", path, 200, problems(*refusals), _headers("", policy))
 
+    def amend(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
+        """Change members of something; the body has those that are to be different."""
+        return self._route("PATCH", path, 200, problems(*refusals) | body_problems(), _headers("", True))
+
     def add_to(self, router: APIRouter) -> None:
         """Add the routes to a router whose `route_class` is bound."""
         for route in self._found:

@@ -17,6 +17,7 @@ from tenantgate.admin import (
     policy,
     resources,
     role_assignments,
+    role_mappings,
     tenants,
 )
 from tenantgate.admin.context import AdminContext
@@ -32,6 +33,7 @@ ALL: Final[tuple[Routes, ...]] = tuple(
         issuers,
         resources,
         app_roles,
+        role_mappings,
         operators,
         admin_keys,
         audit,

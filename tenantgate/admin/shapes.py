@@ -1,6 +1,7 @@
 """What bodies and answers look like: the policy. Members are those of `core.policy`, spelled alike everywhere.
 
-The commands print the same shapes with `--json`, so nothing here imports the web framework.
+A resource's stand in `shapes_resources`. The commands print the same shapes with `--json`, so nothing here imports
+the web framework.
 """
 
 from __future__ import annotations
@@ -12,20 +13,19 @@ from pydantic import Field
 from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug, words
 from tenantgate.core.fields import IDENTITY_LENGTH, LIST_LENGTH, NAME_LENGTH, URL_LENGTH
 from tenantgate.core.policy import (
-    AppOnlyRule,
     CredentialStrength,
     DaemonState,
     IssuerKind,
     PartnerState,
     TenantState,
-    TokenRoles,
 )
+from tenantgate.core.profiles.table import PROFILES
 from tenantgate.registry.app_roles import AppRoleSpec
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
 from tenantgate.registry.issuers import IssuerSpec
 from tenantgate.registry.partners import PartnerSpec
-from tenantgate.registry.resources import ResourceSpec
+from tenantgate.registry.role_mappings import RoleMappingSpec
 from tenantgate.registry.service import NOTES_LENGTH, REASON_LENGTH
 from tenantgate.registry.tenants import TenantSpec
 
@@ -60,6 +60,11 @@ ClientId = Annotated[
 ]
 Reason = Annotated[str, words(REASON_LENGTH, "contract 4711"), Field(description="Why, for who asks later.")]
 Notes = Annotated[str, words(NOTES_LENGTH), Field(description="What to remember; may have lines.")]
+ClaimPlace = Annotated[
+    str,
+    words(IDENTITY_LENGTH, "/realm_access/roles"),
+    Field(description="The claim's name, or a JSON Pointer where it lies deeper (RFC 6901)."),
+]
 RoleValue = Annotated[str, words(120, "Orders.Read"), Field(description="What the API asks for.")]
 
 
@@ -73,7 +78,8 @@ class Written(Out):
     version: int = Field(description="Counts the changes of this row, from 1.")
 
 
-def _arguments(body: In) -> dict[str, Any]:
+def arguments(body: In) -> dict[str, Any]:
+    """Return a body's members as a service takes them: tuples for lists."""
     values = {name: getattr(body, name) for name in type(body).model_fields}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
@@ -96,14 +102,27 @@ class IssuerIn(In):
     algorithms: list[str] = Field(
         [], description="What its keys may be used with; the usual ones where empty.", json_schema_extra=_LIST
     )
-    client_id_claim: str | None = Field(None, description="OIDC: the claim that names the daemon.")
+    profile: str = Field(
+        "standard",
+        description=f"OIDC: how this make of issuer writes its tokens: {', '.join(PROFILES)}.",
+        examples=["keycloak"],
+    )
+    client_id_claim: str | None = Field(
+        None, description="OIDC: the claim that names the daemon, where it is not the profile's (name or JSON Pointer)."
+    )
+    roles_claim: str | None = Field(
+        None, description="OIDC: the claim of the caller's roles, where it is not the profile's (name or JSON Pointer)."
+    )
+    subject_pin: bool | None = Field(
+        None, description="OIDC: whether each daemon must name its `subject`; as the profile has it where left out."
+    )
     token_types: list[str] = Field(["JWT", "at+jwt"], description="Accepted `typ`.", json_schema_extra=_LIST)
     allow_private_addresses: bool = Field(False, description="Whether its addresses may be private ones.")
     insecure_allow_http: bool = Field(False, description="Plain http, on this machine only.")
 
     def to_spec(self) -> IssuerSpec:
         """Return what the service asks for."""
-        return IssuerSpec(**_arguments(self))
+        return IssuerSpec(**arguments(self))
 
 
 class IssuerOut(Written):
@@ -120,7 +139,10 @@ class IssuerOut(Written):
     v1_jwks: JsonObject | None
     jwks_hosts: list[str]
     algorithms: list[str]
+    profile: str
     client_id_claim: str | None
+    roles_claim: str | None
+    subject_pin: bool | None
     token_types: list[str]
     allow_private_addresses: bool
     insecure_allow_http: bool
@@ -141,7 +163,7 @@ class PartnerIn(In):
 
     def to_spec(self) -> PartnerSpec:
         """Return what the service asks for."""
-        return PartnerSpec(**_arguments(self))
+        return PartnerSpec(**arguments(self))
 
 
 class PartnerOut(Written):
@@ -170,7 +192,7 @@ class TenantIn(In):
 
     def to_spec(self) -> TenantSpec:
         """Return what the service asks for."""
-        return TenantSpec(**_arguments(self))
+        return TenantSpec(**arguments(self))
 
 
 class TenantOut(Written):
@@ -199,7 +221,7 @@ class DaemonIn(In):
 
     def to_spec(self) -> DaemonSpec:
         """Return what the service asks for."""
-        return DaemonSpec(**_arguments(self))
+        return DaemonSpec(**arguments(self))
 
 
 class DaemonOut(Written):
@@ -214,40 +236,6 @@ class DaemonOut(Written):
     min_credential: CredentialStrength
 
 
-class ResourceIn(In):
-    """An API to protect, and its token rules. Durations are whole seconds."""
-
-    model_config = example(id="orders", audiences=["api://orders"])
-    id: NewId = None
-    audiences: list[Annotated[str, words(IDENTITY_LENGTH, "api://orders")]] = Field(
-        description="Accepted `aud` values.", json_schema_extra={"minItems": 1} | _LIST
-    )
-    app_only: AppOnlyRule = Field("strict", description="`strict` asks for proof that no user stands behind a token.")
-    token_roles: TokenRoles = Field("ignore", description="Whether a token's own roles count, too (`intersect`).")
-    tenant_wide_roles: bool = Field(False, description="Whether a role may be given to a whole tenant's daemons.")
-    min_credential: CredentialStrength = "none"
-    max_lifetime: int = Field(86_400, description="Longest `exp - iat`.")
-    clock_skew: int = Field(60, description="How far clocks may differ.")
-    show_reasons: bool = Field(False, description="Whether callers read the exact reason of a refusal.")
-
-    def to_spec(self) -> ResourceSpec:
-        """Return what the service asks for."""
-        return ResourceSpec(**_arguments(self))
-
-
-class ResourceOut(Written):
-    """A resource."""
-
-    audiences: list[str]
-    app_only: AppOnlyRule
-    token_roles: TokenRoles
-    tenant_wide_roles: bool
-    min_credential: CredentialStrength
-    max_lifetime: int
-    clock_skew: int
-    show_reasons: bool
-
-
 class AppRoleIn(In):
     """A role of a resource."""
 
@@ -259,7 +247,7 @@ class AppRoleIn(In):
 
     def to_spec(self) -> AppRoleSpec:
         """Return what the service asks for."""
-        return AppRoleSpec(**_arguments(self))
+        return AppRoleSpec(**arguments(self))
 
 
 class AppRoleOut(Written):
@@ -286,7 +274,7 @@ class RoleAssignmentIn(In):
 
     def to_spec(self) -> AssignmentSpec:
         """Return what the service asks for."""
-        return AssignmentSpec(**_arguments(self))
+        return AssignmentSpec(**arguments(self))
 
 
 class RoleAssignmentOut(Written):
@@ -299,3 +287,31 @@ class RoleAssignmentOut(Written):
     expires_at: Instant | None
     granted_by: str
     reason: str
+
+
+class RoleMappingIn(In):
+    """A value of an issuer's claim that gives a role, to listed daemons alone."""
+
+    model_config = example(
+        id="keycloak-readers", issuer="keycloak", claim="/realm_access/roles", value="reader", app_role="orders-read"
+    )
+    id: NewId = None
+    issuer: IssuerId
+    claim: ClaimPlace
+    value: Annotated[str, words(IDENTITY_LENGTH, "reader")] = Field(
+        description="What the claim is, or holds where it is a list."
+    )
+    app_role: AppRoleId
+
+    def to_spec(self) -> RoleMappingSpec:
+        """Return what the service asks for."""
+        return RoleMappingSpec(**arguments(self))
+
+
+class RoleMappingOut(Written):
+    """A role mapping."""
+
+    issuer: str
+    claim: str
+    value: str
+    app_role: str

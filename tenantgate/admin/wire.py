@@ -81,6 +81,17 @@ def example(**members: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [members]})
 
 
+def changes(**members: Any) -> ConfigDict:
+    """Return the configuration of a change's body: an example, and no defaults, since what is left out stays."""
+
+    def describe(schema: dict[str, Any]) -> None:
+        for each in schema["properties"].values():
+            each.pop("default", None)
+        schema["examples"] = [members]
+
+    return ConfigDict(json_schema_extra=describe)
+
+
 def slug(*examples: str) -> WithJsonSchema:
     """Describe an id. Whether it is one, the services judge: one rule, one code, whoever asks."""
     pattern = ID_PATTERN.replace(r"\Z", "$")

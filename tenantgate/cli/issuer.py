@@ -12,13 +12,15 @@ from tenantgate.admin.shapes import IssuerOut
 from tenantgate.cli.office import Database, office, told
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
 from tenantgate.core.policy import IssuerKind
+from tenantgate.core.profiles.standard import STANDARD
+from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.strict import Unreadable, read_document
 from tenantgate.registry import issuers
 from tenantgate.registry.issuers import IssuerSpec
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-COLUMNS = ("id", "kind", "authority", "issuer", "metadata_url")
+COLUMNS = ("id", "kind", "profile", "authority", "issuer", "metadata_url")
 
 
 @app.callback()
@@ -40,7 +42,16 @@ def create(
     v1_jwks_file: Annotated[Path | None, typer.Option(help="Entra: the same for v1 tokens.")] = None,
     jwks_host: Annotated[list[str] | None, typer.Option(metavar="HOST", help="Another host of its keys.")] = None,
     algorithm: Annotated[list[str] | None, typer.Option(metavar="ALG", help="Accepted algorithm; several.")] = None,
-    client_id_claim: Annotated[str | None, typer.Option(help="OIDC: the claim that names the daemon.")] = None,
+    profile: Annotated[str, typer.Option(metavar="NAME", help=f"OIDC: {', '.join(PROFILES)}.")] = STANDARD.name,
+    client_id_claim: Annotated[
+        str | None, typer.Option(metavar="CLAIM", help="OIDC: the claim that names the daemon, if another.")
+    ] = None,
+    roles_claim: Annotated[
+        str | None, typer.Option(metavar="CLAIM", help="OIDC: the claim of the caller's roles, if another.")
+    ] = None,
+    subject_pin: Annotated[
+        bool | None, typer.Option("--subject-pin/--no-subject-pin", help="OIDC: whether daemons must name a subject.")
+    ] = None,
     token_type: Annotated[list[str] | None, typer.Option(metavar="TYP", help="Accepted typ; several.")] = None,
     allow_private_addresses: Annotated[
         bool, typer.Option("--allow-private-addresses", help="An inner issuer.")
@@ -63,7 +74,10 @@ def create(
         v1_jwks=_keys_in(v1_jwks_file),
         jwks_hosts=tuple(jwks_host or ()),
         algorithms=tuple(algorithm or ()),
+        profile=profile,
         client_id_claim=client_id_claim,
+        roles_claim=roles_claim,
+        subject_pin=subject_pin,
         allow_private_addresses=allow_private_addresses,
         insecure_allow_http=insecure_allow_http,
     )

@@ -1,4 +1,4 @@
-"""`tenantgate role`: what resources let their callers do, and who was granted it."""
+"""`tenantgate role`: what resources let their callers do, who was granted it, and which claims give it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from typing import Annotated
 
 import typer
 
-from tenantgate.admin.shapes import AppRoleOut, RoleAssignmentOut
+from tenantgate.admin.shapes import AppRoleOut, RoleAssignmentOut, RoleMappingOut
 from tenantgate.cli.moments import ExpiresAt, NotBefore
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, show_change, show_list
-from tenantgate.registry import app_roles, assignments
+from tenantgate.registry import app_roles, assignments, role_mappings
 from tenantgate.registry.app_roles import AppRoleSpec
 from tenantgate.registry.assignments import AssignmentSpec
+from tenantgate.registry.role_mappings import RoleMappingSpec
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 COLUMNS = ("id", "resource", "value", "display_name")
 ASSIGNMENT_COLUMNS = ("id", "app_role", "daemon", "tenant", "not_before", "expires_at", "granted_by", "reason")
+
+MAPPING_COLUMNS = ("id", "issuer", "claim", "value", "app_role")
 
 
 @app.callback()
@@ -113,3 +116,52 @@ def list_assignments(
         page = assignments.list_(session, after=cursor, limit=limit, app_role=app_role, daemon=daemon, tenant=tenant)
         shown = map(RoleAssignmentOut.model_validate, page.items)
         show_list(shown, page.after, ASSIGNMENT_COLUMNS, as_json=as_json)
+
+
+@app.command("map")
+def map_(
+    issuer: Annotated[str, typer.Option("--issuer", metavar="ID", help="Whose claim is believed.")],
+    claim: Annotated[str, typer.Option("--claim", help="The claim's name, or a JSON Pointer, as /realm_access/roles.")],
+    value: Annotated[str, typer.Option("--value", help="What the claim is, or holds where it is a list.")],
+    app_role: Annotated[str, typer.Option("--role", metavar="ID", help="The role it gives.")],
+    id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Id of the mapping.")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Believe a value of an issuer's claim: it gives a role, to listed daemons alone."""
+    spec = RoleMappingSpec(issuer=issuer, claim=claim, value=value, app_role=app_role, id=id_)
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = role_mappings.create(work, spec)
+        show_change(RoleMappingOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def unmap(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the mapping.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Believe it no more, from the next request on. Shows what it was."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = role_mappings.delete(work, id_)
+        show_change(RoleMappingOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("mappings")
+def list_mappings(
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="ID", help="Only this issuer's.")] = None,
+    app_role: Annotated[
+        str | None, typer.Option("--role", metavar="ID", help="Only those that give this role.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List which values of which claims give a role."""
+    with office(database) as desk, desk.reading() as session:
+        page = role_mappings.list_(session, after=cursor, limit=limit, issuer=issuer, app_role=app_role)
+        shown = map(RoleMappingOut.model_validate, page.items)
+        show_list(shown, page.after, MAPPING_COLUMNS, as_json=as_json)

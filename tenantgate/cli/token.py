@@ -1,31 +1,34 @@
-"""`tenantgate token`: judge tokens by a policy file, and explain one. Offline: nothing is fetched."""
+"""`tenantgate token`: judge tokens by a policy, and explain one. Offline, unless keys are to be fetched (`--fetch`)."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 
+from tenantgate.cli.explained import print_for_operator, print_for_partner
+from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone, read_either, read_file, unusable
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import Denied, Granted
 from tenantgate.core.fields import LATEST
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import Torn
-from tenantgate.core.keys import StaticKeys
-from tenantgate.core.policy import IssuerRow, PolicyError
+from tenantgate.core.keys import KeySource, MalformedKeySet, StaticKeys
+from tenantgate.core.policy import IssuerRow, PolicyError, PolicySnapshot
+from tenantgate.core.rendering import PartnerView, for_operator, for_partner
 from tenantgate.core.strict import Unreadable, read_document
 from tenantgate.core.trace import Trace, explain
-from tenantgate.feed.file import FileSource
-from tenantgate.feed.source import FeedError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 Now = Annotated[int | None, typer.Option(help="Judge as of this epoch second.", min=0, max=LATEST)]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="Policy file (TOML or JSON; docs/policy-file.md).")]
+
+Reader = Literal["operator", "partner"]
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,7 +60,7 @@ def judge_tokens(
     """
     if batch == bool(resource):
         raise typer.BadParameter("give --resource for one token, or --batch: its lines name their resources.")
-    index, keys = _load(policy)
+    index, keys = _indexed(read_file(policy))
     if not batch:
         question = Line(_token_on_stdin(), resource, tuple(role or ()), now)
         typer.echo(_encode(_judged(index, keys, question)))
@@ -73,21 +76,44 @@ def judge_tokens(
 
 @app.command("explain")
 def explain_token(
-    policy: PolicyFile,
     resource: Annotated[str, typer.Option(help="Id of the resource.")],
+    policy: PolicyOrNone = None,
+    database: DatabaseOrNone = None,
     role: Annotated[list[str] | None, typer.Option(help="A role asked for; may be repeated.")] = None,
     now: Now = None,
+    reader: Annotated[Reader, typer.Option("--for", help="Who will read it: operator has everything.")] = "operator",
+    peer: Annotated[str | None, typer.Option("--peer", metavar="ADDRESS", help="Where the call came from.")] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch the issuer's keys, from where the policy says.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Explain the token on standard input step by step. Exit status: 0 granted, 1 denied, 2 policy unusable."""
-    index, keys = _load(policy)
+    """Explain the token on standard input step by step, and name what is still missing for it to be let in.
+
+    With --for partner it tells what whoever runs the daemon may read: about their token, nothing about the list.
+    Exit status: 0 granted, 1 denied, 2 policy unusable.
+    """
+    snapshot = read_either(policy, database)
+    index, keys = _indexed(snapshot)
+    token_ = _token_on_stdin()
     moment = time.time() if now is None else now
-    trace = explain(_token_on_stdin(), index, keys, resource, tuple(role or ()), moment)
-    if as_json:
-        typer.echo(_encode(msgspec.to_builtins(trace)))
-    else:
-        _show(trace)
+    if fetch:
+        from tenantgate.cli.fetching import fetched_keys  # the network's modules load where they are asked for
+
+        keys = fetched_keys(token_, index, resource)
+    trace = explain(token_, index, keys, resource, tuple(role or ()), moment, peer=peer)
+    _tell(trace, reader, as_json=as_json, from_file=policy is not None)
     raise typer.Exit(0 if trace.reason is None else 1)
+
+
+def _tell(trace: Trace, reader: Reader, *, as_json: bool, from_file: bool) -> None:
+    view = for_partner(trace) if reader == "partner" else for_operator(trace)
+    if as_json:
+        typer.echo(_encode(msgspec.to_builtins(view)))
+    elif isinstance(view, PartnerView):
+        print_for_partner(view)
+    else:
+        print_for_operator(view, from_file=from_file)
 
 
 def _token_on_stdin() -> str:
@@ -95,17 +121,17 @@ def _token_on_stdin() -> str:
     return sys.stdin.buffer.read().decode("utf-8", "replace").strip()
 
 
-def _load(path: Path) -> tuple[PolicyIndex, StaticKeys]:
+def _indexed(snapshot: PolicySnapshot) -> tuple[PolicyIndex, KeySource]:
+    rows = [row.data for row in snapshot.rows if isinstance(row.data, IssuerRow)]
     try:
-        snapshot = FileSource(path).load()
-        rows = [row.data for row in snapshot.rows if isinstance(row.data, IssuerRow)]
         return PolicyIndex.from_snapshot(snapshot), StaticKeys(rows)
-    except (PolicyError, FeedError) as error:
-        typer.echo(f"policy unusable: {error.code}: {error}", err=True)
-        raise typer.Exit(2) from None
+    except PolicyError as error:
+        raise unusable(error.code, str(error)) from None
+    except MalformedKeySet as error:
+        raise unusable("jwks_malformed", str(error)) from None
 
 
-def _answer(index: PolicyIndex, keys: StaticKeys, raw: bytes, number: int) -> dict[str, Any]:
+def _answer(index: PolicyIndex, keys: KeySource, raw: bytes, number: int) -> dict[str, Any]:
     try:
         question = msgspec.convert(read_document(raw), Line)
     except (Unreadable, msgspec.ValidationError):
@@ -114,7 +140,7 @@ def _answer(index: PolicyIndex, keys: StaticKeys, raw: bytes, number: int) -> di
     return _judged(index, keys, question)
 
 
-def _judged(index: PolicyIndex, keys: StaticKeys, question: Line) -> dict[str, Any]:
+def _judged(index: PolicyIndex, keys: KeySource, question: Line) -> dict[str, Any]:
     moment = time.time() if question.now is None else question.now
     decision = decide(question.token, index, keys, question.resource, question.roles or (), moment)
     assert not isinstance(decision, Torn)  # nothing writes to this index
@@ -137,21 +163,3 @@ def _principal(decision: Granted) -> dict[str, Any]:
 
 def _encode(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _show(trace: Trace) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_lines=False)
-    for title in ("step", "", "expected", "got"):
-        table.add_column(title, overflow="fold")
-    for step in trace.steps:
-        # As text: what stands in a token's claim must not be read as markup.
-        table.add_row(step.name, "ok" if step.passed else "NO", Text(step.expected), Text(step.received))
-    console = Console(highlight=False, emoji=False)
-    console.print(table)
-    console.print("granted" if trace.reason is None else f"denied: {trace.reason.value}", style="bold", markup=False)
-    if trace.advice:
-        console.print(f"{trace.meaning} {trace.advice}", markup=False)

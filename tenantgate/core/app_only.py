@@ -1,8 +1,8 @@
-"""Is there no user behind this token? Entra by its documented marks, other issuers by the client-credentials form.
+"""Is there no user behind this token? What all issuers share, and Entra by its documented marks.
 
 Read once, when a token is verified; `core.judge` then asks, on every request, which of the two readings the
 policy goes by. Strict (the default) asks for proof; compatible is for publishers who cannot switch Entra's
-proof on. It says nothing about other issuers: there the form itself, or a pinned `sub`, is the proof.
+proof on. It says nothing about other issuers (`core.oidc`): there the form itself, or a pinned `sub`, is the proof.
 """
 
 from __future__ import annotations
@@ -11,21 +11,25 @@ import functools
 from typing import Any, Final, NamedTuple
 
 from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.decision import Identity
 from tenantgate.core.strict import guid_text
 
 _ID_TOKEN_MARKS: Final = frozenset(("nonce", "at_hash", "c_hash", "s_hash"))
 _EVENTS: Final = "events"  # security event and logout tokens (RFC 8417)
 _DELEGATED: Final = frozenset(("act", "may_act", "actortoken"))  # somebody acts for somebody else (RFC 8693 §4.1, §4.4)
-_NEVER: Final = _ID_TOKEN_MARKS | _DELEGATED | {_EVENTS}
+NEVER: Final = _ID_TOKEN_MARKS | _DELEGATED | {_EVENTS}
+"""Claims that no daemon's own access token has, whoever issued it."""
 _USERS: Final = frozenset(("upn", "unique_name", "preferred_username", "puid", "amr"))
-_ENTRA_USER_MARKS: Final = (*_USERS, "name", "scp")
-_USER_MARKS: Final = frozenset(
-    ("amr", "auth_time", "sid", "session_state", "email", "given_name", "family_name", "upn")
-)
-_ACCESS_TYPES: Final = ("bearer", "jwt", "at+jwt")
-_AGENT: Final = 11
 _NO_SERVICE_PRINCIPAL: Final = 13
-_SERVICE_PRINCIPALS: Final = frozenset((7, 33))
+_ENTRA_USER_MARKS: Final = (*_USERS, "name", "scp")
+_AGENT: Final = 11
+_FEDERATED: Final = 33
+_SERVICE_PRINCIPALS: Final = frozenset((7, _FEDERATED))
+_FACETS: Final = ("xms_act_fct", "xms_sub_fct")
+TELLING_CLAIMS: Final = NEVER.union(
+    _ENTRA_USER_MARKS, _FACETS, ("oid", "sub", "idtyp", "xms_idrel", "xms_mirid", "xms_ficinfo")
+)
+"""All that is asked of an Entra token here: its answers depend on these claims and on nothing else in it."""
 
 
 class AppOnly(NamedTuple):
@@ -39,12 +43,22 @@ class AppOnly(NamedTuple):
 
 
 _YES: Final = AppOnly(None, None)
+_NO: Final = AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
+
+
+def read_identity(payload: dict[str, Any]) -> Identity:
+    """Return what kind of client a verified Entra token says it stands for."""
+    if any(_AGENT in (_numbers(payload[facets]) or ()) for facets in _FACETS if facets in payload):
+        return "agent"
+    if "xms_ficinfo" in payload or _FEDERATED in (_numbers(payload.get("xms_idrel")) or ()):
+        return "federated"
+    return "managed_identity" if "xms_mirid" in payload else "application"
 
 
 def read_entra_app_only(payload: dict[str, Any], sub: str, oid: bytes) -> AppOnly:
-    """Read the marks of a verified Entra token."""
-    if not payload.keys().isdisjoint(_NEVER):
-        return _never(payload)
+    """Read the marks of a verified Entra token. Asks `TELLING_CLAIMS` and no others."""
+    if not payload.keys().isdisjoint(NEVER):
+        return never(payload)
     refused = _relations(payload)
     if refused is not None:
         return AppOnly(refused, refused)
@@ -52,26 +66,13 @@ def read_entra_app_only(payload: dict[str, Any], sub: str, oid: bytes) -> AppOnl
         # An agent's app-only token may carry an empty scope; a real one, or a user's name, contradicts idtyp.
         if payload["idtyp"] == "app" and payload.get("scp", "") in ("", "/") and payload.keys().isdisjoint(_USERS):
             return _YES
-        return AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
+        return _NO
     looks_like_an_app = sub.lower() == guid_text(oid) and not any(mark in payload for mark in _ENTRA_USER_MARKS)
     return AppOnly(R.NOT_APP_ONLY, None if looks_like_an_app else R.NOT_APP_ONLY)
 
 
-def read_oidc_app_only(payload: dict[str, Any], client: str, sub: str) -> AppOnly:
-    """Read the form of another issuer's verified token."""
-    if not payload.keys().isdisjoint(_NEVER):
-        return _never(payload)
-    typ = payload.get("typ")  # Keycloak says in the payload which kind of token it is
-    if typ is not None and (type(typ) is not str or typ.lower() not in _ACCESS_TYPES):
-        return AppOnly(R.TOKEN_TYPE_NOT_ALLOWED, R.TOKEN_TYPE_NOT_ALLOWED)
-    if payload.get("token_use", "access") != "access":
-        return AppOnly(R.ID_TOKEN_PRESENTED, R.ID_TOKEN_PRESENTED)
-    if not payload.keys().isdisjoint(_USER_MARKS):
-        return AppOnly(R.NOT_APP_ONLY, R.NOT_APP_ONLY)
-    return AppOnly(None if _is_client(payload, client, sub) else R.NOT_APP_ONLY, None)
-
-
-def _never(payload: dict[str, Any]) -> AppOnly:
+def never(payload: dict[str, Any]) -> AppOnly:
+    """Return why a token with one of the claims in `NEVER` is refused in any case."""
     if not payload.keys().isdisjoint(_ID_TOKEN_MARKS):
         reason = R.ID_TOKEN_PRESENTED
     else:
@@ -88,11 +89,9 @@ def _relations(payload: dict[str, Any]) -> R | None:
             return R.SERVICE_PRINCIPAL_MISSING
         if _SERVICE_PRINCIPALS.isdisjoint(relations):
             return R.NOT_APP_ONLY
-    for facets in ("xms_act_fct", "xms_sub_fct"):
-        if facets in payload:
-            numbers = _numbers(payload[facets])
-            if numbers is None or _AGENT in numbers:
-                return R.CLAIM_MALFORMED if numbers is None else R.AGENT_IDENTITY_NOT_ALLOWED
+    for facets in _FACETS:
+        if facets in payload and _numbers(payload[facets]) is None:
+            return R.CLAIM_MALFORMED
     return None
 
 
@@ -112,12 +111,3 @@ def _read_numbers(text: str) -> frozenset[int] | None:
 def _numbers_of(texts: list[str]) -> frozenset[int] | None:
     readable = all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts)
     return frozenset(map(int, texts)) if readable else None
-
-
-def _is_client(payload: dict[str, Any], client: str, sub: str) -> bool:
-    """RFC 9068 §2.2: with client credentials `sub` is the client. The other forms are Auth0's and Keycloak's."""
-    return (
-        sub in (client, f"{client}@clients")
-        or payload.get("preferred_username") == f"service-account-{client}"
-        or payload.get("gty") == "client-credentials"
-    )

@@ -6,180 +6,210 @@ bearer is welcome is policy, judged afresh each time (`core.judge`).
 
 from __future__ import annotations
 
-import functools
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from tenantgate.core.app_only import AppOnly, read_entra_app_only, read_oidc_app_only
+from tenantgate.core.app_only import (
+    TELLING_CLAIMS,
+    AppOnly,
+    read_entra_app_only,
+    read_identity,
+)
 from tenantgate.core.decision import DenialReason as R
-from tenantgate.core.decision import Strength
+from tenantgate.core.decision import Identity, Strength
+from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow
 from tenantgate.core.strict import guid_bytes, is_identity, shown
 from tenantgate.core.token import Refused
 
-MAX_AUDIENCES: Final = 64
 _LATEST: Final = 2**53
-_CLIENT_CLAIMS: Final = {"v2": ("azp", "appid", "azpacr"), "v1": ("appid", "azp", "appidacr")}
 _STRENGTHS: Final[dict[str, Strength]] = {"0": "none", "1": "secret", "2": "certificate"}
 
 
-class VerifiedClaims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an issuer we trust has signed. Times in epoch seconds.
+class _Names(NamedTuple):
+    """What one form of Entra's tokens calls the client, the client in the other form, and its authentication."""
 
-    `client` is the look-up form of `client_id` (16 bytes for Entra). `oid` is Entra's object id, None
-    elsewhere. `app_only` is whether a user may stand behind it. `payload` is the whole verified payload, for
-    rules that name a claim.
+    client: str
+    other: str
+    strength: str
+    version: str
+
+
+_NAMES: Final = {"v1": _Names("appid", "azp", "appidacr", "1.0"), "v2": _Names("azp", "appid", "azpacr", "2.0")}
+
+CALLER_CLAIMS: Final = TELLING_CLAIMS.union(("aud", "jti"), *(names[:3] for names in _NAMES.values()))
+"""All that `read_entra_caller` asks: what it returns depends on these claims and on nothing else in a token."""
+
+
+class Caller(msgspec.Struct, kw_only=True, eq=False, gc=False):
+    """Who called, as the issuer signed it, and for whom: what all tokens of one client have alike.
+
+    `issuer` is the id of its row, `version` Entra's (`1.0`, `2.0`; empty elsewhere). `client` is the look-up form of
+    `client_id` (16 bytes for Entra). `oid` is Entra's object id, None elsewhere; `holder` is its text, elsewhere
+    `sub`. `app_only` is whether a user may stand behind it. `standing` is `core.judge`'s own, of one moment's policy.
     """
 
     issuer: str
-    entra: bool
     tid: bytes | None
     client_id: str
     client: bytes | str
-    oid: bytes | None
     sub: str
+    holder: str
     audiences: tuple[str, ...]
+    app_only: AppOnly
+    entra: bool = False
+    version: str = ""
+    oid: bytes | None = None
+    strength: Strength | None = None
+    identity: Identity = "application"
+    standing: Any = None
+
+
+class VerifiedClaims(msgspec.Struct, frozen=True, gc=False):
+    """What an issuer we trust has signed: the caller, and what is this token's own. Times in epoch seconds.
+
+    `payload` is the whole verified payload, for rules that name a claim.
+    """
+
+    caller: Caller
     issued_at: float
-    not_before: float | None
+    not_before: float
     expires_at: float
     roles: tuple[str, ...]
-    strength: Strength | None
-    app_only: AppOnly
     payload: dict[str, Any]
 
 
-def read_entra(payload: dict[str, Any], issuer: IssuerRow, document: str, tid: bytes) -> VerifiedClaims:
-    """Read the verified payload of an Entra access token (v1: `appid`, `appidacr`; v2: `azp`, `azpacr`).
-
-    Raises:
-        Refused: claim_missing, claim_malformed or service_principal_missing, naming the claim.
-    """
-    client_claim, other_claim, strength_claim = _CLIENT_CLAIMS[document]
-    client = _guid(payload, client_claim)
-    if other_claim in payload and payload[other_claim] != payload[client_claim]:
-        raise Refused(R.CLAIM_MALFORMED, f"{client_claim} and {other_claim} disagree")
-    if payload.get("oid") is None:
-        raise Refused(R.SERVICE_PRINCIPAL_MISSING, "oid is absent")
-    oid, sub = _guid(payload, "oid"), _identity(payload, "sub")
-    strength = payload.get(strength_claim)
-    if strength is not None and (type(strength) is not str or strength not in _STRENGTHS):
-        raise Refused(R.CLAIM_MALFORMED, f"{strength_claim} is {shown(strength)}")
-    _check_token_id(payload)
-    return VerifiedClaims(
-        issuer=issuer.id,
-        entra=True,
-        tid=tid,
-        client_id=payload[client_claim].lower(),
-        client=client,
-        oid=oid,
-        sub=sub,
-        audiences=_audiences(payload),
-        issued_at=_instant(payload, "iat"),
-        not_before=_optional_instant(payload, "nbf"),
-        expires_at=_instant(payload, "exp"),
-        roles=_roles(payload),
-        strength=None if strength is None else _STRENGTHS[strength],
-        app_only=read_entra_app_only(payload, sub, oid),
-        payload=payload,
-    )
-
-
-def read_oidc(payload: dict[str, Any], issuer: IssuerRow) -> VerifiedClaims:
-    """Read the verified payload of another issuer's access token (RFC 9068 names, `azp` where there is no `client_id`).
+def read_claims(caller: Caller, payload: dict[str, Any]) -> VerifiedClaims:
+    """Read what is an Entra token's own: times, roles, and the id that audit knows it by.
 
     Raises:
         Refused: claim_missing or claim_malformed, naming the claim.
     """
-    claim = issuer.client_id_claim or ("client_id" if payload.get("client_id") is not None else "azp")
-    client_id = _identity(payload, claim)
-    if issuer.client_id_claim is None and payload.get("azp", client_id) != client_id:
-        raise Refused(R.CLAIM_MALFORMED, "client_id and azp disagree")
-    _check_token_id(payload)
-    sub = _identity(payload, "sub")
-    return VerifiedClaims(
+    get = payload.get
+    uti, issued_at, not_before, expires_at, roles = get("uti"), get("iat"), get("nbf", 0), get("exp"), get("roles")
+    if not is_identity(uti) and "uti" in payload:
+        raise Refused(R.CLAIM_MALFORMED, "uti is not a sane string")
+    given = () if roles is None else _roles(roles)
+    if (
+        type(issued_at) is int
+        and type(not_before) is int
+        and type(expires_at) is int
+        and 0 <= issued_at | not_before | expires_at < _LATEST  # no bit beyond, and no sign, in any of them
+    ):
+        return VerifiedClaims(caller, issued_at, not_before, expires_at, given, payload)
+    return VerifiedClaims(caller, *read_times(payload), given, payload)
+
+
+def read_times(payload: dict[str, Any]) -> tuple[float, float, float]:
+    """Return `iat`, `nbf` (0 where it is absent) and `exp`.
+
+    Raises:
+        Refused: claim_missing or claim_malformed, naming the claim.
+    """
+    not_before = _instant(payload, "nbf") if "nbf" in payload else 0
+    return _instant(payload, "iat"), not_before, _instant(payload, "exp")
+
+
+def read_entra_caller(
+    payload: dict[str, Any], issuer: IssuerRow, document: str, tid: bytes, limits: Limits = LIMITS
+) -> Caller:
+    """Read who an Entra access token stands for (v1: `appid`, `appidacr`; v2: `azp`, `azpacr`).
+
+    Raises:
+        Refused: claim_missing, claim_malformed or service_principal_missing, naming the claim.
+    """
+    names = _NAMES[document]
+    client_id, client = _guid(payload, names.client)
+    if names.other in payload and payload[names.other] != payload[names.client]:
+        raise Refused(R.CLAIM_MALFORMED, f"{names.client} and {names.other} disagree")
+    if payload.get("oid") is None:
+        raise Refused(R.SERVICE_PRINCIPAL_MISSING, "oid is absent")
+    holder, oid = _guid(payload, "oid")
+    sub, strength = _identity(payload, "sub"), payload.get(names.strength)
+    if strength is not None and (type(strength) is not str or strength not in _STRENGTHS):
+        raise Refused(R.CLAIM_MALFORMED, f"{names.strength} is {shown(strength)}")
+    check_token_id(payload)
+    return Caller(
         issuer=issuer.id,
-        entra=False,
-        tid=None,
+        tid=tid,
         client_id=client_id,
-        client=client_id,
-        oid=None,
+        client=client,
         sub=sub,
-        audiences=_audiences(payload),
-        issued_at=_instant(payload, "iat"),
-        not_before=_optional_instant(payload, "nbf"),
-        expires_at=_instant(payload, "exp"),
-        roles=_roles(payload) if type(payload.get("roles")) is list else (),
-        strength=None,
-        app_only=read_oidc_app_only(payload, client_id, sub),
-        payload=payload,
+        holder=holder,
+        audiences=read_audiences(payload.get("aud"), payload, limits.audiences),
+        app_only=read_entra_app_only(payload, sub, oid),
+        entra=True,
+        version=names.version,
+        oid=oid,
+        strength=None if strength is None else _STRENGTHS[strength],
+        identity=read_identity(payload),
     )
 
 
-def _present(payload: dict[str, Any], name: str) -> Any:
-    value = payload.get(name)
-    if value is None:
-        raise Refused(R.CLAIM_MISSING, f"{name} is {'null' if name in payload else 'absent'}")
-    return value
+def unusable(payload: dict[str, Any], name: str, why: str) -> Refused:
+    """Return the refusal of a claim that is not what it must be: missing, or malformed."""
+    if payload.get(name) is None:
+        return Refused(R.CLAIM_MISSING, f"{name} is {'null' if name in payload else 'absent'}")
+    return Refused(R.CLAIM_MALFORMED, f"{name} {why}")
 
 
 def _identity(payload: dict[str, Any], name: str) -> str:
-    value = _present(payload, name)
+    value = payload.get(name)
     if not is_identity(value):
-        raise Refused(R.CLAIM_MALFORMED, f"{name} is not a sane string")
+        raise unusable(payload, name, "is not a sane string")
     return str(value)
 
 
-def _guid(payload: dict[str, Any], name: str) -> bytes:
-    text = _present(payload, name)
-    value = _known_guid(text) if type(text) is str else None
-    if value is None:
-        raise Refused(R.CLAIM_MALFORMED, f"{name} is not a GUID")
-    return value
-
-
-_known_guid: Final = functools.lru_cache(maxsize=16_384)(guid_bytes)
-"""Of signed payloads only, so that a flood of forgeries cannot push the daemons' own ids out."""
+def _guid(payload: dict[str, Any], name: str) -> tuple[str, bytes]:
+    value = payload.get(name)
+    key = guid_bytes(value)
+    if key is None:
+        raise unusable(payload, name, "is not a GUID")
+    return str(value).lower(), key
 
 
 def _instant(payload: dict[str, Any], name: str) -> float:
-    value = _present(payload, name)
+    value = payload.get(name)
     kind = type(value)  # bool is an int to isinstance, and no NumericDate (RFC 7519 §2)
-    if (kind is not int and kind is not float) or not 0 <= value <= _LATEST:
-        raise Refused(R.CLAIM_MALFORMED, f"{name} is not a NumericDate: {shown(value)}")
-    return value  # type: ignore[no-any-return]
+    if (kind is int or kind is float) and 0 <= value <= _LATEST:  # type: ignore[operator]
+        return value  # type: ignore[return-value]
+    raise unusable(payload, name, f"is not a NumericDate: {shown(value)}")
 
 
-def _optional_instant(payload: dict[str, Any], name: str) -> float | None:
-    return _instant(payload, name) if name in payload else None
+def read_audiences(value: Any, payload: dict[str, Any], most: int) -> tuple[str, ...]:
+    """Return the audiences that a value stands for: the payload's `aud`, or what a profile takes for it.
 
-
-def _audiences(payload: dict[str, Any]) -> tuple[str, ...]:
-    value = _present(payload, "aud")
-    if is_identity(value):
+    Raises:
+        Refused: claim_missing or claim_malformed.
+    """
+    if type(value) is str and is_identity(value):
         return (value,)
-    if type(value) is not list or not 0 < len(value) <= MAX_AUDIENCES:
-        raise Refused(R.CLAIM_MALFORMED, f"aud is not a string or a list of 1 to {MAX_AUDIENCES} strings")
+    if value is None:
+        raise unusable(payload, "aud", "is missing")
+    if type(value) is not list or not 0 < len(value) <= most:
+        raise Refused(R.CLAIM_MALFORMED, f"aud is not a string or a list of 1 to {most} strings")
     for each in value:
         if not is_identity(each):
             raise Refused(R.CLAIM_MALFORMED, "aud holds what is not a sane string")
     return tuple(value)
 
 
-def _check_token_id(payload: dict[str, Any]) -> None:
-    """`jti` (RFC 7519 §4.1.7) and Entra's `uti` are optional; what audit and revocation know a token by is a string."""
-    for name in ("jti", "uti"):
-        if name in payload and not is_identity(payload[name]):
-            raise Refused(R.CLAIM_MALFORMED, f"{name} is not a sane string")
+def check_token_id(payload: dict[str, Any], name: str = "jti") -> None:
+    """Refuse an id that is no string: `jti` is optional (RFC 7519 §4.1.7), but audit knows a token by it.
+
+    Raises:
+        Refused: claim_malformed.
+    """
+    if name in payload and not is_identity(payload[name]):
+        raise Refused(R.CLAIM_MALFORMED, f"{name} is not a sane string")
 
 
-def _roles(payload: dict[str, Any]) -> tuple[str, ...]:
-    value = payload.get("roles")
-    if value is None:
-        return ()
-    if type(value) is not list:
-        raise Refused(R.CLAIM_MALFORMED, "roles is not a list of strings")
-    for each in value:
-        if type(each) is not str:
-            raise Refused(R.CLAIM_MALFORMED, "roles is not a list of strings")
-    return tuple(value)
+def _roles(value: Any) -> tuple[str, ...]:
+    if type(value) is list:
+        for each in value:
+            if type(each) is not str:
+                break
+        else:
+            return tuple(value)
+    raise Refused(R.CLAIM_MALFORMED, "roles is not a list of strings")

@@ -61,6 +61,7 @@ class DenialReason(StrEnum):
     TOKEN_NOT_YET_VALID = "token_not_yet_valid"
     TOKEN_ISSUED_IN_FUTURE = "token_issued_in_future"
     TOKEN_LIFETIME_TOO_LONG = "token_lifetime_too_long"
+    TOKEN_VERSION_NOT_ACCEPTED = "token_version_not_accepted"
     REQUIRED_CLAIM_MISMATCH = "required_claim_mismatch"
     NOT_APP_ONLY = "not_app_only"
     SERVICE_PRINCIPAL_MISSING = "service_principal_missing"
@@ -76,7 +77,10 @@ class DenialReason(StrEnum):
     DAEMON_NOT_LISTED = "daemon_not_listed"
     DAEMON_SUSPENDED = "daemon_suspended"
     OBJECT_ID_MISMATCH = "object_id_mismatch"
+    SUBJECT_NOT_PINNED = "subject_not_pinned"
     CREDENTIAL_TOO_WEAK = "credential_too_weak"
+    ISSUER_NOT_ACCEPTED = "issuer_not_accepted"
+    CLIENT_NOT_ACCEPTED = "client_not_accepted"
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
     ROLE_NOT_ASSIGNED = "role_not_assigned"
     # Client certificates.
@@ -99,13 +103,16 @@ class DenialReason(StrEnum):
 
 
 Strength = Literal["none", "secret", "certificate"]
+Identity = Literal["application", "managed_identity", "federated", "agent"]
+"""What kind of client it is, as far as its issuer says: `federated` proved itself by another issuer's token."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who came in. Every value stems from the policy or from a verified token.
 
     `oid` is the Entra object id, or the `sub` of another issuer; `strength` is how the client proved
-    itself to its issuer, where the issuer says so.
+    itself to its issuer, where the issuer says so; `identity` what kind of client it is. `would_deny` are the reasons
+    for which rules that are reported only would have refused it.
     """
 
     partner: str
@@ -117,6 +124,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     resource: str
     credential: str = "token"
     strength: Strength | None = None
+    identity: Identity = "application"
+    would_deny: tuple[DenialReason, ...] = ()
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -131,6 +140,7 @@ class Denied(msgspec.Struct, frozen=True):
     """A no. `reason` is stable; `detail` is for operators and never holds the token or its signature.
 
     `wanted_roles` are the roles the resource asked for: public, since the API's own documentation names them.
+    `advice` is for the caller, more exact than the table's (`core.advice`); empty where nobody explained.
     """
 
     reason: DenialReason
@@ -140,6 +150,7 @@ class Denied(msgspec.Struct, frozen=True):
     resource: str = ""
     wanted_roles: tuple[str, ...] = ()
     show_reason: bool = False
+    advice: str = ""
 
 
 Decision = Granted | Denied

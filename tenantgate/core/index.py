@@ -8,13 +8,17 @@ suspending a partner is one write. Dates are kept and judged with `now`, never c
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from tenantgate.core.keys import KeySetRef
+from tenantgate.core.claims import Caller
+from tenantgate.core.keys import KeySetRef, own_key_set
+from tenantgate.core.oidc import OidcReader
+from tenantgate.core.pointer import Pointer, parse_pointer
 from tenantgate.core.policy import (
     KINDS,
     AppRoleRow,
@@ -24,17 +28,22 @@ from tenantgate.core.policy import (
     PolicyDelta,
     PolicyError,
     PolicySnapshot,
+    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     Row,
     TenantRow,
 )
+from tenantgate.core.recognise import Recognised
 from tenantgate.core.strict import guid_bytes
 
 PLACEHOLDER: Final = "{tenantid}"
 _GUID_LENGTH: Final = 36
 _MATCHES: Final = 4096
 """Issuers of listed tenants remembered by their whole `iss`, at most."""
+BACKDATED: Final = 300
+"""Seconds by which issuers set `iat` before the true time (Entra does); not counted against `max_lifetime`."""
 _ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
 
 
@@ -62,32 +71,75 @@ class TenantEntry(msgspec.Struct, gc=False):
 
 
 class KeySets(NamedTuple):
-    """The key sets in which a token's key is looked for, in order, by the document its `iss` names."""
+    """The key sets in which a token's key is looked for, in order, by the document its `iss` names.
+
+    `own` is where an application's keys are, but for its appid; None where the issuer knows no such thing.
+    """
 
     v1: tuple[KeySetRef, ...]
     v2: tuple[KeySetRef, ...]
+    own: KeySetRef | None = None
+
+    def refs(self, document: str, appid: str | None) -> tuple[KeySetRef, ...]:
+        """Return where to look; with `appid`, in the application's own document first."""
+        refs = self.v2 if document == "v2" else self.v1
+        return refs if appid is None or self.own is None else (self.own._replace(appid=appid), *refs)
 
 
 def _key_sets(row: IssuerRow) -> KeySets:
     """A v1 token looks in its cloud's v1 document, then in the v2 one (the same keys, there bound to an issuer)."""
     v2 = KeySetRef(row.id, "v2")
     has_v1 = row.v1_metadata_url is not None or row.v1_jwks is not None
-    return KeySets((KeySetRef(row.id, "v1"), v2) if has_v1 else (v2,), (v2,))
+    return KeySets((KeySetRef(row.id, "v1"), v2) if has_v1 else (v2,), (v2,), own_key_set(row))
+
+
+class MappingEntry(msgspec.Struct, gc=False):
+    """A role mapping with its claim's place parsed."""
+
+    row: RoleMappingRow
+    pointer: Pointer
 
 
 class IssuerEntry(msgspec.Struct):
-    """An issuer and its tenants by tid (the OIDC issuer's one tenant stands under None)."""
+    """An issuer and its tenants by tid (the OIDC issuer's one tenant stands under None).
+
+    `oidc` reads its tokens; Entra's are read by rules of their own.
+    """
 
     row: IssuerRow
     key_sets: KeySets
+    oidc: OidcReader | None
     tenants: dict[bytes | None, TenantEntry] = {}
+    mappings: tuple[MappingEntry, ...] = ()
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ResourceEntry(msgspec.Struct, gc=False):
-    """A resource with its audiences ready to be asked."""
+    """A resource with its rules ready to be asked. `plan` is what `core.judge` makes of them.
+
+    `longest` is how long a token may live, backdating included; infinite where that is reported only.
+    """
 
     row: ResourceRow
     audiences: frozenset[str]
+    clients: frozenset[str]
+    required: tuple[tuple[RequiredClaim, Pointer], ...]
+    networks: tuple[Network, ...]
+    longest: float
+    plan: Any = None
+
+
+def _resource_entry(row: ResourceRow) -> ResourceEntry:
+    return ResourceEntry(
+        row,
+        frozenset(row.audiences),
+        frozenset(row.clients),
+        tuple((claim, parse_pointer(claim.claim, "required_claims")) for claim in row.required_claims),
+        tuple(ipaddress.ip_network(each) for each in row.addresses),
+        float("inf") if any(each.rule == "max_lifetime" for each in row.report_only) else row.max_lifetime + BACKDATED,
+    )
 
 
 class IssuerMatch(NamedTuple):
@@ -104,10 +156,15 @@ class _Template(NamedTuple):
     suffix: str
     document: str
     issuer: str
+    length: int
 
 
 class PolicyIndex:
-    """The policy a gate enforces. One thread writes (`apply`), any number read."""
+    """The policy a gate enforces. One thread writes (`apply`), any number read.
+
+    `era` is another object after each change: what was found out in one says nothing about the next. `recognised` is
+    what `core.verify` remembers of verified tokens, dropped whenever an issuer changes.
+    """
 
     def __init__(self, epoch: str = "", revision: int = 0) -> None:
         self.epoch = epoch
@@ -121,8 +178,11 @@ class PolicyIndex:
         self.resources: dict[str, ResourceEntry] = {}
         self.app_roles: dict[str, AppRoleRow] = {}
         self.assignments: dict[str, RoleAssignmentRow] = {}
+        self.mappings: dict[str, RoleMappingRow] = {}
         self._exact: dict[str, IssuerMatch] = {}
         self._matches: dict[str, IssuerMatch] = {}
+        self.era = object()
+        self.recognised = Recognised()
         self._templates: tuple[_Template, ...] = ()
 
     @classmethod
@@ -160,6 +220,7 @@ class PolicyIndex:
             self.broken = True
             raise
         finally:
+            self.era = object()
             self.generation += 1
 
     def retire(self) -> None:
@@ -168,35 +229,39 @@ class PolicyIndex:
 
     def find_issuer(self, iss: str) -> IssuerMatch | None:
         """Return the issuer an unverified `iss` names, or None. Exact strings and configured templates only."""
-        exact = self._exact.get(iss)
-        if exact is not None:
-            return exact
         matches = self._matches
-        return matches.get(iss) or self._find_fitting(iss, matches)
+        return matches.get(iss) or self._exact.get(iss) or self._find_fitting(iss, matches)
+
+    def lists(self, caller: Caller) -> bool:
+        """Whether the caller's tenant is on the list, in whatever state."""
+        issuer = self.issuers.get(caller.issuer)
+        return issuer is not None and caller.tid in issuer.tenants
+
+    def is_settled(self, iss: str) -> bool:
+        """Whether an `iss` that `find_issuer` found names a listed tenant of one cloud, whatever else changes."""
+        return iss in self._matches
 
     def _find_fitting(self, iss: str, matches: dict[str, IssuerMatch]) -> IssuerMatch | None:
-        fitting = [found for template in self._templates if (found := self._fit(template, iss)) is not None]
-        if not fitting:
-            return None
-        # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and where
-        # both do (one of them suspended, or the policy is refused), the one where it is active.
-        best = max(fitting, key=_standing)
-        if len(fitting) == 1 and best.tid in best.entry.tenants:
+        best: IssuerMatch | None = None
+        fitting = 0
+        length = len(iss)
+        for prefix, suffix, document, issuer, whole in self._templates:
+            if length != whole or not iss.startswith(prefix) or not iss.endswith(suffix):
+                continue
+            text = iss[len(prefix) : len(prefix) + _GUID_LENGTH]
+            tid, entry = guid_bytes(text), self.issuers.get(issuer)
+            found = None if tid is None or entry is None else IssuerMatch(entry, document, tid, text)
+            if found is not None:
+                fitting += 1
+                # Two clouds may share the v1 form (sts.windows.net): the one that lists the tenant is meant, and where
+                # both do (one of them suspended, or the policy is refused), the one where it is active.
+                best = found if best is None else max(best, found, key=_standing)
+        if best is not None and fitting == 1 and best.tid in best.entry.tenants:
             if len(matches) >= _MATCHES:
                 matches.clear()
             # Into the dict this began with: what the writer has meanwhile replaced, it has replaced for good.
             matches[iss] = best
         return best
-
-    def _fit(self, template: _Template, iss: str) -> IssuerMatch | None:
-        prefix, suffix, document, issuer = template
-        if len(iss) != len(prefix) + _GUID_LENGTH + len(suffix):
-            return None
-        if not (iss.startswith(prefix) and iss.endswith(suffix)):
-            return None
-        text = iss[len(prefix) : len(prefix) + _GUID_LENGTH]
-        tid, entry = guid_bytes(text), self.issuers.get(issuer)
-        return None if tid is None or entry is None else IssuerMatch(entry, document, tid, text)
 
     # One writer below.
 
@@ -212,16 +277,19 @@ class PolicyIndex:
 
     def _put_issuer(self, row: IssuerRow) -> None:
         entry = self.issuers.get(row.id)
+        reader = OidcReader(row) if row.kind == "oidc" else None
         if entry is None:
-            self.issuers[row.id] = IssuerEntry(row, _key_sets(row))
+            self.issuers[row.id] = IssuerEntry(row, _key_sets(row), reader)
         else:
-            entry.row, entry.key_sets = row, _key_sets(row)
+            entry.row, entry.key_sets, entry.oidc = row, _key_sets(row), reader
         self._find_anew()
 
     def _delete_issuer(self, id_: str) -> None:
         entry = self.issuers.pop(id_, None)
         for tenant in list(entry.tenants.values()) if entry else ():
             self._delete_tenant(tenant.row.id)
+        for mapping in entry.mappings if entry else ():
+            self.mappings.pop(mapping.row.id, None)
         self._find_anew()
 
     def _find_anew(self) -> None:
@@ -237,10 +305,12 @@ class PolicyIndex:
             for document, template in (("v2", row.v2_issuer), ("v1", row.v1_issuer)):
                 if template is not None and template.count(PLACEHOLDER) == 1:
                     prefix, _, suffix = template.partition(PLACEHOLDER)
-                    templates.append(_Template(prefix, suffix, document, row.id))
+                    length = len(prefix) + _GUID_LENGTH + len(suffix)
+                    templates.append(_Template(prefix, suffix, document, row.id, length))
         self._exact = exact
         self._templates = tuple(templates)
         self._matches = {}
+        self.recognised = Recognised()
 
     def _put_partner(self, row: PartnerRow) -> None:
         self.partners[row.id] = row
@@ -318,7 +388,7 @@ class PolicyIndex:
             del tenant.daemons[entry.key]
 
     def _put_resource(self, row: ResourceRow) -> None:
-        self.resources[row.id] = ResourceEntry(row, frozenset(row.audiences))
+        self.resources[row.id] = _resource_entry(row)
 
     def _delete_resource(self, id_: str) -> None:
         self.resources.pop(id_, None)
@@ -349,6 +419,21 @@ class PolicyIndex:
         if holder is not None:
             holder.grants = tuple(grant for grant in holder.grants if grant.id != id_)
 
+    def _put_mapping(self, row: RoleMappingRow) -> None:
+        self._delete_mapping(row.id)
+        issuer = self.issuers.get(row.issuer)
+        if issuer is None:
+            raise PolicyError("reference_unknown", f"mapping {row.id} names issuer {row.issuer}, which is not there")
+        entry = MappingEntry(row, parse_pointer(row.claim, "claim"))
+        issuer.mappings = (*issuer.mappings, entry)
+        self.mappings[row.id] = row
+
+    def _delete_mapping(self, id_: str) -> None:
+        old = self.mappings.pop(id_, None)
+        issuer = self.issuers.get(old.issuer) if old is not None else None
+        if issuer is not None:
+            issuer.mappings = tuple(each for each in issuer.mappings if each.row.id != id_)
+
     def _holder(self, row: RoleAssignmentRow) -> DaemonEntry | TenantEntry | None:
         if row.daemon is not None:
             return self.daemons.get(row.daemon)
@@ -362,6 +447,7 @@ class PolicyIndex:
         "resource": _put_resource,
         "app_role": _put_app_role,
         "role_assignment": _put_assignment,
+        "role_mapping": _put_mapping,
     }
     _delete: ClassVar[dict[str, Callable[[PolicyIndex, str], None]]] = {
         "issuer": _delete_issuer,
@@ -371,6 +457,7 @@ class PolicyIndex:
         "resource": _delete_resource,
         "app_role": _delete_app_role,
         "role_assignment": _delete_assignment,
+        "role_mapping": _delete_mapping,
     }
 
 

@@ -7,13 +7,16 @@ documents come from the network: nothing in them is trusted beyond "these are th
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
+from tenantgate.core.clouds import find_cloud
+from tenantgate.core.limits import LIMITS
 from tenantgate.core.policy import IssuerRow
-from tenantgate.core.strict import MAX_MEMBERS, Unreadable, decode_base64url, is_identity, read_object, shown
+from tenantgate.core.strict import Unreadable, decode_base64url, is_identity, read_object, shown
 
 if TYPE_CHECKING:
     from jwt.algorithms import Algorithm
@@ -23,7 +26,7 @@ CURVE_ALGORITHMS: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512",
 SUPPORTED: Final = frozenset((*RSA_ALGORITHMS, *CURVE_ALGORITHMS.values()))
 """Every algorithm a token may name. Symmetric ones and `none` are not here and cannot be configured."""
 
-MAX_KID: Final = 256
+MAX_KID: Final = LIMITS.kid_bytes
 """Characters of a `kid`."""
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
@@ -46,21 +49,32 @@ class KeySetRef(NamedTuple):
     appid: str | None = None
 
 
+def own_key_set(row: IssuerRow) -> KeySetRef | None:
+    """Return the key set in which applications have keys of their own at an issuer, without its appid; None elsewhere.
+
+    Entra's v2 document, where it is discovered: its keys say whose they are. A v1 document's do not, and what one
+    application's lists is less Microsoft's own word than the shared one.
+    """
+    discovered = row.kind == "entra" and row.jwks is None and row.metadata_url is not None
+    return KeySetRef(row.id, "v2") if discovered else None
+
+
 class VerifyKey(msgspec.Struct, frozen=True, eq=False):
     """A public key and the one algorithm it may be used with.
 
-    `issuer` is the JWK's own `issuer` member (an Entra extension), maybe a `{tenantid}` template.
+    `issuer` is the JWK's own `issuer` member (an Entra extension), maybe a `{tenantid}` template. `check` is `verify`
+    with everything prepared.
     """
 
     kid: str | None
     alg: str
-    algorithm: Any
     key: Any
+    check: Callable[[bytes, bytes], bool]
     issuer: str | None = None
 
     def verify(self, signed: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `signed`."""
-        return bool(self.algorithm.verify(signed, self.key, signature))
+        return self.check(signed, signature)
 
 
 class DroppedKey(msgspec.Struct, frozen=True):
@@ -93,6 +107,9 @@ class NoKeys(NamedTuple):
     age: float | None = None
 
 
+_NEVER_FETCHED: Final = NoKeys(too_old=False)
+
+
 class KeySource(Protocol):
     """Where `verify` finds keys that are at hand. Never fetches, never waits."""
 
@@ -117,7 +134,7 @@ class StaticKeys:
 
     def key_set(self, ref: KeySetRef) -> KeySet | NoKeys:
         """Return the key set the row carried, or that there is none."""
-        return self._sets.get(ref, NoKeys(too_old=False))
+        return self._sets.get(ref, _NEVER_FETCHED)
 
 
 def parse_jwks(raw: bytes, issuer: IssuerRow) -> KeySet:
@@ -140,7 +157,7 @@ def build_key_set(document: dict[str, Any], issuer: IssuerRow) -> KeySet:
         MalformedKeySet: no `keys` array, or no usable key in it.
     """
     members = document.get("keys")
-    if type(members) is not list or len(members) > MAX_MEMBERS:
+    if type(members) is not list or len(members) > LIMITS.members:
         raise MalformedKeySet("the key set has no `keys` array of a sane length")
     if not members:
         raise MalformedKeySet("the key set is empty")
@@ -191,9 +208,8 @@ def parse_jwk(jwk: object, issuer: IssuerRow) -> VerifyKey:
         raise Unusable("kid is not a sane string")
     _check_purpose(jwk)
     alg = _algorithm_of(jwk, issuer)
-    named = jwk.get("issuer")
-    if named is not None and type(named) is not str:
-        raise Unusable("issuer member is not a string")
+    named = _text_member(jwk, "issuer")
+    _check_cloud(jwk, issuer)
     numbers = _with_coordinates(jwk)
     algorithm = _algorithm(alg)
     try:
@@ -204,7 +220,52 @@ def parse_jwk(jwk: object, issuer: IssuerRow) -> VerifyKey:
         _check_rsa(public)
     elif jwk["kty"] == "OKP":
         _check_ed25519(public)
-    return VerifyKey(kid, alg, algorithm, public, named)
+    return VerifyKey(kid, alg, public, _checker(alg, algorithm, public), named)
+
+
+def _checker(alg: str, algorithm: Algorithm, public: Any) -> Callable[[bytes, bytes], bool]:
+    """Return the verification of one key.
+
+    PyJWT's algorithm objects do it. For RSASSA-PKCS1-v1_5, which nearly every token is signed with, what they make
+    anew for each signature (padding and digest) is made once here.
+    """
+    if not alg.startswith("RS"):
+        return lambda signed, signature: bool(algorithm.verify(signed, public, signature))
+    # Imported when the first key is prepared: a process that judges nothing pays nothing.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    digests: dict[str, type[hashes.HashAlgorithm]] = {
+        "RS256": hashes.SHA256,
+        "RS384": hashes.SHA384,
+        "RS512": hashes.SHA512,
+    }
+    verify, scheme, digest = public.verify, padding.PKCS1v15(), digests[alg]()
+
+    def check(signed: bytes, signature: bytes) -> bool:
+        try:
+            verify(signature, signed, scheme, digest)
+        except InvalidSignature:
+            return False
+        return True
+
+    return check
+
+
+def _text_member(jwk: dict[str, Any], name: str) -> str | None:
+    value = jwk.get(name)
+    if value is not None and type(value) is not str:
+        raise Unusable(f"{name} member is not a string")
+    return value
+
+
+def _check_cloud(jwk: dict[str, Any], issuer: IssuerRow) -> None:
+    """A key that names its cloud (`cloud_instance_name`, an Entra extension) serves in no other one."""
+    named = _text_member(jwk, "cloud_instance_name")
+    cloud = find_cloud(urlsplit(issuer.authority).netloc) if named is not None and issuer.authority else None
+    if cloud is not None and cloud.names and named not in cloud.names:
+        raise Unusable(f"it belongs to the cloud {shown(named)}")
 
 
 def _name(jwk: object) -> str:
@@ -224,31 +285,41 @@ def _check_purpose(jwk: dict[str, Any]) -> None:
 
 
 def _algorithm_of(jwk: dict[str, Any], issuer: IssuerRow) -> str:
-    """Return the one algorithm this key may be used with (RFC 8725bis: exactly one per key).
+    """Return the one algorithm this key may be used with (RFC 8725bis §3.1: exactly one per key).
 
-    The JWK's `alg` where it has one, else the curve's, else the issuer's one RSA algorithm; and in every
-    case one the issuer is configured for.
+    The issuer's configuration decides where it leaves one choice, else the JWK's `alg`, else the curve. An RSA key
+    without `alg` takes the issuer's one configured RSA algorithm (RS256 where none is); of several, nobody can say.
     """
-    kty, alg = jwk.get("kty"), jwk.get("alg")
-    if kty == "RSA":
-        fitting: tuple[str, ...] = RSA_ALGORITHMS
-        default = next((each for each in issuer.algorithms if each in RSA_ALGORITHMS), "RS256")
-    elif kty in ("EC", "OKP"):
-        curve = CURVE_ALGORITHMS.get(jwk["crv"]) if type(jwk.get("crv")) is str else None
-        if curve is None or (kty == "OKP") != (curve == "EdDSA"):
-            raise Unusable(f"curve {shown(jwk.get('crv'))} is not used for signatures here")
-        fitting, default = (curve,), curve
-    else:
-        raise Unusable(f"kty {shown(kty)} is not supported")
-    if alg is None:
-        alg = default
+    fitting = _fitting_algorithms(jwk)
+    configured = tuple(each for each in issuer.algorithms if each in fitting)
+    if issuer.algorithms and not configured:
+        named = jwk.get("alg", fitting[0] if len(fitting) == 1 else "RS256")
+        raise Unusable(f"alg {shown(named)} is not configured for this issuer")
+    alg = jwk.get("alg")
     if alg == "Ed25519":  # RFC 9864 gives EdDSA with this curve a name of its own
         alg = "EdDSA"
+    if alg is None:
+        choice = configured or (fitting[:1] if len(fitting) == 1 else ("RS256",))
+        if len(choice) > 1:
+            raise Unusable("it names no alg, and several RSA algorithms are configured for this issuer")
+        return choice[0]
     if alg not in fitting:
         raise Unusable(f"alg {shown(alg)} does not fit the key")
-    if issuer.algorithms and alg not in issuer.algorithms:
+    if configured and alg not in configured:
         raise Unusable(f"alg {alg} is not configured for this issuer")
     return str(alg)
+
+
+def _fitting_algorithms(jwk: dict[str, Any]) -> tuple[str, ...]:
+    kty = jwk.get("kty")
+    if kty == "RSA":
+        return RSA_ALGORITHMS
+    if kty not in ("EC", "OKP"):
+        raise Unusable(f"kty {shown(kty)} is not supported")
+    curve = CURVE_ALGORITHMS.get(jwk["crv"]) if type(jwk.get("crv")) is str else None
+    if curve is None or (kty == "OKP") != (curve == "EdDSA"):
+        raise Unusable(f"curve {shown(jwk.get('crv'))} is not used for signatures here")
+    return (curve,)
 
 
 def _with_coordinates(jwk: dict[str, Any]) -> dict[str, Any]:

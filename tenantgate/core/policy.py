@@ -33,6 +33,20 @@ DaemonState = Literal["active", "suspended"]
 CredentialStrength = Literal["none", "secret", "certificate"]
 AppOnlyRule = Literal["strict", "compatible"]
 TokenRoles = Literal["ignore", "intersect"]
+TokenVersion = Literal["1.0", "2.0"]
+Match = Literal["all", "any"]
+ResourceRule = Literal[
+    "addresses",
+    "app_only",
+    "clients",
+    "issuers",
+    "max_lifetime",
+    "min_credential",
+    "required_claims",
+    "token_roles",
+    "token_versions",
+]
+"""What a resource may have reported only. Signature, binding, audience, times and the list are not among them."""
 Op = Literal["put", "delete"]
 
 
@@ -64,6 +78,11 @@ class IssuerRow(_Data, frozen=True, kw_only=True):
     metadata addresses unless `jwks` (and `v1_jwks`) give them. `algorithms` lists what a key may be
     used with; a key is bound to exactly one of them when it is loaded. Addresses come from
     configuration alone, never from a token.
+
+    `profile` names how an OIDC issuer's tokens are read (`core.profiles.table`). What follows it says otherwise for
+    this one issuer: `client_id_claim` and `roles_claim` are a claim's name, or a JSON Pointer where they begin with `/`
+    (RFC 6901); `subject_pin` is whether each daemon must name its `subject` (None: as the profile has it);
+    `token_types` may narrow what a profile accepts, never widen it.
     """
 
     kind: IssuerKind
@@ -77,7 +96,10 @@ class IssuerRow(_Data, frozen=True, kw_only=True):
     v1_jwks: dict[str, Any] | None = None
     jwks_hosts: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
+    profile: str = "standard"
     client_id_claim: str | None = None
+    roles_claim: str | None = None
+    subject_pin: bool | None = None
     token_types: tuple[str, ...] = ("JWT", "at+jwt")
     allow_private_addresses: bool = False
     insecure_allow_http: bool = False
@@ -116,20 +138,62 @@ class DaemonRow(_Data, frozen=True, kw_only=True):
     min_credential: CredentialStrength = "none"
 
 
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """A member of a row that has members of its own."""
+
+
+class RequiredClaim(_Part, frozen=True, kw_only=True):
+    """A claim that a resource asks for (API Management's `required-claims`).
+
+    `claim` is a name, or a JSON Pointer where it begins with `/` (RFC 6901). `all`: every value is there; `any`: one
+    is; without values the claim must exist. `separator` splits a claim that is one string (a blank, for `scp`).
+    A number or boolean is compared as JSON spells it.
+    """
+
+    claim: str
+    values: tuple[str, ...] = ()
+    match: Match = "all"
+    separator: str | None = None
+
+
+class ReportOnly(_Part, frozen=True, kw_only=True):
+    """A rule that only says what it would have denied, until a date (epoch seconds, exclusive)."""
+
+    rule: ResourceRule
+    until: int
+
+
 class ResourceRow(_Data, frozen=True, kw_only=True):
-    """A protected API and its token rules. Durations in seconds.
+    """A protected API and its token rules. Durations in seconds; an empty list asks for nothing.
 
     `app_only` strict asks for proof that no user stands behind the token (Entra: `idtyp` = `app`).
     `max_lifetime` bounds `exp - iat`. `show_reasons` lets a caller read the exact reason of a refusal.
+    `issuers` are ids, `clients` client ids, `addresses` networks in CIDR form. `signing_keys_appid` is the API's own
+    application id where Entra signs its tokens with keys of its own (claims mapping; metadata with `?appid=`).
+    `token_header` and `token_query` say where the token stands; `failure_status` and `failure_message` how a
+    refusal of a credential is answered (never a 400 or a 503).
     """
 
     audiences: tuple[str, ...]
     app_only: AppOnlyRule = "strict"
+    agent_identities: bool = False
     token_roles: TokenRoles = "ignore"
     tenant_wide_roles: bool = False
     min_credential: CredentialStrength = "none"
     max_lifetime: int = 86_400
     clock_skew: int = 60
+    issuers: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    token_versions: tuple[TokenVersion, ...] = ()
+    required_claims: tuple[RequiredClaim, ...] = ()
+    addresses: tuple[str, ...] = ()
+    report_only: tuple[ReportOnly, ...] = ()
+    signing_keys_appid: str | None = None
+    token_header: str | None = None
+    token_query: str | None = None
+    token_scheme: str = "Bearer"
+    failure_status: int | None = None
+    failure_message: str | None = None
     show_reasons: bool = False
 
 
@@ -150,7 +214,20 @@ class RoleAssignmentRow(_Data, frozen=True, kw_only=True):
     expires_at: int | None = None
 
 
-RowData = IssuerRow | PartnerRow | TenantRow | DaemonRow | ResourceRow | AppRoleRow | RoleAssignmentRow
+class RoleMappingRow(_Data, frozen=True, kw_only=True):
+    """A value of an issuer's claim that gives an app role: for issuers whose role claims we choose to believe.
+
+    `claim` is a name, or a JSON Pointer where it begins with `/` (`/realm_access/roles`); the claim is a string or
+    a list of strings, one of which is `value`. Counts for listed, active daemons only.
+    """
+
+    issuer: str
+    claim: str
+    value: str
+    app_role: str
+
+
+RowData = IssuerRow | PartnerRow | TenantRow | DaemonRow | ResourceRow | AppRoleRow | RoleAssignmentRow | RoleMappingRow
 
 KINDS: Final[dict[str, type[RowData]]] = {
     "issuer": IssuerRow,
@@ -160,6 +237,7 @@ KINDS: Final[dict[str, type[RowData]]] = {
     "resource": ResourceRow,
     "app_role": AppRoleRow,
     "role_assignment": RoleAssignmentRow,
+    "role_mapping": RoleMappingRow,
 }
 """Every kind a row may have, in the order in which a full load applies them (referred-to first)."""
 

@@ -21,11 +21,13 @@ from tenantgate.core.policy import (
     PolicyError,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
     is_guid,
     kind_of,
 )
+from tenantgate.core.profiles.table import get_profile, wants_pin
 
 
 def check_references(rows: Iterable[RowData]) -> None:
@@ -101,6 +103,17 @@ def check_daemon(daemon: DaemonRow, tenant: TenantRow) -> DaemonRow:
     return replace(daemon, client_id=check_guid(daemon.client_id, "client_id"))
 
 
+def check_profile(daemon: DaemonRow, issuer: IssuerRow) -> None:
+    """Refuse a daemon that no token of its issuer could ever be, or that the issuer's profile wants pinned."""
+    if issuer.kind != "oidc":
+        return
+    profile = get_profile(issuer.profile)
+    if issuer.client_id_claim is None and not profile.client_form.fits(daemon.client_id):
+        raise PolicyError("client_id_malformed", f"{profile.client_form.told} (profile {profile.name})", "client_id")
+    if wants_pin(profile, issuer) and daemon.subject is None:
+        raise PolicyError("member_missing", f"a daemon of issuer {issuer.id} needs its subject", "subject")
+
+
 def check_tenant_wide(tenant: TenantRow, resource: ResourceRow) -> None:
     """Refuse a tenant-wide assignment where the resource does not allow it or the tenant is hosted."""
     if tenant.hosted:
@@ -140,6 +153,7 @@ class _Whole:
             "resource": self._resource,
             "app_role": self._app_role,
             "role_assignment": self._assignment,
+            "role_mapping": self._mapping,
         }
         for kind, check in checks.items():
             for place, row in self.rows[kind].values():
@@ -177,7 +191,9 @@ class _Whole:
             self._take("v1_issuer_shared", "tid", row.id, issuer.v1_issuer, row.tid)
 
     def _daemon(self, row: DaemonRow) -> None:
-        row = check_daemon(row, self._get("tenant", row.tenant, "tenant"))
+        tenant = self._get("tenant", row.tenant, "tenant")
+        row = check_daemon(row, tenant)
+        check_profile(row, self._get("issuer", tenant.issuer, "tenant"))
         if row.partner is not None:
             self._get("partner", row.partner, "partner")
         self._take("client_id_duplicate", "client_id", row.id, row.tenant, row.client_id)
@@ -185,6 +201,8 @@ class _Whole:
     def _resource(self, row: ResourceRow) -> None:
         for place, audience in enumerate(row.audiences):
             self._take("audience_overlap", f"audiences[{place}]", row.id, audience)
+        for place, issuer in enumerate(row.issuers):
+            self._get("issuer", issuer, f"issuers[{place}]")
 
     def _app_role(self, row: AppRoleRow) -> None:
         self._get("resource", row.resource, "resource")
@@ -197,6 +215,11 @@ class _Whole:
         else:
             tenant = self._get("tenant", row.tenant or "", "tenant")
             check_tenant_wide(tenant, self._get("resource", role.resource, "app_role"))
+
+    def _mapping(self, row: RoleMappingRow) -> None:
+        self._get("issuer", row.issuer, "issuer")
+        self._get("app_role", row.app_role, "app_role")
+        self._take("role_mapping_duplicate", "value", row.id, row.issuer, row.app_role, row.claim, row.value)
 
 
 @contextmanager

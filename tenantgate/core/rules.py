@@ -10,10 +10,16 @@ Texts and numbers
     character, or white space where none may be · `text_not_normalised` not NFC · `value_unknown` not one
     of the named values · `number_out_of_range` · `list_empty` · `list_too_long` · `list_duplicate` ·
     `guid_malformed` · `role_value_malformed` · `window_empty` ends before it begins
+Token rules
+    `pointer_malformed` no claim's name and no JSON Pointer · `separator_malformed` · `network_malformed` no CIDR ·
+    `header_malformed` · `query_malformed` · `scheme_malformed`
 Issuers
     `url_malformed` · `url_not_https` · `url_not_loopback` plain http beyond this machine ·
     `template_malformed` · `host_malformed` · `algorithm_not_allowed` · `token_type_malformed` ·
-    `jwks_malformed` · `issuer_duplicate` another issuer covers the same `iss`
+    `jwks_malformed` · `authority_not_allowed` a cloud that is closed, or not for tokens of partners ·
+    `claim_not_allowed` a claim that people can change, or that means something else ·
+    `client_id_malformed` no token of this issuer's profile could carry it ·
+    `issuer_duplicate` another issuer covers the same `iss`
 Members
     `member_missing` · `member_not_allowed` does not go with the rest of the row · `consumer_tenant` the
     tenant of personal accounts
@@ -21,7 +27,8 @@ Among rows
     `id_duplicate` · `reference_unknown` · `tenant_duplicate` one tid twice at an issuer ·
     `v1_issuer_shared` one tid active in two clouds with one v1 issuer · `client_id_duplicate` twice in a
     tenant · `role_value_duplicate` twice at a resource · `audience_overlap` one `aud`, two resources ·
-    `tenant_wide_not_allowed` the resource does not allow it, or the tenant is hosted
+    `tenant_wide_not_allowed` the resource does not allow it, or the tenant is hosted ·
+    `role_mapping_duplicate` the same value of the same claim gives the role twice
 """
 
 from __future__ import annotations
@@ -33,6 +40,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from tenantgate.core.clouds import Cloud, find_cloud, why_refused
 from tenantgate.core.fields import (
     IDENTITY_LENGTH,
     LATEST,
@@ -46,9 +54,9 @@ from tenantgate.core.fields import (
     check_url,
     check_value,
 )
+from tenantgate.core.pointer import check_believable, parse_pointer
 from tenantgate.core.policy import (
     CONSUMER_TENANT,
-    AppOnlyRule,
     AppRoleRow,
     CredentialStrength,
     DaemonRow,
@@ -59,25 +67,20 @@ from tenantgate.core.policy import (
     PolicyError,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
     TenantState,
-    TokenRoles,
     is_guid,
 )
+from tenantgate.core.profiles.standard import STANDARD
+from tenantgate.core.profiles.table import get_profile, narrowed_types
 from tenantgate.core.references import check_references as check_references
-
-LONGEST_LIFETIME: Final = 31 * 86_400
-LARGEST_SKEW: Final = 600
+from tenantgate.core.resources import check_resource
 
 _ALGORITHMS: Final = frozenset(
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 )
-_V1_ISSUERS: Final = {
-    "https://login.microsoftonline.com": "https://sts.windows.net/{tenantid}/",
-    "https://login.microsoftonline.us": "https://sts.windows.net/{tenantid}/",
-    "https://login.partner.microsoftonline.cn": "https://sts.chinacloudapi.cn/{tenantid}/",
-}
 _TENANT_PATHS: Final = frozenset(("common", "organizations", "consumers", "v2.0"))
 _SOME_TID: Final = "00000000-0000-4000-8000-000000000000"
 # No space, quote, backslash or comma: a value stands in a challenge's scope and in a header's list.
@@ -128,7 +131,9 @@ def _each(values: tuple[str, ...], path: str, code: str, message: str, test: Cal
 
 
 def _check_entra(row: IssuerRow) -> IssuerRow:
-    check_absent(row, "does not go with kind entra", "issuer", "client_id_claim")
+    check_absent(row, "does not go with kind entra", "issuer", "client_id_claim", "roles_claim", "subject_pin")
+    if row.profile != STANDARD.name:
+        raise PolicyError("member_not_allowed", "does not go with kind entra", "profile")
     if row.authority is None:
         raise PolicyError("member_missing", "an issuer of kind entra needs its authority", "authority")
     authority = row.authority.rstrip("/")
@@ -138,7 +143,8 @@ def _check_entra(row: IssuerRow) -> IssuerRow:
     last = urlsplit(authority).path.rpartition("/")[2].lower()
     if last in _TENANT_PATHS or is_guid(last):  # pasted with a tenant: no token would ever have such an issuer
         raise PolicyError("url_malformed", "must be the login address alone, without a tenant", "authority")
-    v1_issuer = row.v1_issuer or _V1_ISSUERS.get(authority)
+    authority, cloud = _known_authority(authority)
+    v1_issuer = row.v1_issuer or (cloud and cloud.v1_issuer)
     # Keys given with the row mean that nothing is to be fetched, unless an address is named all the same.
     discover = authority if row.jwks is None else None
     row = replace(
@@ -163,6 +169,16 @@ def _check_entra(row: IssuerRow) -> IssuerRow:
     return row
 
 
+def _known_authority(authority: str) -> tuple[str, Cloud | None]:
+    """Return the authority under its cloud's own name, and the cloud. A host of the past or of tests is refused."""
+    host = urlsplit(authority).netloc
+    reason = why_refused(host)
+    if reason is not None:
+        raise PolicyError("authority_not_allowed", reason, "authority")
+    cloud = find_cloud(host)
+    return (authority, None) if cloud is None else (authority.replace(host, cloud.host, 1), cloud)
+
+
 def _check_template(value: str | None, path: str, *, allow_http: bool) -> None:
     if value is None:
         return
@@ -185,7 +201,10 @@ def _check_oidc(row: IssuerRow) -> IssuerRow:
         check_url(row.metadata_url, "metadata_url", allow_http=row.insecure_allow_http, query=True)
     if row.client_id_claim is not None:
         check_text(row.client_id_claim, "client_id_claim", limit=IDENTITY_LENGTH, spaces=False)
-    return row
+        check_believable(parse_pointer(row.client_id_claim, "client_id_claim"), "client_id_claim")
+    if row.roles_claim is not None:
+        check_believable(parse_pointer(row.roles_claim, "roles_claim"), "roles_claim")
+    return replace(row, token_types=narrowed_types(get_profile(row.profile), row.token_types))
 
 
 def _check_partner(row: PartnerRow) -> PartnerRow:
@@ -225,19 +244,6 @@ def _check_daemon(row: DaemonRow) -> DaemonRow:
     return row if row.oid is None else replace(row, oid=check_guid(row.oid, "oid"))
 
 
-def _check_resource(row: ResourceRow) -> ResourceRow:
-    for place, audience in enumerate(row.audiences):
-        check_text(audience, f"audiences[{place}]", limit=IDENTITY_LENGTH, spaces=False)
-    audiences = tuple(each.lower() if is_guid(each) else each for each in row.audiences)
-    check_list(audiences, "audiences", empty=False)
-    check_value(row.app_only, "app_only", AppOnlyRule)
-    check_value(row.token_roles, "token_roles", TokenRoles)
-    check_value(row.min_credential, "min_credential", CredentialStrength)
-    check_number(row.max_lifetime, "max_lifetime", 1, LONGEST_LIFETIME)
-    check_number(row.clock_skew, "clock_skew", 0, LARGEST_SKEW)
-    return replace(row, audiences=audiences)
-
-
 def _check_app_role(row: AppRoleRow) -> AppRoleRow:
     check_id(row.resource, "resource")
     if not _ROLE_VALUE.match(row.value):
@@ -262,12 +268,21 @@ def _check_assignment(row: RoleAssignmentRow) -> RoleAssignmentRow:
     return row
 
 
+def _check_mapping(row: RoleMappingRow) -> RoleMappingRow:
+    check_id(row.issuer, "issuer")
+    check_id(row.app_role, "app_role")
+    check_believable(parse_pointer(row.claim, "claim"), "claim")
+    check_text(row.value, "value", limit=IDENTITY_LENGTH)
+    return row
+
+
 _CHECKS: Final[dict[type[RowData], Callable[[Any], RowData]]] = {
     IssuerRow: _check_issuer,
     PartnerRow: _check_partner,
     TenantRow: _check_tenant,
     DaemonRow: _check_daemon,
-    ResourceRow: _check_resource,
+    ResourceRow: check_resource,
     AppRoleRow: _check_app_role,
     RoleAssignmentRow: _check_assignment,
+    RoleMappingRow: _check_mapping,
 }

@@ -9,25 +9,27 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 import pybase64
 
-MAX_DEPTH: Final = 16
-"""Levels of nesting in a JSON document, the outer object being the first."""
-MAX_MEMBERS: Final = 256
-"""Members of one JSON object, or elements of one array."""
+from tenantgate.core.limits import LIMITS, Limits
 
 _BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_PLUS, _SLASH, _EQUALS = b"+/="
+PLUS, SLASH, EQUALS = b"+/="
+"""What no base64url holds, and pybase64's own validation lets pass: the standard alphabet's two, and padding."""
 _PADDING: Final = (b"", None, b"==", b"=")
 # The last character of a segment whose length is 2 or 3 modulo 4 has unused bits: they must be zero,
 # or the same bytes would have several spellings (RFC 7515 §2, RFC 4648 §3.5).
-_LAST: Final = (None, None, frozenset(_BASE64URL[::16]), frozenset(_BASE64URL[::4]))
+_LAST: Final[tuple[frozenset[int], ...]] = (
+    frozenset(),
+    frozenset(),
+    frozenset(_BASE64URL[::16]),
+    frozenset(_BASE64URL[::4]),
+)
 
-decode_any: Final = msgspec.json.Decoder().decode
-encode_any: Final = msgspec.json.Encoder().encode
+_INFINITY: Final = float("inf")
 
 
 class Unreadable(Exception):
@@ -40,61 +42,112 @@ def decode_base64url(segment: bytes) -> bytes:
     Raises:
         Unreadable: any other character, padding, impossible length, or non-zero unused bits.
     """
-    rest = len(segment) & 3
-    padding, last = _PADDING[rest], _LAST[rest]
-    # What pybase64's own validation lets pass beside the alphabet: the standard one's two, and padding at the end.
-    if padding is None or _PLUS in segment or _SLASH in segment or _EQUALS in segment:
+    if PLUS in segment or SLASH in segment or EQUALS in segment:
         raise Unreadable("not base64url without padding")
-    if last is not None and segment[-1] not in last:
-        raise Unreadable("not canonical base64url: unused bits are set")
+    return decode_segment(segment)
+
+
+def decode_segment(segment: bytes) -> bytes:
+    """Do as `decode_base64url` does with a segment that is known to hold no `+`, `/` or `=`.
+
+    Raises:
+        Unreadable: as there.
+    """
+    rest = len(segment) & 3
+    if rest:
+        padding = _PADDING[rest]
+        if padding is None:
+            raise Unreadable("not base64url without padding")
+        if segment[-1] not in _LAST[rest]:
+            raise Unreadable("not canonical base64url: unused bits are set")
+        segment += padding
     try:
-        return pybase64.b64decode(segment + padding, b"-_", True)
+        return pybase64.b64decode(segment, b"-_", True)
     except ValueError:
         raise Unreadable("not base64url without padding") from None
 
 
-def read_object(raw: bytes) -> dict[str, Any]:
-    """Decode one JSON object: UTF-8 without BOM, no duplicate names at any depth, bounded in depth and size.
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+_Scalar = None | bool | int | float | str
 
-    Duplicate names are proved absent by encoding what was decoded and comparing the bytes; only where
-    they differ (white space, escapes, another float format) is the document read again by the slow,
-    strict reader. NaN and infinities are not JSON and are refused by the decoder.
+
+class ObjectReader:
+    """Reads one JSON object: UTF-8 without BOM, no duplicate names at any depth, bounded in depth and size."""
+
+    __slots__ = ("_depth", "decode_flat", "members")
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self._depth = limits.depth
+        self.members = limits.members
+        # Most payloads hold scalars and lists of them. A decoder of that very type proves depth and lengths while it
+        # decodes; whatever it refuses is read again by the one that takes everything (`decode`).
+        lists = Annotated[list[_Scalar], msgspec.Meta(max_length=limits.members)]
+        self.decode_flat = msgspec.json.Decoder(dict[str, _Scalar | lists]).decode
+
+    def read(self, raw: bytes) -> dict[str, Any]:
+        """Decode one JSON object, and prove that no name stands in it twice.
+
+        Raises:
+            Unreadable: for anything else. The message never quotes the bytes.
+        """
+        value = self.decode(raw)
+        prove_unique(value, raw)
+        return value
+
+    def decode(self, raw: bytes) -> dict[str, Any]:
+        """Decode one JSON object within the bounds; `prove_unique` is still to be asked before it is believed.
+
+        NaN and infinities are not JSON and are refused by the decoder.
+
+        Raises:
+            Unreadable: for anything else. The message never quotes the bytes.
+        """
+        try:
+            value: dict[str, Any] = self.decode_flat(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            value = self._read_nested(raw)
+        if len(value) > self.members:
+            raise Unreadable(f"more than {self.members} members")
+        return value
+
+    def _read_nested(self, raw: bytes) -> dict[str, Any]:
+        try:
+            value = _decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise Unreadable("not JSON in UTF-8") from None
+        if type(value) is not dict:
+            raise Unreadable("not a JSON object")
+        self._check_nested(value, 1)
+        return value
+
+    def _check_nested(self, value: list[Any] | dict[str, Any], depth: int) -> None:
+        if depth > self._depth:
+            raise Unreadable(f"nested deeper than {self._depth}")
+        if len(value) > self.members:
+            raise Unreadable(f"more than {self.members} members")
+        members: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        for member in members:
+            kind = type(member)
+            if kind is list or kind is dict:
+                self._check_nested(member, depth + 1)
+
+
+def prove_unique(value: dict[str, Any], raw: bytes) -> None:
+    """Prove that `raw`, which `value` was decoded from, has no duplicate names at any depth.
+
+    By encoding what was decoded and comparing the bytes; only where they differ (white space, escapes, another float
+    format) is the document read again by the slow, strict reader.
 
     Raises:
-        Unreadable: for anything else. The message never quotes the bytes.
+        Unreadable: a name stands there twice, or the document is not strict in another way.
     """
-    try:
-        value = decode_any(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise Unreadable("not JSON in UTF-8") from None
-    if type(value) is not dict:
-        raise Unreadable("not a JSON object")
-    if raw.count(b",") >= MAX_MEMBERS or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-        _check_bounds(value)
-    if encode_any(value) != raw:
+    if _encode(value) != raw:
         _check_slowly(raw)
-    return value
 
 
-def _check_bounds(value: dict[str, Any]) -> None:
-    if len(value) > MAX_MEMBERS:
-        raise Unreadable(f"more than {MAX_MEMBERS} members")
-    for member in value.values():
-        kind = type(member)
-        if kind is list or kind is dict:
-            _check_nested(member, 2)
-
-
-def _check_nested(value: list[Any] | dict[str, Any], depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise Unreadable(f"nested deeper than {MAX_DEPTH}")
-    if len(value) > MAX_MEMBERS:
-        raise Unreadable(f"more than {MAX_MEMBERS} members")
-    members: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    for member in members:
-        kind = type(member)
-        if kind is list or kind is dict:
-            _check_nested(member, depth + 1)
+read_object: Final = ObjectReader().read
+"""`ObjectReader.read` with the default limits."""
 
 
 def _check_slowly(raw: bytes) -> None:
@@ -107,13 +160,16 @@ def _check_slowly(raw: bytes) -> None:
 def read_document(raw: bytes) -> Any:
     """Decode a whole JSON document of an operator's, of any size: strict UTF-8, no duplicate names, no NaN.
 
-    Lone surrogates (`"\\ud800"`) are no text in any encoding and are refused, as `read_object` refuses them.
+    Lone surrogates (`"\\ud800"`) are no text in any encoding, numbers beyond a float's range (`1e999`) no number
+    any more: both are refused, as `read_object` refuses them.
 
     Raises:
         Unreadable: the message names a duplicate member or the place of the error, never a value.
     """
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
+        )
         if b"\\ud" in raw or b"\\uD" in raw:  # only an escape can spell one in strict UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
@@ -133,6 +189,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"duplicate member {shown(next(name for name in names if names.count(name) > 1))}")
     return found
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if abs(value) == _INFINITY:
+        raise ValueError("a number is out of range")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -174,5 +237,10 @@ def guid_text(value: bytes) -> str:
 
 def shown(value: object, limit: int = 100) -> str:
     """Return a value from a token as bounded, visible ASCII, fit for a trace or a log line."""
-    text = ascii(value) if type(value) is not str else ascii(value)[1:-1]
+    if type(value) is str:
+        if len(value) <= limit and value.isascii() and value.isprintable() and "\\" not in value and "'" not in value:
+            return value
+        text = ascii(value)[1:-1]
+    else:
+        text = ascii(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

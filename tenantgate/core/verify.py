@@ -8,19 +8,23 @@ by `core.judge` on every request, whether the claims are fresh or remembered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from tenantgate.core.claims import VerifiedClaims, read_entra, read_oidc
+import msgspec
+
+from tenantgate.core.claims import Caller, VerifiedClaims, read_claims, read_entra_caller
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
 from tenantgate.core.index import PLACEHOLDER, IssuerEntry, PolicyIndex
 from tenantgate.core.keys import KeySet, KeySetRef, KeySource, NoKeys, VerifyKey
 from tenantgate.core.policy import CONSUMER_TENANT, IssuerRow
+from tenantgate.core.recognise import Known, Recognised
 from tenantgate.core.strict import guid_bytes, guid_text, shown
-from tenantgate.core.token import Refused, UnverifiedToken, parse_token
+from tenantgate.core.token import READER, Refused, TokenReader, UnverifiedToken
 
 _CONSUMERS: Final = guid_bytes(CONSUMER_TENANT)
 _TID_TWINS: Final = frozenset(("TID", "TId", "TiD", "Tid", "tID", "tId", "tiD"))
+_AN_ISSUER: Final = "an iss the policy knows"
 _VERSIONS: Final = {"v1": "1.0", "v2": "2.0"}
 
 
@@ -36,7 +40,7 @@ class NeedKeys(NamedTuple):
     detail: str
 
 
-class Verified(NamedTuple):
+class Verified(msgspec.Struct, frozen=True, eq=False, gc=False):
     """An authentic token: its claims, and what they hang on: the key, its key set, the issuer's row.
 
     Remembered claims hold only while the key set still has this very key and the policy this very row.
@@ -49,9 +53,15 @@ class Verified(NamedTuple):
 
 
 class Reading:
-    """One token on its way through the steps; each step finds what the next one needs."""
+    """One token on its way through the steps; each step finds what the next one needs.
+
+    `appid` is the API's own application id where Entra signs its tokens with keys of its own. `token`, `tried` and
+    `holds` are what is known already: the token taken apart, a key it was tried with, and whether its signature held.
+    """
 
     __slots__ = (
+        "appid",
+        "caller",
         "claims",
         "document",
         "entry",
@@ -59,29 +69,58 @@ class Reading:
         "index",
         "iss",
         "key",
+        "key_set",
         "keys",
         "raw",
+        "reader",
+        "recognised",
         "ref",
         "refused",
+        "row",
+        "signature",
+        "taken",
         "tid",
         "tid_text",
         "token",
+        "tried",
     )
 
-    def __init__(self, raw: str | bytes, index: PolicyIndex, keys: KeySource) -> None:
+    def __init__(
+        self,
+        raw: str | bytes,
+        index: PolicyIndex,
+        keys: KeySource,
+        reader: TokenReader = READER,
+        appid: str | None = None,
+        token: UnverifiedToken | None = None,
+        tried: VerifyKey | None = None,
+        *,
+        holds: bool = False,
+    ) -> None:
         self.raw: str | bytes = raw
         self.index = index
         self.keys = keys
+        self.reader = reader
+        self.appid = appid
         self.token: UnverifiedToken
-        self.iss: str = ""
+        if token is not None:
+            self.token = token
+        self.taken = token is not None
+        self.recognised: Recognised
+        self.iss: str
         self.entry: IssuerEntry
-        self.document = "v2"
-        self.tid: bytes | None = None
-        self.tid_text = ""
+        self.row: IssuerRow
+        self.document: str
+        self.tid: bytes | None
+        self.tid_text: str
         self.key: VerifyKey
+        self.key_set: KeySet
         self.ref: KeySetRef
+        self.caller: Caller
         self.claims: VerifiedClaims
-        self.holds = False
+        self.signature: bytes
+        self.tried = tried
+        self.holds = holds
         self.refused: Refused | None = None
 
 
@@ -97,19 +136,65 @@ class Step(NamedTuple):
     received: Callable[[Reading], str]
 
 
-def verify(token: str | bytes, index: PolicyIndex, keys: KeySource) -> Verified | Denied | NeedKeys:
+def verify(
+    token: str | bytes,
+    index: PolicyIndex,
+    keys: KeySource,
+    reader: TokenReader = READER,
+    appid: str | None = None,
+) -> Verified | Denied | NeedKeys:
     """Decide whether a token was signed by the issuer it names, with a key that is that issuer's own.
 
     `token` is untrusted. Asks no clock, opens no connection. Any input ends in one of the three.
     """
-    reading = Reading(token, index, keys)
-    for step in STEPS:
-        outcome = step.test(reading)
+    holds: bool | None = None
+    try:
+        taken = reader.take_apart(token)
+    except Refused:
+        return _by_steps(Reading(token, index, keys, reader, appid))
+    known = index.recognised.find(taken) if appid is None else None
+    if known is not None and keys.key_set(known.ref) is known.key_set and not index.broken:
+        # Says yes to a token of a caller seen before, or nothing: whatever is wrong with it, the steps name it. All of
+        # them between form and signature depend on what the caller was recognised by, and passed the last one.
+        try:
+            holds = known.key.check(taken.raw[: taken.end], reader.prove(taken))
+            if holds:
+                return Verified(read_claims(known.caller, taken.payload), known.key, known.ref, known.issuer)
+        except Refused:
+            pass
+    elif known is None:
+        iss = taken.payload.get("iss")
+        if _is_stranger(iss, index):  # the first thing the steps would find, said without them
+            return Denied(R.ISSUER_UNKNOWN, f"issuer: expected {_AN_ISSUER}, got iss {shown(iss)}", index.revision)
+    tried = None if holds is None or known is None else known.key
+    return _by_steps(Reading(token, index, keys, reader, appid, taken, tried, holds=holds or False))
+
+
+def _is_stranger(iss: Any, index: PolicyIndex) -> bool:
+    return type(iss) is str and index.find_issuer(iss) is None and not index.broken
+
+
+def _by_steps(reading: Reading) -> Verified | Denied | NeedKeys:
+    for test in _TESTS:
+        outcome = test(reading)
         if outcome is not None:
-            if isinstance(outcome, NeedKeys):
-                return outcome
-            return Denied(outcome, f"{step.name}: expected {step.expected(reading)}, got {step.received(reading)}")
-    return Verified(reading.claims, reading.key, reading.ref, reading.entry.row)
+            return _ended(reading, test, outcome)
+    _remember(reading)
+    return Verified(reading.claims, reading.key, reading.ref, reading.row)
+
+
+def _ended(reading: Reading, test: Callable[[Reading], Outcome], outcome: R | NeedKeys) -> Denied | NeedKeys:
+    if isinstance(outcome, NeedKeys):
+        return outcome
+    step = STEPS[_TESTS.index(test)]
+    detail = f"{step.name}: expected {step.expected(reading)}, got {step.received(reading)}"
+    return Denied(outcome, detail, reading.index.revision)
+
+
+def _remember(reading: Reading) -> None:
+    if reading.appid is None and reading.tid is not None and reading.index.is_settled(reading.iss):
+        known = Known(reading.token.header, reading.key_set, reading.key, reading.ref, reading.row, reading.caller)
+        reading.recognised.add(reading.token.payload, known)
 
 
 def _policy(reading: Reading) -> R | None:
@@ -118,8 +203,22 @@ def _policy(reading: Reading) -> R | None:
 
 
 def _form(reading: Reading) -> R | None:
+    if reading.taken:
+        return None
     try:
-        reading.token = parse_token(reading.raw)
+        reading.token = reading.reader.take_apart(reading.raw)
+    except Refused as refused:
+        reading.refused = refused
+        return refused.reason
+    return None
+
+
+def _strict(reading: Reading) -> R | None:
+    """One spelling, each name once. Of a stranger's token nobody wants to know: the next step refuses it for less."""
+    if _is_stranger(reading.token.payload.get("iss"), reading.index):
+        return None
+    try:
+        reading.signature = reading.reader.prove(reading.token)
     except Refused as refused:
         reading.refused = refused
         return refused.reason
@@ -128,16 +227,15 @@ def _form(reading: Reading) -> R | None:
 
 def _issuer(reading: Reading) -> R | None:
     iss = reading.token.payload.get("iss")
-    if iss is None:
-        return R.CLAIM_MISSING
     if type(iss) is not str:
-        return R.CLAIM_MALFORMED
+        return R.CLAIM_MISSING if iss is None else R.CLAIM_MALFORMED
+    reading.recognised = reading.index.recognised  # before the issuer is read: what replaces it meanwhile stays clean
     match = reading.index.find_issuer(iss)
     if match is None:
         return R.ISSUER_UNKNOWN
-    reading.iss = iss
+    reading.iss, reading.row = iss, match.entry.row
     reading.entry, reading.document, reading.tid, reading.tid_text = match
-    return R.CONSUMER_TENANT if reading.tid == _CONSUMERS else None
+    return R.CONSUMER_TENANT if match.tid == _CONSUMERS else None
 
 
 def _tenant(reading: Reading) -> R | None:
@@ -160,14 +258,16 @@ def _version(reading: Reading) -> R | None:
     if reading.tid is None:
         return None
     version = reading.token.payload.get("ver")
-    if version is None:
-        return R.CLAIM_MISSING
-    return None if version == _VERSIONS[reading.document] else R.VERSION_MISMATCH
+    if version == _VERSIONS[reading.document]:
+        return None
+    return R.CLAIM_MISSING if version is None else R.VERSION_MISMATCH
 
 
 def _type(reading: Reading) -> R | None:
-    typ = reading.token.header.typ
-    allowed = reading.entry.row.token_types
+    typ, oidc = reading.token.header.typ, reading.entry.oidc
+    allowed = reading.row.token_types if oidc is None else oidc.token_types
+    if typ is None and oidc is not None and oidc.typ_required:
+        return R.TOKEN_TYPE_NOT_ALLOWED
     if typ is None or typ in allowed:
         return None
     short = typ.lower().removeprefix("application/")
@@ -176,14 +276,14 @@ def _type(reading: Reading) -> R | None:
 
 def _key(reading: Reading) -> Outcome:
     """Find the key by `kid`, in the key sets where a token of this form may have it."""
-    entry, kid = reading.entry, reading.token.header.kid
+    kid = reading.token.header.kid
     need: NeedKeys | None = None
-    for ref in entry.key_sets.v2 if reading.document == "v2" else entry.key_sets.v1:
+    for ref in reading.entry.key_sets.refs(reading.document, reading.appid):
         found = reading.keys.key_set(ref)
         if isinstance(found, KeySet):
             key = found.find(kid)
             if key is not None:
-                reading.key, reading.ref = key, ref
+                reading.key, reading.key_set, reading.ref = key, found, ref
                 return None
             need = need or NeedKeys(ref, kid, R.SIGNING_KEY_UNKNOWN, f"no key {shown(kid)} at {ref.issuer}")
         else:
@@ -203,10 +303,9 @@ def _algorithm(reading: Reading) -> R | None:
 
 def _binding(reading: Reading) -> R | None:
     """The key belongs to the token's issuer (Entra's per-key `issuer`). No setting switches this off."""
+    named, row = reading.key.issuer, reading.row
     if reading.tid is None:
-        named = reading.key.issuer
         return None if named is None or named == reading.iss else R.KEY_ISSUER_MISMATCH
-    named, row = reading.key.issuer, reading.entry.row
     if reading.ref.document == "v1":
         wanted: str | None = row.v1_issuer
         if named is None:  # v1 documents name no issuer: the document itself is the cloud's own
@@ -223,19 +322,22 @@ def _binding(reading: Reading) -> R | None:
 
 
 def _signature(reading: Reading) -> R | None:
-    token = reading.token
-    reading.holds = reading.key.verify(token.signed, token.signature)
+    if reading.tried is not reading.key:  # else it was asked on the short way: nobody makes us ask twice
+        token = reading.token
+        reading.holds = reading.key.check(token.raw[: token.end], reading.signature)
     return None if reading.holds else R.SIGNATURE_INVALID
 
 
 def _claims(reading: Reading) -> R | None:
     """From here on the payload is what the issuer signed; its types are settled once."""
-    payload = reading.token.payload
+    payload, limits = reading.token.payload, reading.reader.limits
     try:
         if reading.tid is None:
-            reading.claims = read_oidc(payload, reading.entry.row)
+            assert reading.entry.oidc is not None
+            reading.claims = reading.entry.oidc.read(payload, limits)
         else:
-            reading.claims = read_entra(payload, reading.entry.row, reading.document, reading.tid)
+            reading.caller = read_entra_caller(payload, reading.row, reading.document, reading.tid, limits)
+            reading.claims = read_claims(reading.caller, payload)
     except Refused as refused:
         reading.refused = refused
         return refused.reason
@@ -265,6 +367,13 @@ def _typ(reading: Reading) -> str:
     return "no typ" if typ is None else f"typ {shown(typ)}"
 
 
+def _wanted_typ(reading: Reading) -> str:
+    oidc = reading.entry.oidc
+    if oidc is None:
+        return f"typ absent or one of {', '.join(reading.row.token_types)}"
+    return f"typ {'' if oidc.typ_required else 'absent or '}one of {', '.join(oidc.token_types)}"
+
+
 def _wanted_version(reading: Reading) -> str:
     return "no ver" if reading.tid is None else f"ver {_VERSIONS[reading.document]}"
 
@@ -281,14 +390,15 @@ STEPS: Final = (
         lambda r: "one that could not" if r.index.broken else "as expected",
     ),
     Step("form", _form, lambda r: "a compact JWS of a supported algorithm", _refused),
-    Step("issuer", _issuer, lambda r: "an iss the policy knows", _claim("iss")),
+    Step("strict form", _strict, lambda r: "one spelling, each name once", _refused),
+    Step("issuer", _issuer, lambda r: _AN_ISSUER, _claim("iss")),
     Step("tid", _tenant, _tenant_in_issuer, _claim("tid")),
     Step("version", _version, _wanted_version, _claim("ver")),
-    Step("type", _type, lambda r: f"typ absent or one of {', '.join(r.entry.row.token_types)}", _typ),
+    Step("type", _type, _wanted_typ, _typ),
     Step(
         "key",
         _key,
-        lambda r: f"a kid that {r.entry.row.id} publishes",
+        lambda r: f"a kid that {r.row.id} publishes",
         lambda r: f"kid {shown(r.token.header.kid)}",
     ),
     Step("algorithm", _algorithm, lambda r: f"alg {r.key.alg}", lambda r: f"alg {shown(r.token.header.alg)}"),
@@ -302,3 +412,5 @@ STEPS: Final = (
     Step("claims", _claims, lambda r: "every needed claim, of its type", _refused),
 )
 """The steps in order. `verify` runs the tests; `core.trace` runs the same rows and writes both sides down."""
+
+_TESTS: Final = tuple(step.test for step in STEPS)

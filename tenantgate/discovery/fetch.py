@@ -18,13 +18,15 @@ class FetchedKeys(NamedTuple):
     max_age: int | None
 
 
-async def fetch_metadata(door: Door, row: IssuerRow, document: Document, rules: FetchRules) -> Metadata:
-    """Fetch and check an issuer's metadata.
+async def fetch_metadata(
+    door: Door, row: IssuerRow, document: Document, rules: FetchRules, appid: str | None = None
+) -> Metadata:
+    """Fetch and check an issuer's metadata; with `appid`, that of an application with keys of its own.
 
     Raises:
         DiscoveryError: what came is not used.
     """
-    url = metadata_url(row, document)
+    url = metadata_url(row, document, appid)
     if url is None:
         raise MetadataMalformed(f"{row.id} has no {document} metadata address")
     return parse_metadata((await _get(door, url, rules)).body, row, document)

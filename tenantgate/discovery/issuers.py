@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
-from tenantgate.core.keys import KeySetRef, MalformedKeySet, build_key_set
+from tenantgate.core.keys import KeySetRef, MalformedKeySet, build_key_set, own_key_set
 from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Document, metadata_url
 from tenantgate.discovery.published import Published
 from tenantgate.discovery.state import IssuerState
 
+_HOW_READ: Final = ("profile", "client_id_claim", "roles_claim", "subject_pin", "token_types")
+"""Members of an issuer's row that say how its tokens are read, and nothing about its keys."""
+
 States = Mapping[KeySetRef, IssuerState]
 
 
 def states_for(
-    rows: Iterable[IssuerRow], old: States, limits: KeyLimits, clock: Callable[[], float]
+    rows: Iterable[IssuerRow],
+    old: States,
+    limits: KeyLimits,
+    clock: Callable[[], float],
+    appids: Collection[str] = (),
 ) -> dict[KeySetRef, IssuerState]:
     """Return the state of every key set these rows name, taken over from `old` where it may be.
 
+    Each application in `appids` has a key set of its own wherever an issuer knows such a thing.
     Called by the policy's thread while the Keeper's loop may be writing to the old states: they are only
     read here, and what a fetch under way brings to a replaced state is not looked at any more.
     """
     states: dict[KeySetRef, IssuerState] = {}
     for row in rows:
-        for document in _documents(row):
-            ref = KeySetRef(row.id, document)
+        for ref, document in _key_sets(row, appids):
             before = old.get(ref)
             if before is not None and before.row == row:
                 states[ref] = before
@@ -42,11 +49,15 @@ def static_keys(row: IssuerRow, document: Document) -> dict[str, Any] | None:
     return row.v1_jwks if document == "v1" else row.jwks
 
 
-def _documents(row: IssuerRow) -> Iterator[Document]:
+def _key_sets(row: IssuerRow, appids: Iterable[str]) -> Iterator[tuple[KeySetRef, Document]]:
     both: tuple[Document, Document] = ("v2", "v1")
     for document in both if row.kind == "entra" else both[:1]:
         if static_keys(row, document) is not None or metadata_url(row, document) is not None:
-            yield document
+            yield KeySetRef(row.id, document), document
+    own = own_key_set(row)
+    if own is not None:
+        for appid in appids:
+            yield own._replace(appid=appid), "v2"
 
 
 def _new_state(
@@ -78,7 +89,7 @@ def _publish_static(state: IssuerState, given: dict[str, Any], now: float) -> No
 
 def _same_keys(old: IssuerRow, new: IssuerRow) -> bool:
     """Whether two rows get the same keys from the same place: they differ only in how tokens are read."""
-    return old == msgspec.structs.replace(new, token_types=old.token_types, client_id_claim=old.client_id_claim)
+    return old == msgspec.structs.replace(new, **{name: getattr(old, name) for name in _HOW_READ})
 
 
 def _take_over(state: IssuerState, before: IssuerState) -> None:

@@ -7,14 +7,14 @@ Who calls what, on which thread:
 - `reset_after_fork`: the child, before anything else.
 
 Addresses come from issuer rows and checked metadata. A token can at most cause one fetch per key set and
-cooldown, to where the operator said.
+cooldown, to where the operator said; an application's own key set and the one it shares with all are two.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
@@ -61,14 +61,14 @@ class Keyring:
         self._wake: Callable[[], object] | None = None
         self._closed = False
 
-    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
-        """Serve these issuers (checked rows) and no others.
+    def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
+        """Serve these issuers (checked rows) and no others, and at Entra the own keys of the applications `appids`.
 
         An unchanged row keeps its state and its very key objects. A changed one starts anew; where the
         change says nothing about keys, they go on serving as new objects. A static key set that is
         malformed leaves that issuer without keys, and says so in its health.
         """
-        self._states = states_for(rows, self._states, self._limits, self._clock)
+        self._states = states_for(rows, self._states, self._limits, self._clock, appids)
         wake = self._wake
         if wake is not None:
             try:
@@ -89,8 +89,19 @@ class Keyring:
 
     def wants(self, ref: KeySetRef, kid: str | None) -> bool:
         """Whether `ensure` would now start a fetch or wait for one. Any thread; `kid` is untrusted."""
-        state = self._states.get(ref)
-        return state is not None and self._wants(state, kid)
+        return any(self._wants(state, kid) for state in self._asked(ref))
+
+    def _asked(self, ref: KeySetRef) -> tuple[IssuerState, ...]:
+        """Return the key sets that are asked for a key `ref` lacks: with an application's own, the shared one.
+
+        An unknown kid may be new in either; and while an application's document cannot be had, the shared keys
+        must not grow old with it.
+        """
+        states = self._states
+        state = states.get(ref)
+        if state is None:
+            return ()
+        return (state,) if ref.appid is None else (state, states[ref._replace(appid=None)])
 
     def _wants(self, state: IssuerState, kid: str | None) -> bool:
         if state.static or self._closed:
@@ -110,17 +121,22 @@ class Keyring:
         Never raises for what goes wrong with an issuer: ask `key_set` afterwards. Waits at most
         `KeyLimits.wait`; the fetch goes on without its waiters, also when one of them is cancelled.
         """
-        state = self._states.get(ref)
-        if state is None or not self._wants(state, kid):
+        flights = [self._board(state, kid) for state in self._asked(ref) if self._wants(state, kid)]
+        if not flights:
             return
+        try:
+            await asyncio.wait([flight.task for flight in flights], timeout=self._limits.wait)
+        finally:
+            for flight in flights:
+                flight.waiters -= 1
+
+    def _board(self, state: IssuerState, kid: str | None) -> Flight:
+        """Join the fetch of a key set, or start it."""
         flight = state.flight or self._start_flight(state, background=False)
         flight.waiters += 1
         if len(flight.kids) < self._limits.waiters:
             flight.kids.add(kid)
-        try:
-            await asyncio.wait((flight.task,), timeout=self._limits.wait)
-        finally:
-            flight.waiters -= 1
+        return flight
 
     def health(self) -> list[IssuerHealth]:
         """Return how every key set is doing. Any thread."""
@@ -226,7 +242,8 @@ class Keyring:
         if kept is not None and not (background and (aged or state.last_error in _LED_ASTRAY)):
             return kept
         try:
-            found = await fetch_metadata(door, state.row, state.document, self._limits.rules(state.row))
+            rules = self._limits.rules(state.row)
+            found = await fetch_metadata(door, state.row, state.document, rules, state.ref.appid)
         except DiscoveryError as error:
             state.metadata_error = error.code
             if kept is None:
@@ -251,6 +268,8 @@ class Keyring:
 def _say(state: IssuerState, before: str | None) -> None:
     """Write down that an issuer's keys cannot be had, once for each code, and that they can again."""
     code, issuer = state.last_error, {"issuer": state.ref.issuer, "document": state.document}
+    if state.ref.appid is not None:
+        issuer["appid"] = state.ref.appid
     if code == before:
         return
     if code is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tenantgate.core.fields import check_url
 from tenantgate.core.policy import IssuerRow, PolicyError
@@ -21,9 +21,18 @@ class Metadata(NamedTuple):
     jwks_uri: str
 
 
-def metadata_url(row: IssuerRow, document: Document) -> str | None:
-    """Return where an issuer's document is, or None where it has none."""
-    return row.v1_metadata_url if document == "v1" else row.metadata_url
+def metadata_url(row: IssuerRow, document: Document, appid: str | None = None) -> str | None:
+    """Return where an issuer's document is, or None where it has none.
+
+    With `appid`, as an application's own keys are asked for at Entra: the last member of the query, and the only one
+    of that name.
+    """
+    url = row.v1_metadata_url if document == "v1" else row.metadata_url
+    if url is None or appid is None:
+        return url
+    place, _, query = url.partition("?")
+    kept = [each for each in query.split("&") if each and each.partition("=")[0] != "appid"]
+    return f"{place}?{'&'.join((*kept, 'appid=' + quote(appid, safe='')))}"
 
 
 def expected_issuer(row: IssuerRow, document: Document) -> str | None:

@@ -80,7 +80,9 @@ class IssuerState:
 
 
 class IssuerHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """How one key set is doing. Ages and waits in seconds; `last_error` is a stable code, None after a success.
+    """How one key set is doing; with `appid`, that of an application's own keys.
+
+    Ages and waits in seconds; `last_error` is a stable code, None after a success.
 
     `metadata_error`: the metadata was due and could not be had; the one at hand goes on.
 
@@ -90,6 +92,7 @@ class IssuerHealth(msgspec.Struct, frozen=True, kw_only=True):
 
     issuer: str
     document: str
+    appid: str | None
     static: bool
     kids: tuple[str, ...]
     withdrawn: tuple[str, ...]
@@ -111,6 +114,7 @@ def health_of(state: IssuerState, now: float) -> IssuerHealth:
     return IssuerHealth(
         issuer=state.ref.issuer,
         document=state.document,
+        appid=state.ref.appid,
         static=state.static,
         kids=_kids(published),
         withdrawn=tuple(published.absent) if published else (),

@@ -49,7 +49,7 @@ def _serve(options: argparse.Namespace) -> None:
         base_url = _url_of(listener)
         authority = Authority(base_url, clock=time.time, keys=generate_key, entropy=secrets.token_bytes)
         try:
-            config.load(settings, authority.directory)
+            config.load(settings, authority)
         except EmulatorError as error:
             raise ConfigInvalid(f"{options.config}: {error}") from error
         authority.keys.published()  # make the first key now, so that no request waits for it

@@ -62,7 +62,8 @@ class _FrontDoor:
         if scope["type"] != "http" or scope["path"].startswith(CONTROL_PREFIX):
             await self._app(scope, receive, send)
             return
-        self._switch.count(scope["path"])
+        query = scope["query_string"].decode("latin-1")
+        self._switch.count(f"{scope['path']}?{query}" if query else scope["path"])
         if self._switch.mode is Mode.ON:
             await self._app(scope, receive, send)
         elif self._switch.mode is Mode.DROP and self._drop:
@@ -86,7 +87,8 @@ class _Endpoints:
         return JSONResponse(body, headers=_METADATA_HEADERS)
 
     async def keys(self, request: Request) -> Response:
-        body = self._authority.jwks(self._version, request.path_params["tenant"])
+        appid = request.query_params.get("appid")
+        body = self._authority.jwks(self._version, request.path_params["tenant"], appid=appid)
         return JSONResponse(body, headers=_METADATA_HEADERS)
 
     async def token(self, request: Request) -> Response:

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 from tenantgate.emulator import grants, metadata
 from tenantgate.emulator.directory import Daemon, Directory, Resource, Tenant, TokenVersion
 from tenantgate.emulator.errors import RequestRefused
-from tenantgate.emulator.keys import KeyFactory, KeyRing, SigningKey
+from tenantgate.emulator.hostile.recipe import Recipe, Sound
+from tenantgate.emulator.keys import UNPUBLISHED, KeyFactory, KeyRing, SigningKey
 from tenantgate.emulator.tokens import BACKDATED, Entropy, Issuance, claims_of, header_of, overlaid, signed
 
 _SHORTEST: Final = 3600
@@ -38,10 +39,19 @@ class Authority:
         self._entropy = entropy
 
     def add_resource(
-        self, client_id: str, app_id_uris: Iterable[str] = (), *, token_version: TokenVersion = 2, idtyp: bool = True
+        self,
+        client_id: str,
+        app_id_uris: Iterable[str] = (),
+        *,
+        token_version: TokenVersion = 2,
+        idtyp: bool = True,
+        own_keys: bool = False,
     ) -> Resource:
-        """Register an API; see `Directory.add_resource`."""
-        return self.directory.add_resource(client_id, app_id_uris, token_version=token_version, idtyp=idtyp)
+        """Register an API; see `Directory.add_resource`. With `own_keys` a key of its own signs its tokens."""
+        resource = self.directory.add_resource(client_id, app_id_uris, token_version=token_version, idtyp=idtyp)
+        if own_keys:
+            self.keys.rotate_own(resource.client_id)
+        return resource
 
     def add_tenant(self, tid: str, name: str) -> Tenant:
         """Add an empty tenant; see `Directory.add_tenant`."""
@@ -69,14 +79,23 @@ class Authority:
         name = self.directory.tenant_in_path(tenant, shared=True)
         return metadata.document(self.base_url, name, version, appid=appid)
 
-    def jwks(self, version: TokenVersion = 2, tenant: str = "common") -> dict[str, Any]:
-        """Return a tenant's or a shared key document; raise RequestRefused for an unknown tenant."""
-        name = self.directory.tenant_in_path(tenant, shared=True)
-        return metadata.key_set(self.base_url, name, version, self.keys.published())
+    def jwks(self, version: TokenVersion = 2, tenant: str = "common", *, appid: str | None = None) -> dict[str, Any]:
+        """Return a tenant's or a shared key document; raise RequestRefused for an unknown tenant.
 
-    def rotate(self, *, retire: bool = False) -> SigningKey:
-        """Publish a new key, which signs from now on; with `retire`, publish no other key any longer."""
-        return self.keys.rotate(retire=retire)
+        `appid` (untrusted) adds the keys that this application has of its own; of one that has none, nothing.
+        """
+        name = self.directory.tenant_in_path(tenant, shared=True)
+        own = () if appid is None else self.keys.own(appid.lower())
+        return metadata.key_set(self.base_url, name, version, (*self.keys.published(), *own))
+
+    def rotate(self, *, retire: bool = False, resource: str | None = None) -> SigningKey:
+        """Publish a new key, which signs from now on; with `retire`, publish no other key any longer.
+
+        With a resource's name, all this goes for keys of its own, and its first gives it such; raise NameUnknown.
+        """
+        if resource is None:
+            return self.keys.rotate(retire=retire)
+        return self.keys.rotate_own(self.directory.get_resource(resource).client_id, retire=retire)
 
     def token(
         self, tenant: str, endpoint: TokenVersion, form: Mapping[str, str], authorization: str | None = None
@@ -88,7 +107,7 @@ class Authority:
         issuance = self._issuance(
             tid, grant.daemon, grant.asked, grant.resource, grant.resource.token_version, grant.client_auth
         )
-        token = self._signed(issuance)
+        token = self._signed(issuance, self._signing_for(grant.resource))
         left = issuance.expires_at - int(self._clock())
         if endpoint == 2:
             return {"token_type": "Bearer", "expires_in": left, "ext_expires_in": left, "access_token": token}
@@ -130,7 +149,31 @@ class Authority:
         resource = self.directory.find_resource(audience)
         number = _VERSIONS[version] if version else resource.token_version if resource else 2
         issuance = self._issuance(tid.lower(), daemon, audience, resource, number, grants.BY_SECRET, lifetime)
-        return self._signed(issuance, claims=claims or {}, remove=remove, header=header or {}, key=key)
+        signing_key = self.keys.get(key) if key else self._signing_for(resource)
+        return self._signed(issuance, signing_key, claims=claims or {}, remove=remove, header=header or {})
+
+    def mint_hostile(self, recipe: Recipe, tid: str, client_id: str, audience: str) -> str:
+        """Sign a good token for a known daemon, and spoil it as `recipe` says. Other keys than ours sign where it does.
+
+        Raises:
+            NameUnknown: no such tenant or daemon.
+            ConfigInvalid: `tid` or `client_id` is not a GUID, or the recipe needs a key that is not published.
+        """
+        daemon = self.directory.get_daemon(tid, client_id)
+        resource = self.directory.find_resource(audience)
+        issuance = self._issuance(tid.lower(), daemon, audience, resource, recipe.version, grants.BY_SECRET)
+        key = self._signing_for(resource)
+        bound = (each for each in self.keys.published() if each.only_tid not in (None, issuance.tid))
+        return recipe.spoil(
+            Sound(
+                header=header_of(key, recipe.version),
+                claims=claims_of(issuance, self._entropy),
+                key=key,
+                stranger=self.keys.get(UNPUBLISHED),
+                bound=next(bound, None),
+                now=int(self._clock()),
+            )
+        )
 
     def refusal_body(self, refused: RequestRefused) -> dict[str, Any]:
         """Render a refusal as Entra does: the code, a sentence, and what its support would ask for."""
@@ -174,20 +217,22 @@ class Authority:
             expires_at=expires_at,
         )
 
+    def _signing_for(self, resource: Resource | None) -> SigningKey:
+        return self.keys.signing(resource.client_id if resource else None)
+
     def _signed(
         self,
         issuance: Issuance,
+        key: SigningKey,
         *,
         claims: Mapping[str, Any] | None = None,
         remove: Iterable[str] = (),
         header: Mapping[str, Any] | None = None,
-        key: str | None = None,
     ) -> str:
-        signing_key = self.keys.get(key) if key else self.keys.signing()
         payload = {**claims_of(issuance, self._entropy), **(claims or {})}
         for name in remove:
             payload.pop(name, None)
-        return signed(signing_key, overlaid(header_of(signing_key, issuance.version), header or {}), payload)
+        return signed(key, overlaid(header_of(key, issuance.version), header or {}), payload)
 
     def _random_lifetime(self) -> int:
         """Choose 60 to 90 minutes, as Entra does."""

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from tenantgate.emulator.authority import Authority
 from tenantgate.emulator.directory import Directory
 from tenantgate.emulator.errors import ConfigInvalid, EmulatorError
 
@@ -16,12 +17,17 @@ class _Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResourceSpec(_Spec, frozen=True):
-    """An API: its client id, App ID URIs, the token version it asks for, and whether `idtyp` is switched on."""
+    """An API: its client id, App ID URIs, the token version it asks for, and whether `idtyp` is switched on.
+
+    `own_keys`: its tokens are signed with a key of its own, as where claims are mapped; only documents that are asked
+    for with `?appid=` and its client id list it.
+    """
 
     client_id: str
     app_id_uris: list[str] = []
     token_version: Literal[1, 2] = 2
     idtyp: bool = True
+    own_keys: bool = False
 
 
 class DaemonSpec(_Spec, frozen=True):
@@ -56,10 +62,14 @@ class NewDaemon(DaemonSpec, frozen=True, kw_only=True):
 
 
 class RotateSpec(_Spec, frozen=True):
-    """How to rotate: `retire` drops the old keys; `tid` publishes a key for that tenant alone, signing when named."""
+    """How to rotate: `retire` drops the old keys; `tid` publishes a key for that tenant alone, signing when named.
+
+    `resource` (any of its names) rotates the keys that API has of its own, and gives it its first where it has none.
+    """
 
     retire: bool = False
     tid: str | None = None
+    resource: str | None = None
 
 
 class OffSpec(_Spec, frozen=True):
@@ -86,6 +96,14 @@ class MintSpec(_Spec, frozen=True):
     key: str | None = None
 
 
+class HostileSpec(_Spec, frozen=True):
+    """Whose token to spoil, and which API it would be good for."""
+
+    tid: str
+    client_id: str
+    audience: str
+
+
 _S = TypeVar("_S", bound=_Spec)
 
 
@@ -107,17 +125,23 @@ def read_config(path: Path) -> Config:
         raise ConfigInvalid(f"{path}: {error}") from error
 
 
-def load(config: Config, directory: Directory) -> None:
-    """Put everything `config` names into `directory`; raise an EmulatorError at the first thing that cannot be."""
+def load(config: Config, authority: Authority) -> None:
+    """Put everything `config` names into `authority`; raise an EmulatorError at the first thing that cannot be."""
     for resource in config.resources:
-        add_resource(resource, directory)
+        add_resource(resource, authority)
     for tenant in config.tenants:
-        add_tenant(tenant, directory)
+        add_tenant(tenant, authority.directory)
 
 
-def add_resource(spec: ResourceSpec, directory: Directory) -> None:
+def add_resource(spec: ResourceSpec, authority: Authority) -> None:
     """Register one API."""
-    directory.add_resource(spec.client_id, spec.app_id_uris, token_version=spec.token_version, idtyp=spec.idtyp)
+    authority.add_resource(
+        spec.client_id,
+        spec.app_id_uris,
+        token_version=spec.token_version,
+        idtyp=spec.idtyp,
+        own_keys=spec.own_keys,
+    )
 
 
 def add_tenant(spec: TenantSpec, directory: Directory) -> None:

@@ -3,14 +3,20 @@
 It asks for no credential and mints any token for anybody, which is why the program binds to loopback only.
 Bodies are the JSON objects of `config`, and an empty body is an empty object:
 
-    GET  state      mode, requests seen per path, keys, names
-    POST rotate     {"retire": false, "tid": null}
-    POST off        {"mode": "503" | "drop"}
+    GET  state           mode, requests seen per path and query, keys, names
+    POST rotate          {"retire": false, "tid": null, "resource": null}
+    POST off             {"mode": "503" | "drop"}
     POST on
-    POST mint       {"tid", "client_id", "audience", "version", "lifetime", "claims", "remove", "header", "key"}
-    POST resources  {"client_id", "app_id_uris", "token_version", "idtyp"}
-    POST tenants    {"tid", "name", "daemons"}
-    POST daemons    {"tid", "client_id", "oid", "client_secret", "public_key", "roles"}
+    POST mint            {"tid", "client_id", "audience", "version", "lifetime", "claims", "remove", "header", "key"}
+    GET  hostile         every spoiled token there is: its name, what it attacks, and what a gate refuses it for
+    POST hostile/{name}  {"tid", "client_id", "audience"}: mint that one, of a daemon that would be let in
+    POST resources       {"client_id", "app_id_uris", "token_version", "idtyp", "own_keys"}
+    POST tenants         {"tid", "name", "daemons"}
+    POST daemons         {"tid", "client_id", "oid", "client_secret", "public_key", "roles"}
+
+A resource with keys of its own (`"own_keys": true`, or `rotate` with its name) has its tokens signed with the newest of
+them. Metadata asked for with `?appid=` and its client id leads to a key document with the same query, which lists them
+beside the shared keys; no other document does. `rotate` with `tid` or `resource` leaves the shared keys alone.
 """
 
 from __future__ import annotations
@@ -25,7 +31,8 @@ from starlette.routing import Route
 from tenantgate.emulator import config
 from tenantgate.emulator.authority import Authority
 from tenantgate.emulator.config import parse_spec
-from tenantgate.emulator.errors import BodyTooLarge
+from tenantgate.emulator.errors import BodyTooLarge, ConfigInvalid
+from tenantgate.emulator.hostile.catalogue import RECIPES, described, get_recipe
 from tenantgate.emulator.switch import Mode, Switch
 
 CONTROL_PREFIX: Final = "/_emulator/"
@@ -51,12 +58,14 @@ def control_routes(authority: Authority, switch: Switch) -> list[Route]:
         "off": control.off,
         "on": control.on,
         "mint": control.mint,
+        "hostile/{name}": control.mint_hostile,
         "resources": control.add_resource,
         "tenants": control.add_tenant,
         "daemons": control.add_daemon,
     }
     return [
         Route(f"{CONTROL_PREFIX}state", control.state),
+        Route(f"{CONTROL_PREFIX}hostile", control.hostile),
         *(Route(f"{CONTROL_PREFIX}{name}", endpoint, methods=["POST"]) for name, endpoint in posts.items()),
     ]
 
@@ -88,10 +97,12 @@ class _Control:
         )
 
     async def rotate(self, request: Request) -> Response:
-        """Publish a new key: one that signs from now on or, with `tid`, one bound to that tenant."""
+        """Publish a new key: one that signs from now on (with `resource`, for that one), or one bound to a tenant."""
         spec = parse_spec(await read_body(request), config.RotateSpec)
+        if spec.tid is not None and spec.resource is not None:
+            raise ConfigInvalid("a key is bound to a tenant or is a resource's own, not both")
         if spec.tid is None:
-            await run_in_threadpool(self._authority.rotate, retire=spec.retire)
+            await run_in_threadpool(self._authority.rotate, retire=spec.retire, resource=spec.resource)
         else:
             tenant = self._authority.directory.get_tenant(spec.tid)
             await run_in_threadpool(self._authority.keys.publish_for, tenant.tid)
@@ -125,10 +136,22 @@ class _Control:
         )
         return JSONResponse({"access_token": token})
 
+    async def hostile(self, request: Request) -> Response:
+        """List the spoiled tokens that can be minted."""
+        return JSONResponse({"hostile": [described(recipe) for recipe in RECIPES]})
+
+    async def mint_hostile(self, request: Request) -> Response:
+        """Sign a good token and spoil it in the way that was named."""
+        recipe = get_recipe(request.path_params["name"])
+        spec = parse_spec(await read_body(request), config.HostileSpec)
+        mint = self._authority.mint_hostile
+        token = await run_in_threadpool(mint, recipe, spec.tid, spec.client_id, spec.audience)
+        return JSONResponse({"access_token": token, **described(recipe)})
+
     async def add_resource(self, request: Request) -> Response:
         """Register an API."""
         spec = parse_spec(await read_body(request), config.ResourceSpec)
-        config.add_resource(spec, self._authority.directory)
+        await run_in_threadpool(config.add_resource, spec, self._authority)
         return JSONResponse({"client_id": spec.client_id}, status_code=201)
 
     async def add_tenant(self, request: Request) -> Response:
@@ -148,4 +171,5 @@ class _Control:
         return {
             "signing_kid": ring.signing().kid,
             "keys": [{"kid": key.kid, "only_tid": key.only_tid} for key in ring.published()],
+            "own_keys": {client_id: [key.kid for key in keys] for client_id, keys in ring.all_own().items()},
         }

@@ -91,13 +91,17 @@ def generate_key(now: float) -> SigningKey:
 
 
 class KeyRing:
-    """The authority's keys: those it publishes, and which one signs. The first is made when it is first needed."""
+    """The authority's keys: those it publishes, and which one signs. The first is made when it is first needed.
+
+    An application may have keys of its own beside them, as Entra makes them where claims are mapped.
+    """
 
     def __init__(self, make_key: KeyFactory, clock: Callable[[], float]) -> None:
         """Make keys with `make_key`, dated by `clock` (epoch seconds)."""
         self._make_key = make_key
         self._clock = clock
         self._published: tuple[SigningKey, ...] = ()
+        self._own: dict[str, tuple[SigningKey, ...]] = {}
         self._unpublished: SigningKey | None = None
         self._changing = threading.RLock()  # keys are made in worker threads, and two first uses must agree on one
 
@@ -108,9 +112,21 @@ class KeyRing:
                 self._published = self._published or (self._make_key(self._clock()),)
         return self._published
 
-    def signing(self) -> SigningKey:
-        """Return the key that signs for every tenant: the newest one not bound to a tenant."""
-        return [key for key in self.published() if key.only_tid is None][-1]
+    def own(self, client_id: str) -> tuple[SigningKey, ...]:
+        """Return the keys an application has of its own, oldest first; most have none."""
+        return self._own.get(client_id, ())
+
+    def all_own(self) -> dict[str, tuple[SigningKey, ...]]:
+        """Return every application that has keys of its own, and its keys."""
+        return dict(self._own)
+
+    def signing(self, client_id: str | None = None) -> SigningKey:
+        """Return the key that signs for every tenant: the newest one not bound to a tenant.
+
+        For an application with keys of its own, that is the newest of those.
+        """
+        own = self.own(client_id) if client_id is not None else ()
+        return own[-1] if own else [key for key in self.published() if key.only_tid is None][-1]
 
     def rotate(self, *, retire: bool = False) -> SigningKey:
         """Publish a new key, which signs from now on; with `retire`, publish no other key any longer."""
@@ -118,6 +134,17 @@ class KeyRing:
             kept = () if retire else self.published()
             new = self._make_key(self._clock())
             self._published = (*kept, new)
+        return new
+
+    def rotate_own(self, client_id: str, *, retire: bool = False) -> SigningKey:
+        """Publish a new key of an application's own, which signs its tokens from now on; its first begins that.
+
+        With `retire`, no other key of its own is published any longer.
+        """
+        with self._changing:
+            kept = () if retire else self.own(client_id)
+            new = self._make_key(self._clock())
+            self._own = {**self._own, client_id: (*kept, new)}
         return new
 
     def publish_for(self, tid: str) -> SigningKey:
@@ -136,7 +163,7 @@ class KeyRing:
         """
         if kid == UNPUBLISHED:
             return self._forging_key()
-        for key in self.published():
+        for key in (*self.published(), *(key for keys in self._own.values() for key in keys)):
             if key.kid == kid:
                 return key
         raise NameUnknown(f"no published key has the kid {kid!r}")

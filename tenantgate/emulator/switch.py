@@ -17,7 +17,7 @@ class Mode(StrEnum):
 
 
 class Switch:
-    """State beside the authority: is it on, and how often was each of its paths asked."""
+    """State beside the authority: is it on, and how often was each of its paths asked, with which query."""
 
     def __init__(self, *, can_drop: bool) -> None:
         """Start on; `can_drop` says whether the server can close a connection without an answer."""
@@ -31,6 +31,6 @@ class Switch:
             raise ConfigInvalid("mode drop needs the emulator as a program of its own: an ASGI app cannot hang up")
         self.mode = mode
 
-    def count(self, path: str) -> None:
-        """Count one request the authority saw, answered or not."""
-        self.requests[path] += 1
+    def count(self, target: str) -> None:
+        """Count one request the authority saw, answered or not, by its path and query."""
+        self.requests[target] += 1

@@ -1,7 +1,8 @@
 """`/auth/check`: bare ASGI over the gate. Any method, any suffix; the proxy's sub-request carries the caller's headers.
 
 The answer to a grant is 200 with the identity headers, always all of them; to a refusal the refusal itself.
-No header but the credential's is believed: not `X-TG-*`, not `X-Forwarded-*`.
+No header but the credential's is believed: not `X-TG-*`, not `X-Forwarded-*`. A token in the query (where the
+resource allows it) is looked for in the sub-request's own query.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class ForwardAuth:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one sub-request; its body is not read."""
-        client = scope.get("client")
-        view = RequestView(scope["method"], scope["path"], scope["headers"], client[0] if client else None)
+        # Who connects here is the proxy: the caller's own address is known to nobody, and no header is believed.
+        view = RequestView(scope["method"], scope["path"], scope["headers"], None, scope["query_string"])
         rendered = self._gate.answer(await self._gate.adecide(view))
         headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in rendered.headers]
         headers.append((b"content-length", str(len(rendered.body)).encode("ascii")))

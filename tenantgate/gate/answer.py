@@ -1,7 +1,8 @@
 """A decision as HTTP: status, headers, body. Every door renders this and adds nothing.
 
 Refusals are RFC 9457 problems with RFC 6750 challenges; a grant carries the identity headers for the
-upstream, always all of them, so that a proxy overwrites whatever a caller may have sent.
+upstream, always all of them, so that a proxy overwrites whatever a caller may have sent. A resource may choose
+status and text for refusals of a credential; what could not be read or judged is always answered as it is.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from tenantgate.core.decision import Decision, Denied, Granted, PublicCode
-from tenantgate.core.refusals import CODES, REFUSALS, Refusal
+from tenantgate.core.decision import Decision, DenialReason, Denied, Granted, PublicCode
+from tenantgate.core.policy import ResourceRow
+from tenantgate.core.refusals import CODES, REFUSALS
 
 IDENTITY_HEADERS: Final = ("X-TG-Partner", "X-TG-Tenant", "X-TG-Client", "X-TG-Roles")
 DECISION_HEADER: Final = "X-TG-Decision"
@@ -20,9 +22,16 @@ REASON_HEADER: Final = "X-TG-Reason"
 
 # All that RFC 6750 §3 lets stand in a scope but `%`, which must mean one thing only: what follows was encoded.
 _VISIBLE: Final = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
-ASK_THE_PUBLISHER: Final = "Ask the publisher of this API, and give the decision's id."
-_MENDED_BY_THE_CALLER: Final = frozenset(
-    (PublicCode.NO_CREDENTIAL, PublicCode.INVALID_REQUEST, PublicCode.INVALID_TOKEN, PublicCode.CERTIFICATE_REQUIRED)
+_CHOSEN: Final = frozenset(
+    (
+        PublicCode.NO_CREDENTIAL,
+        PublicCode.INVALID_TOKEN,
+        PublicCode.CALLER_NOT_ALLOWED,
+        PublicCode.INSUFFICIENT_SCOPE,
+    )
+)
+_ABOUT_THE_PLACE: Final = frozenset(
+    (DenialReason.NO_CREDENTIAL, DenialReason.SCHEME_NOT_ALLOWED, DenialReason.CREDENTIAL_AMBIGUOUS)
 )
 _NO_STORE: Final = ("Cache-Control", "no-store")
 
@@ -36,8 +45,38 @@ class Answer(NamedTuple):
     media_type: str | None
 
 
+class Manner(NamedTuple):
+    """How a resource wants its refusals of a credential: status and text (None: the usual), and its scheme.
+
+    `place` says where a token stands, for the advice; None: as usual. Made once for a row by `manner_of`.
+    """
+
+    status: int | None = None
+    message: str | None = None
+    scheme: str = "Bearer"
+    place: str | None = None
+
+
+USUAL: Final = Manner()
+
+
+def manner_of(row: ResourceRow | None) -> Manner:
+    """Return how a resource wants its refusals; without a row, as usual."""
+    if row is None:
+        return USUAL
+    return Manner(row.failure_status, row.failure_message, row.token_scheme, _place_of(row))
+
+
+def _place_of(row: ResourceRow) -> str | None:
+    if row.token_header is None and row.token_query is None and row.token_scheme == "Bearer":
+        return None
+    header = f"alone in the header `{row.token_header}`"
+    place = header if row.token_header is not None else f"as `Authorization: {row.token_scheme} <token>`"
+    return place if row.token_query is None else f"{place} or in the query parameter `{row.token_query}`"
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of a refusal (RFC 9457). `reason`, `detail` and `advice` only where the resource shows reasons."""
+    """The body of a refusal (RFC 9457). `reason` and `advice` only where the resource shows reasons."""
 
     type: str
     title: str
@@ -48,9 +87,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     advice: str | None = None
 
 
-def answer(decision: Decision, resource: str) -> Answer:
-    """Render a decision made for `resource` (its slug is the challenge's realm)."""
-    return _granted(decision) if isinstance(decision, Granted) else _denied(decision, resource)
+def answer(decision: Decision, resource: str, manner: Manner = USUAL) -> Answer:
+    """Render a decision made for `resource` (its slug is the challenge's realm) in the resource's manner."""
+    return _granted(decision) if isinstance(decision, Granted) else _denied(decision, resource, manner)
 
 
 def identity_headers(decision: Granted) -> tuple[tuple[str, str], ...]:
@@ -62,36 +101,51 @@ def identity_headers(decision: Granted) -> tuple[tuple[str, str], ...]:
     )
 
 
-def problem_of(decision: Denied) -> Problem:
+def problem_of(decision: Denied, manner: Manner = USUAL) -> Problem:
     """Return the public form of a denial."""
     row = REFUSALS[decision.reason]
+    status, text = _said(row.code, manner)
     shown = decision.show_reason
     return Problem(
         type=f"urn:tenantgate:refusal:{row.code}",
-        title=CODES[row.code].text,
-        status=CODES[row.code].status,
+        title=text,
+        status=status,
         code=row.code.value,
         decision=decision.id,
         reason=decision.reason.value if shown else None,
-        advice=_advice_for_the_caller(row) if shown else None,
+        advice=_advice(decision, row.partner, manner) if shown else None,
     )
 
 
-def _advice_for_the_caller(row: Refusal) -> str:
-    """Return what the caller can do. Where only the publisher can do something, that is to ask the publisher."""
-    return row.advice if row.code in _MENDED_BY_THE_CALLER else ASK_THE_PUBLISHER
+def _said(code: PublicCode, manner: Manner) -> tuple[int, str]:
+    """Return status and text of a public code. A 400 and a 503 mean what they mean, whoever asks for what."""
+    usual = CODES[code]
+    if code not in _CHOSEN:
+        return usual.status, usual.text
+    return manner.status or usual.status, manner.message or usual.text
 
 
-def challenge(decision: Denied, resource: str) -> str | None:
-    """Return the `WWW-Authenticate` value of a denial, or None where a new credential would not help."""
+def _advice(decision: Denied, usual: str, manner: Manner) -> str:
+    """Return what the caller can do: about this very token where it was asked, else what the reason's row says."""
+    if manner.place is not None and decision.reason in _ABOUT_THE_PLACE:
+        return f"Send the access token once, {manner.place}."
+    return decision.advice or usual
+
+
+def challenge(decision: Denied, resource: str, manner: Manner = USUAL) -> str | None:
+    """Return the `WWW-Authenticate` value of a denial, or None where a new credential would not help.
+
+    A 401 has one whatever was refused (RFC 9110 §15.5.2): the bare scheme, where the code itself has none.
+    """
     code = REFUSALS[decision.reason].code
     row = CODES[code]
-    if not row.challenge:
+    status, text = _said(code, manner)
+    if not row.challenge and status != 401:
         return None
-    parts = [f'Bearer realm="{resource}"']
+    parts = [f'{manner.scheme} realm="{resource}"']
     if row.oauth_error is not None:
         parts.append(f'error="{row.oauth_error}"')
-        parts.append(f'error_description="{row.text}"')
+        parts.append(f'error_description="{text}"')
     if code is PublicCode.INSUFFICIENT_SCOPE and decision.wanted_roles:
         parts.append(f'scope="{" ".join(quote(role, safe=_VISIBLE) for role in decision.wanted_roles)}"')
     return ", ".join(parts)
@@ -102,10 +156,10 @@ def _granted(decision: Granted) -> Answer:
     return Answer(200, headers, b"", None)
 
 
-def _denied(decision: Denied, resource: str) -> Answer:
-    problem = problem_of(decision)
+def _denied(decision: Denied, resource: str, manner: Manner) -> Answer:
+    problem = problem_of(decision, manner)
     headers = [(DECISION_HEADER, decision.id), (REASON_HEADER, problem.code), _NO_STORE]
-    challenged = challenge(decision, resource)
+    challenged = challenge(decision, resource, manner)
     if challenged is not None:
         headers.append(("WWW-Authenticate", challenged))
     if problem.status == 503:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Iterable
+from typing import Final, NamedTuple, Protocol
 
-from tenantgate.core.decision import Decision, Denied
+from tenantgate.core.decision import Decision, Denied, Granted
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import TORN, Torn, judge
 from tenantgate.core.keys import KeySet, KeySource
-from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot
+from tenantgate.core.limits import LIMITS, Limits
+from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow, Row
+from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
-from tenantgate.gate.answer import Answer, answer
+from tenantgate.gate.advising import Advisor
+from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
 from tenantgate.gate.cache import VerifiedTokens
 from tenantgate.gate.journal import Journal
 from tenantgate.gate.keeper import Follower, Keeper, Keys, after_fork
-from tenantgate.gate.request import RequestView, present
+from tenantgate.gate.request import AUTHORIZATION, RequestView, TokenSource, present, source_of
 
 MAX_TORN: Final = 10_000
 """Times a judgement is begun anew while the policy keeps changing, before the answer is `overloaded`."""
@@ -29,16 +32,25 @@ MAX_TORN: Final = 10_000
 class KeyRing(KeySource, Keys, Protocol):
     """Keys at hand, and the means to fetch more (`discovery.keyring.Keyring`)."""
 
-    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
-        """Take over the issuers of the policy."""
+    def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
+        """Take over the issuers of the policy, and the applications that have signing keys of their own there."""
         ...
+
+
+class Front(NamedTuple):
+    """How one resource is asked and answers: prepared once for its row, in one piece, so that no thread sees two."""
+
+    row: ResourceRow | None
+    source: TokenSource
+    manner: Manner
 
 
 class Gate:
     """Judges the requests for one resource. Thread-safe; `decide` and `adecide` may be mixed.
 
     `now` gives wall-clock epoch seconds, `yield_thread` lets a policy writer run, `id_prefix` makes this
-    gate's decision ids its own. Real ones come from `tenantgate.embed` and `tenantgate.server`.
+    gate's decision ids its own. Real ones come from `tenantgate.embed` and `tenantgate.server`. `limits` bound
+    how much of a token is read.
     """
 
     def __init__(
@@ -50,16 +62,21 @@ class Gate:
         yield_thread: Callable[[], None],
         id_prefix: str,
         deadline: float = 2.0,
+        limits: Limits = LIMITS,
     ) -> None:
         self.resource = resource
+        self.limits = limits
+        self._reader = TokenReader(limits)
         self._keys = keys
         self._now = now
         self._yield = yield_thread
         self._id_prefix = id_prefix
         self._count = itertools.count(1)
         self._index: PolicyIndex | None = None
+        self._front = Front(None, AUTHORIZATION, USUAL)
         self._tokens = VerifiedTokens()
         self._journal = Journal()
+        self._advisor = Advisor(now, self._reader)
         self._keeper = Keeper(keys, deadline=deadline)
         self._followers: list[Follower] = []
         after_fork(self)
@@ -67,26 +84,39 @@ class Gate:
     def decide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
         """Judge a request. All `roles` are needed; with none, any role on the resource will do."""
         outcome = self._judge(view, roles)
+        if type(outcome) is Granted and not outcome.principal.would_deny:
+            return outcome
         if isinstance(outcome, NeedKeys):
             self._keeper.fetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
-        if isinstance(outcome, Denied):
-            self._journal.note(outcome)
-        return outcome
+        return self._noted(outcome, view)
 
     async def adecide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
         """Do as `decide` does, without blocking the event loop."""
         outcome = self._judge(view, roles)
+        if type(outcome) is Granted and not outcome.principal.would_deny:
+            return outcome
         if isinstance(outcome, NeedKeys):
             await self._keeper.afetch(outcome.ref, outcome.kid)
             outcome = self._last(view, roles)
-        if isinstance(outcome, Denied):
-            self._journal.note(outcome)
-        return outcome
+        return self._noted(outcome, view)
+
+    def _noted(self, decision: Decision, view: RequestView) -> Decision:
+        """Note a denial, or what was only reported, for the log; advise a caller who may read reasons."""
+        if isinstance(decision, Granted):
+            if decision.principal.would_deny:
+                self._journal.note(decision)
+            return decision
+        self._journal.note(decision)
+        if not decision.show_reason:
+            return decision
+        index = self._index
+        token = present(view, self._front_of(index).source).token
+        return self._advisor.advise(decision, token, index, self._keys, view.peer)
 
     def answer(self, decision: Decision) -> Answer:
         """Render a decision of this gate."""
-        return answer(decision, self.resource)
+        return answer(decision, self.resource, self._front_of(self._index).manner)
 
     def follow(self, source: PolicySource, *, pause: float = 1.0) -> None:
         """Load a PolicySource and keep following it until `close`, which closes it too.
@@ -115,7 +145,7 @@ class Gate:
         if isinstance(news, PolicyDelta):
             if old is None:
                 raise PolicyError("delta_out_of_order", "a change came before a whole policy")
-            changed = any(row.kind == "issuer" for row in news.rows)
+            changed = any(row.kind == "issuer" or self._is_ours(row) for row in news.rows)
             old.apply(news, (lambda: self._take_issuers(old)) if changed else None)
             return
         index = PolicyIndex.from_snapshot(news)
@@ -124,8 +154,13 @@ class Gate:
         self._take_issuers(index)
         self._index = index
 
+    def _is_ours(self, row: Row) -> bool:
+        return row.kind == "resource" and row.id == self.resource
+
     def _take_issuers(self, index: PolicyIndex) -> None:
-        self._keys.set_issuers([entry.row for entry in index.issuers.values()])
+        resource = index.resources.get(self.resource)
+        appid = None if resource is None else resource.row.signing_keys_appid
+        self._keys.set_issuers([entry.row for entry in index.issuers.values()], () if appid is None else (appid,))
 
     def require_resource(self) -> None:
         """Raise PolicyError (`resource_unknown`) where the policy in force lacks this gate's resource."""
@@ -152,12 +187,8 @@ class Gate:
     # The judgement. Pure but for the cache: no I/O, no lock.
 
     def _judge(self, view: RequestView, roles: tuple[str, ...]) -> Decision | NeedKeys:
-        presented = present(view)
-        if presented.token is None:
-            assert presented.reason is not None
-            return self._denied(Denied(presented.reason, presented.detail), roles)
         for _ in range(MAX_TORN):
-            outcome = self._judge_token(presented.token, roles)
+            outcome = self._judge_once(view, roles)
             if not isinstance(outcome, Torn):
                 return outcome
             self._yield()
@@ -170,27 +201,58 @@ class Gate:
             return self._denied(Denied(outcome.reason, outcome.detail), roles)
         return outcome
 
-    def _judge_token(self, token: bytes, roles: tuple[str, ...]) -> Decision | NeedKeys | Torn:
+    def _judge_once(self, view: RequestView, roles: tuple[str, ...]) -> Decision | NeedKeys | Torn:
         index = self._index
         if index is None:
-            return self._denied(Denied(R.POLICY_UNAVAILABLE, "no policy has been loaded"), roles)
+            return self._unready(view, roles)
         generation = index.generation
-        outcome = self._judge_by(index, token, roles)
-        # `judge` guards itself; what was verified by one revision, now or before, must not be judged by another.
+        row, source, _ = self._front
+        entry = index.resources.get(self.resource)
+        if entry is None or entry.row is not row:
+            source = self._front_of(index).source
+        token, reason, detail = present(view, source)
+        outcome: Decision | NeedKeys | Torn
+        if token is None:
+            assert reason is not None
+            outcome = self._denied(Denied(reason, detail), roles)
+        else:
+            outcome = self._judge_by(index, token, roles, view.peer)
+        # `judge` guards itself; what was found or verified by one revision must not be judged by another.
         return outcome if index.generation == generation and not generation & 1 else TORN
 
-    def _judge_by(self, index: PolicyIndex, token: bytes, roles: tuple[str, ...]) -> Decision | NeedKeys | Torn:
+    def _unready(self, view: RequestView, roles: tuple[str, ...]) -> Denied:
+        """Deny where no policy was loaded: nobody knows yet where a token stands, so it is looked for as usual."""
+        token, reason, detail = present(view)
+        if token is None and reason is not None:
+            return self._denied(Denied(reason, detail), roles)
+        return self._denied(Denied(R.POLICY_UNAVAILABLE, "no policy has been loaded"), roles)
+
+    def _front_of(self, index: PolicyIndex | None) -> Front:
+        """Return how the resource in force is asked and answers; as usual where there is none."""
+        entry = index.resources.get(self.resource) if index is not None else None
+        row = entry.row if entry is not None else None
+        front = self._front
+        if front.row is not row:
+            self._front = front = Front(row, source_of(row), manner_of(row))
+        return front
+
+    def _judge_by(
+        self, index: PolicyIndex, token: bytes, roles: tuple[str, ...], peer: str | None
+    ) -> Decision | NeedKeys | Torn:
         digest = hashlib.sha256(token).digest()
         verified = self._tokens.get(digest)
         if verified is None or not self._holds(verified, index):
-            fresh = verify(token, index, self._keys)
+            resource = index.resources.get(self.resource)
+            appid = None if resource is None else resource.row.signing_keys_appid
+            fresh = verify(token, index, self._keys, self._reader, appid)
             if isinstance(fresh, NeedKeys):
                 return fresh
             if isinstance(fresh, Denied):
                 return self._denied(fresh, roles)
             verified = fresh
-            self._tokens.put(digest, verified, len(token))
-        return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id())
+            if index.lists(verified.claims.caller):  # a stranger's authentic tokens must not fill the memory
+                self._tokens.put(digest, verified, len(token))
+        return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id(), peer)
 
     def _holds(self, verified: Verified, index: PolicyIndex) -> bool:
         """Whether remembered claims still hang on the very key and issuer they were verified with."""

@@ -29,7 +29,7 @@ from starlette.routing import BaseRoute
 from tenantgate.core.decision import Denied, Principal
 from tenantgate.core.policy import AppRoleRow
 from tenantgate.core.rules import check_row
-from tenantgate.gate.answer import DECISION_HEADER, problem_of
+from tenantgate.gate.answer import DECISION_HEADER
 from tenantgate.gate.gate import Gate
 from tenantgate.gate.request import RequestView
 
@@ -39,7 +39,7 @@ class Refused(HTTPException):
 
     def __init__(self, gate: Gate, denied: Denied) -> None:
         rendered = gate.answer(denied)
-        super().__init__(rendered.status, msgspec.to_builtins(problem_of(denied)), dict(rendered.headers))
+        super().__init__(rendered.status, msgspec.json.decode(rendered.body), dict(rendered.headers))
         self.denied = denied
 
 
@@ -66,7 +66,13 @@ class Requires(SecurityBase):
     async def __call__(self, request: Request, response: Response) -> Principal:
         """Judge one request. Raises Refused."""
         client = request.client
-        view = RequestView(request.method, request.url.path, request.headers.raw, client.host if client else None)
+        view = RequestView(
+            request.method,
+            request.url.path,
+            request.headers.raw,
+            client.host if client else None,
+            request.scope["query_string"],
+        )
         decision = await self._gate.adecide(view, self._roles)
         if isinstance(decision, Denied):
             raise Refused(self._gate, decision)

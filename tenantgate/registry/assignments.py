@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.references import check_tenant_wide
 from tenantgate.registry.errors import ConflictError
-from tenantgate.registry.rows import columns_of, data_of_row, facts_of
+from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.service import (
     REASON_LENGTH,
     Page,
@@ -20,6 +20,7 @@ from tenantgate.registry.service import (
     get_row,
     page,
     refer,
+    remove,
     require_future,
     text,
     written_by,
@@ -74,12 +75,7 @@ def revoke(work: Work, id_: str) -> RoleAssignment:
     Raises:
         NotFoundError: `role_assignment_not_found`.
     """
-    row = get_row(work.session, RoleAssignment, id_, for_change=True)
-    work.record("role_assignment.revoked", "role_assignment", id_, facts_of(row), None)
-    work.change("role_assignment", id_, "delete")
-    work.session.delete(row)
-    work.session.flush()
-    return row
+    return remove(work, get_row(work.session, RoleAssignment, id_, for_change=True), "role_assignment.revoked")
 
 
 def get(session: Session, id_: str) -> RoleAssignment:

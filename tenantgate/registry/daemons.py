@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import CredentialStrength, DaemonRow, is_guid
-from tenantgate.core.references import check_daemon
+from tenantgate.core.references import check_daemon, check_profile
 from tenantgate.registry.errors import ConflictError
 from tenantgate.registry.partners import require_open
 from tenantgate.registry.rows import columns_of, data_of_row
@@ -23,7 +23,7 @@ from tenantgate.registry.service import (
     set_state,
     written_by,
 )
-from tenantgate.registry.tables import Daemon, Partner, Tenant
+from tenantgate.registry.tables import Daemon, Issuer, Partner, Tenant
 from tenantgate.registry.unit_of_work import Work
 
 
@@ -53,6 +53,7 @@ def create(work: Work, spec: DaemonSpec) -> Daemon:
     tenant = refer(work.session, Tenant, data.tenant, "tenant")
     found = fitting(check_daemon, data, data_of_row("tenant", tenant))
     assert isinstance(found, DaemonRow)
+    fitting(check_profile, found, data_of_row("issuer", refer(work.session, Issuer, tenant.issuer, "tenant")))
     _require_open(work.session, found.partner or tenant.partner)
     same = select(Daemon).where(Daemon.tenant == found.tenant, Daemon.client_id == found.client_id)
     if (other := work.session.exec(same).first()) is not None:

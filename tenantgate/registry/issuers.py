@@ -35,7 +35,10 @@ class IssuerSpec:
     v1_jwks: dict[str, Any] | None = None
     jwks_hosts: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = ()
+    profile: str = "standard"
     client_id_claim: str | None = None
+    roles_claim: str | None = None
+    subject_pin: bool | None = None
     token_types: tuple[str, ...] = ("JWT", "at+jwt")
     allow_private_addresses: bool = False
     insecure_allow_http: bool = False

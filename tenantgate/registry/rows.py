@@ -19,6 +19,7 @@ TABLES: Final[dict[str, type[tables.Written]]] = {
     "resource": tables.Resource,
     "app_role": tables.AppRole,
     "role_assignment": tables.RoleAssignment,
+    "role_mapping": tables.RoleMapping,
 }
 """The table of every kind of row, in the order of `core.policy.KINDS`: referred-to first."""
 
@@ -48,8 +49,16 @@ def data_of_row(kind: str, row: tables.Written) -> RowData:
 
 def columns_of(data: RowData) -> dict[str, Any]:
     """Return the columns that hold a row struct."""
-    values = msgspec.structs.asdict(data)
-    return {name: list(value) if type(value) is tuple else value for name, value in values.items()}
+    return {name: _plain(value) for name, value in msgspec.structs.asdict(data).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a member as JSON can hold it: lists for tuples, objects (every member told) for structs."""
+    if type(value) is tuple:
+        return [_plain(each) for each in value]
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(each) for name, each in msgspec.structs.asdict(value).items()}
+    return value
 
 
 def json_of(data: RowData) -> dict[str, Any]:

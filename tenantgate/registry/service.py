@@ -171,6 +171,30 @@ def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = Tru
     return row
 
 
+def amend(work: Work, row: W, columns: dict[str, Any], action: str) -> W:
+    """Give a row of the policy other columns and say so; where it has them already nothing is done."""
+    kind = kind_of_table(type(row))
+    before = facts_of(row)
+    if columns.items() <= before.items():
+        return row
+    row.sqlmodel_update({**columns, "updated_at": work.now, "version": row.version + 1})
+    work.session.add(row)
+    work.session.flush()
+    work.record(action, kind, row.id, before, facts_of(row))
+    work.change(kind, row.id, "put")
+    return row
+
+
+def remove(work: Work, row: W, action: str) -> W:
+    """Delete a row of the policy and say so; what it was stays in the audit."""
+    kind = kind_of_table(type(row))
+    work.record(action, kind, row.id, facts_of(row), None)
+    work.change(kind, row.id, "delete")
+    work.session.delete(row)
+    work.session.flush()
+    return row
+
+
 def require_future(work: Work, value: int | None, field: str) -> None:
     """Refuse an end that has passed; ends are exclusive.
 

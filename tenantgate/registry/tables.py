@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0001"
+SCHEMA_REVISION: Final = "0003"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -25,6 +25,11 @@ _NAMING: Final = {
     "pk": "pk_%(table_name)s",
 }
 _JSON: Final = sa.JSON(none_as_null=True)
+
+
+def _later(server_default: Any, **options: Any) -> Any:
+    """Return a column that a later migration added, with the value that rows of before have."""
+    return Field(sa_column_kwargs={"server_default": server_default}, **options)
 
 
 class Base(SQLModel, registry=orm.registry(metadata=sa.MetaData(naming_convention=_NAMING))):
@@ -70,7 +75,10 @@ class Issuer(Written, table=True):
     v1_jwks: dict[str, Any] | None = Field(default=None, sa_type=_JSON)
     jwks_hosts: list[str] = Field(sa_type=_JSON)
     algorithms: list[str] = Field(sa_type=_JSON)
+    profile: str = Field(sa_column_kwargs={"server_default": "standard"})
     client_id_claim: str | None = None
+    roles_claim: str | None = None
+    subject_pin: bool | None = None
     token_types: list[str] = Field(sa_type=_JSON)
     allow_private_addresses: bool
     insecure_allow_http: bool
@@ -135,7 +143,7 @@ class Daemon(Written, table=True):
 
 
 class Resource(Written, table=True):
-    """`core.policy.ResourceRow`."""
+    """`core.policy.ResourceRow`. Columns with a server default came later: rows of before have its value."""
 
     __table_args__ = (
         sa.CheckConstraint("app_only IN ('strict', 'compatible')", name="app_only"),
@@ -144,11 +152,24 @@ class Resource(Written, table=True):
     )
     audiences: list[str] = Field(sa_type=_JSON)
     app_only: str
+    agent_identities: bool = _later(sa.false())
     token_roles: str
     tenant_wide_roles: bool
     min_credential: str
     max_lifetime: int
     clock_skew: int
+    issuers: list[str] = _later("[]", sa_type=_JSON)
+    clients: list[str] = _later("[]", sa_type=_JSON)
+    token_versions: list[str] = _later("[]", sa_type=_JSON)
+    required_claims: list[dict[str, Any]] = _later("[]", sa_type=_JSON)
+    addresses: list[str] = _later("[]", sa_type=_JSON)
+    report_only: list[dict[str, Any]] = _later("[]", sa_type=_JSON)
+    signing_keys_appid: str | None = None
+    token_header: str | None = None
+    token_query: str | None = None
+    token_scheme: str = _later("Bearer")
+    failure_status: int | None = None
+    failure_message: str | None = None
     show_reasons: bool
 
 
@@ -177,6 +198,16 @@ class RoleAssignment(Written, table=True):
     expires_at: int | None = Field(default=None, sa_type=sa.BigInteger)
     granted_by: str
     reason: str
+
+
+class RoleMapping(Written, table=True):
+    """`core.policy.RoleMappingRow`. A deleted one is gone; the audit keeps it."""
+
+    __table_args__ = (sa.UniqueConstraint("issuer", "app_role", "claim", "value"), sa.Index(None, "app_role"))
+    issuer: str = Field(foreign_key="issuer.id")
+    claim: str
+    value: str
+    app_role: str = Field(foreign_key="app_role.id")
 
 
 class Revision(Base, table=True):

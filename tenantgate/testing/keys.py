@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys, StaticKeys
 from tenantgate.core.policy import IssuerRow
@@ -41,8 +41,8 @@ class OfflineKeys:
         self._static = StaticKeys(())
         self.attempts: list[str] = []
 
-    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
-        """Serve the keys these rows carry. Raises MalformedKeySet."""
+    def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
+        """Serve the keys these rows carry; applications have none beside them. Raises MalformedKeySet."""
         self._static = StaticKeys(rows)
 
     def key_set(self, ref: KeySetRef) -> KeySet | NoKeys:

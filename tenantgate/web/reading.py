@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from tenantgate.registry import daemons, partners, tenants
 from tenantgate.registry.service import LARGEST_PAGE
-from tenantgate.registry.tables import AppRole, Daemon, Issuer, Partner, Resource, RoleAssignment, Tenant
+from tenantgate.registry.tables import AppRole, Daemon, Issuer, Partner, Resource, RoleAssignment, RoleMapping, Tenant
 
 ROWS: Final = 50
 """Partners on a page of the list."""
@@ -50,6 +50,14 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Mapped:
+    """A role that a value of an issuer's claim gives to whichever listed daemon's token carries it."""
+
+    row: RoleMapping
+    role: AppRole
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonCard:
     """A daemon of a partner. `hindrance` names what keeps it out whatever it presents (`hindrance.…`), if anything."""
 
@@ -60,11 +68,12 @@ class DaemonCard:
 
 @dataclass(frozen=True, slots=True)
 class TenantCard:
-    """A tenant with the partner's daemons in it, and the roles that all of them have."""
+    """A tenant with the partner's daemons in it, the roles that all of them have, and those that their tokens give."""
 
     row: Tenant
     issuer: Issuer
     wide: tuple[Grant, ...]
+    mapped: tuple[Mapped, ...]
     daemons: tuple[DaemonCard, ...]
 
 
@@ -106,13 +115,20 @@ def view_partner(session: Session, id_: str, *, now: int) -> PartnerView:
     places |= _by_id(session, Tenant, by_tenant.keys() - places.keys())
     issuers = _by_id(session, Issuer, {tenant.issuer for tenant in places.values()})
     grants = _grants(session, [daemon.id for daemon in found.items], list(places), now=now)
+    mapped = _mapped(session, issuers)
     cards = tuple(
         TenantCard(
             tenant,
             issuers[tenant.issuer],
             grants[tenant.id],
+            mapped[tenant.issuer],
             tuple(
-                DaemonCard(daemon, grants[daemon.id], _hindrance(row, tenant, daemon, grants, now))
+                DaemonCard(
+                    daemon,
+                    grants[daemon.id],
+                    _hindrance(row, tenant, daemon, now)
+                    or _without_role(mapped[tenant.issuer], *grants[daemon.id], *grants[tenant.id]),
+                )
                 for daemon in by_tenant[tenant.id]
             ),
         )
@@ -142,9 +158,7 @@ def _ended(partner: Partner, now: int) -> bool:
     return partner.ends_at is not None and partner.ends_at <= now
 
 
-def _hindrance(
-    partner: Partner, tenant: Tenant, daemon: Daemon, grants: Mapping[str, Sequence[Grant]], now: int
-) -> str:
+def _hindrance(partner: Partner, tenant: Tenant, daemon: Daemon, now: int) -> str:
     """Name the first thing that keeps a daemon out, from the partner down, as the gate would."""
     if partner.state != "active":
         return f"partner_{partner.state}"
@@ -154,9 +168,12 @@ def _hindrance(
         return "tenant_suspended"
     if daemon.state != "active":
         return "daemon_suspended"
-    if not any(grant.live for grant in (*grants[daemon.id], *grants[tenant.id])):
-        return "no_role"
     return ""
+
+
+def _without_role(mapped: Sequence[Mapped], *grants: Grant) -> str:
+    """Name that no role counts; where a token may bring one, nobody here can say that it is kept out."""
+    return "" if mapped or any(grant.live for grant in grants) else "no_role"
 
 
 def _grants(
@@ -174,6 +191,20 @@ def _grants(
         ended = row.expires_at is not None and row.expires_at <= now
         live = not ended and (row.not_before or 0) <= now
         found[row.daemon or row.tenant or ""] += (Grant(row, role, live, ended),)
+    return found
+
+
+def _mapped(session: Session, issuers: Iterable[str]) -> Mapping[str, tuple[Mapped, ...]]:
+    """Return the roles that claims of these issuers give, by issuer, in order of resource and value."""
+    query = (
+        select(RoleMapping, AppRole)
+        .where(RoleMapping.app_role == AppRole.id)
+        .where(col(RoleMapping.issuer).in_(list(issuers)))
+        .order_by(col(AppRole.resource), col(AppRole.value), col(RoleMapping.id))
+    )
+    found: dict[str, tuple[Mapped, ...]] = defaultdict(tuple)
+    for row, role in session.exec(query):
+        found[row.issuer] += (Mapped(row, role),)
     return found
 
 

@@ -67,15 +67,42 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     """The examples, sent in order, make a world in which the daemon has its role."""
     with api.engine.begin() as connection:
         # So that the examples meet nothing that has their ids.
-        for table in ("role_assignment", "app_role", "resource", "daemon", "tenant", "partner", "issuer", "operator"):
+        for table in (
+            "role_mapping",
+            "role_assignment",
+            "app_role",
+            "resource",
+            "daemon",
+            "tenant",
+            "partner",
+            "issuer",
+            "operator",
+        ):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE id NOT LIKE 'an-%'"))
-    order = ["issuers", "partners", "tenants", "daemons", "resources", "app-roles", "role-assignments", "operators"]
-    for name in [*order, "admin-keys"]:
+    order = ["issuers", "partners", "tenants", "daemons", "resources", "app-roles", "role-assignments"]
+    order += ["role-mappings", "operators", "admin-keys"]
+    api.make("/issuers", id="keycloak", kind="oidc", issuer="https://id.fabrikam.example/realms/main")
+    for name in order:
         answer = api.ask("POST", f"/{name}", json=body_of("POST", f"{V1}/{name}"))
         assert answer.status_code == 201, (name, answer.text)
-    assert {path for method, path in operations() if body_of(method, path)} == {
-        f"{V1}/{n}" for n in [*order, "admin-keys"]
+    answer = api.ask("PATCH", "/resources/orders", json=body_of("PATCH", f"{V1}/resources/{{id}}"))
+    assert answer.status_code == 200, answer.text
+    assert {(method, path) for method, path in operations() if body_of(method, path)} == {
+        *(("POST", f"{V1}/{name}") for name in order),
+        ("PATCH", f"{V1}/resources/{{id}}"),
     }
+
+
+def test_a_change_has_no_defaults():
+    """What is left out of a change stays: the description promises no other value for it."""
+    change = schema_of(
+        operation("PATCH", f"{V1}/resources/{{id}}")["requestBody"]["content"]["application/json"]["schema"]
+    )
+    create = schema_of(operation("POST", f"{V1}/resources")["requestBody"]["content"]["application/json"]["schema"])
+    assert "required" not in change
+    assert set(change["properties"]) == set(create["properties"]) - {"id"}
+    assert not [name for name, each in change["properties"].items() if "default" in each]
+    assert create["properties"]["max_lifetime"]["default"] == 86_400
 
 
 def test_every_code_is_documented():

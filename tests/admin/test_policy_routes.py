@@ -9,6 +9,45 @@ import pytest
 from tests.admin.world import V1, Api
 from tests.registry.builders import CLIENT_ID, NOW, TID
 
+RULES: dict[str, Any] = {
+    "app_only": "compatible",
+    "agent_identities": True,
+    "token_roles": "intersect",
+    "tenant_wide_roles": True,
+    "min_credential": "certificate",
+    "clock_skew": 0,
+    "issuers": ["entra"],
+    "clients": ["globex-sync", CLIENT_ID],
+    "token_versions": ["2.0"],
+    "required_claims": [
+        {"claim": "roles", "values": ["Orders.Read", "Orders.Write"], "match": "any", "separator": None},
+        {"claim": "/realm_access/scope", "values": ["read"], "match": "all", "separator": " "},
+        {"claim": "uti", "values": [], "match": "all", "separator": None},
+    ],
+    "addresses": ["192.0.2.0/24", "2001:db8::/48"],
+    "report_only": [{"rule": "addresses", "until": "2031-01-31T00:00:00Z"}],
+    "signing_keys_appid": CLIENT_ID,
+    "token_query": "access_token",
+    "token_scheme": "Token",
+    "failure_status": 404,
+    "failure_message": "Ask orders@publisher.example.",
+    "show_reasons": True,
+}
+"""Another value for each rule, as it stands in a body and in the answer."""
+UNRULED: dict[str, Any] = {
+    "app_only": "strict",
+    "agent_identities": False,
+    "token_roles": "ignore",
+    "tenant_wide_roles": False,
+    "min_credential": "none",
+    "clock_skew": 60,
+    **{name: [] for name in RULES if isinstance(RULES[name], list)},
+    **dict.fromkeys(("signing_keys_appid", "token_query", "failure_status", "failure_message")),
+    "token_scheme": "Bearer",
+    "show_reasons": False,
+}
+"""What each is where nothing was said."""
+
 NEW: dict[str, dict[str, Any]] = {
     "issuers": {"id": "new", "kind": "oidc", "issuer": "https://id.fabrikam.example/realms/main"},
     "partners": {
@@ -25,7 +64,7 @@ NEW: dict[str, dict[str, Any]] = {
         "client_id": "99999999-bbbb-4ccc-8ddd-eeeeeeeeeeee",
         "min_credential": "certificate",
     },
-    "resources": {"id": "new", "audiences": ["api://stock", "https://stock.example"], "max_lifetime": 3600},
+    "resources": {"id": "new", "audiences": ["api://stock", "https://stock.example"], "max_lifetime": 3600} | RULES,
     "app-roles": {"id": "new", "resource": "orders", "value": "Orders.Write", "display_name": "Write orders"},
     "role-assignments": {
         "id": "new",
@@ -35,6 +74,13 @@ NEW: dict[str, dict[str, Any]] = {
         "not_before": "2030-01-01T00:00:00Z",
         "expires_at": "2031-01-31T00:00:00Z",
         "reason": "contract 4711",
+    },
+    "role-mappings": {
+        "id": "new",
+        "issuer": "entra",
+        "claim": "/realm_access/roles",
+        "value": "reader",
+        "app_role": "orders-read",
     },
     "operators": {"id": "new", "name": "Grace", "role": "Viewer"},
 }
@@ -111,6 +157,7 @@ def test_what_is_not_there_is_not_found(api: Api, name: str):
         "/daemons/{id}/suspend",
         "/daemons/{id}/activate",
         "/role-assignments/{id}/revoke",
+        "/role-mappings/{id}/delete",
         "/operators/{id}/suspend",
         "/operators/{id}/activate",
         "/admin-keys/{id}/revoke",
@@ -159,6 +206,99 @@ def test_a_role_taken_back_is_gone(api: Api):
     api.make("/role-assignments", app_role="orders-read", daemon="nightly")
 
 
+def test_a_mapping_deleted_is_gone(api: Api):
+    """The answer shows what it was; after that it is not there, and may be made again."""
+    made = api.make("/role-mappings", **NEW["role-mappings"])
+    assert api.change("/role-mappings/new/delete") == made
+    assert api.refused("GET", "/role-mappings/new")["code"] == "role_mapping_not_found"
+    assert api.refused("POST", "/role-mappings/new/delete")["status"] == 404
+    api.make("/role-mappings", **NEW["role-mappings"])
+
+
+def change_of_orders(api: Api, **members: Any) -> Any:
+    """Change the resource `orders`: the answer."""
+    answer = api.ask("PATCH", "/resources/orders", json=members)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+@pytest.mark.parametrize("member", RULES)
+def test_one_rule_is_changed_and_no_other(api: Api, member: str):
+    """The answer has the new value and all the others as they were; the next GET says the same."""
+    before = api.get("/resources/orders")
+    answer = change_of_orders(api, **{member: RULES[member]})
+
+    assert answer.json() == before | {member: RULES[member], "updated_at": before["updated_at"], "version": 2}
+    assert int(answer.headers["X-TG-Revision"]) == api.get("/policy")["revision"]
+    assert api.get("/resources/orders") == answer.json()
+
+
+def test_rules_are_taken_back(api: Api):
+    """Null and an empty list unset; what is so already makes no revision."""
+    change_of_orders(api, **RULES)
+    found = change_of_orders(api, **UNRULED)
+    assert UNRULED.items() <= found.json().items()
+    revision = api.get("/policy")["revision"]
+    for members in (UNRULED, {}):
+        answer = change_of_orders(api, **members)
+        assert "X-TG-Revision" not in answer.headers
+        assert answer.json() == found.json()
+    assert api.get("/policy")["revision"] == revision
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "field"),
+    [
+        ({"id": "other"}, "member_unknown", "id"),
+        ({"version": 7}, "member_unknown", "version"),
+        ({"created_by": "me"}, "member_unknown", "created_by"),
+        ({"clock_skew": None}, "type_wrong", "clock_skew"),
+        ({"clock_skew": "60"}, "type_wrong", "clock_skew"),
+        ({"issuers": None}, "type_wrong", "issuers"),
+        ({"audiences": "api://orders"}, "type_wrong", "audiences"),
+        ({"token_scheme": None}, "type_wrong", "token_scheme"),
+        ({"tenant_wide_roles": 1}, "type_wrong", "tenant_wide_roles"),
+        ({"required_claims": ["roles"]}, "type_wrong", "required_claims[0]"),
+        ({"required_claims": [{}]}, "member_missing", "required_claims[0].claim"),
+        ({"required_claims": [{"claim": "a", "value": "b"}]}, "member_unknown", "required_claims[0].value"),
+        ({"required_claims": [{"claim": "a", "match": "one"}]}, "value_unknown", "required_claims[0].match"),
+        ({"report_only": [{"rule": "addresses"}]}, "member_missing", "report_only[0].until"),
+        (
+            {"report_only": [{"rule": "signature", "until": "2031-01-31T00:00:00Z"}]},
+            "value_unknown",
+            "report_only[0].rule",
+        ),
+        (
+            {"report_only": [{"rule": "addresses", "until": 1_900_000_000}]},
+            "timestamp_malformed",
+            "report_only[0].until",
+        ),
+        ({"token_versions": ["3.0"]}, "value_unknown", "token_versions[0]"),
+    ],
+)
+def test_a_change_is_read_as_strictly_as_a_new_resource(api: Api, members: dict[str, Any], code: str, field: str):
+    """No member of another type, none that does not exist, none that only the server sets."""
+    problem = api.refused("PATCH", "/resources/orders", json=members)
+    assert (problem["status"], problem["code"]) == (422, "request_invalid")
+    assert [(each["field"], each["code"]) for each in problem["errors"]] == [(field, code)]
+    assert api.get("/resources/orders")["version"] == 1
+
+
+def test_tenant_wide_roles_cannot_be_switched_off_while_given(api: Api):
+    """The conflict names the assignment that stands in the way."""
+    change_of_orders(api, tenant_wide_roles=True)
+    api.make("/role-assignments", id="all", app_role="orders-read", tenant="contoso-entra")
+    problem = api.refused("PATCH", "/resources/orders", json={"tenant_wide_roles": False})
+    assert (problem["status"], problem["code"], problem["holder"]) == (409, "tenant_wide_in_use", "all")
+
+
+def test_changing_a_resource_that_is_not_there(api: Api):
+    """404, and no revision."""
+    before = api.get("/policy")
+    assert api.refused("PATCH", "/resources/nobody", json={"clock_skew": 1})["code"] == "resource_not_found"
+    assert api.get("/policy") == before
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code", "field"),
     [
@@ -204,6 +344,27 @@ def test_a_role_taken_back_is_gone(api: Api):
         ("/resources", {"audiences": ["api://stock", "api://orders"]}, 409, "audience_overlap", "audiences[1]"),
         ("/resources", NEW["resources"] | {"max_lifetime": 0}, 422, "number_out_of_range", "max_lifetime"),
         ("/resources", NEW["resources"] | {"clock_skew": 10**30}, 422, "number_out_of_range", "clock_skew"),
+        ("/resources", NEW["resources"] | {"issuers": ["entra", "nobody"]}, 422, "reference_unknown", "issuers[1]"),
+        ("/resources", NEW["resources"] | {"addresses": ["192.0.2.1/24"]}, 422, "network_malformed", "addresses[0]"),
+        (
+            "/resources",
+            NEW["resources"] | {"required_claims": [{"claim": "/"}]},
+            422,
+            "pointer_malformed",
+            "required_claims[0].claim",
+        ),
+        (
+            "/resources",
+            NEW["resources"] | {"report_only": [{"rule": "clients", "until": "2027-01-15T08:00:00Z"}]},
+            422,
+            "time_in_past",
+            "report_only[0].until",
+        ),
+        ("/resources", NEW["resources"] | {"token_header": "X-TG-Token"}, 422, "header_malformed", "token_header"),
+        ("/resources", NEW["resources"] | {"failure_message": "a\nb"}, 422, "text_not_allowed", "failure_message"),
+        ("/role-mappings", NEW["role-mappings"] | {"issuer": "nobody"}, 422, "reference_unknown", "issuer"),
+        ("/role-mappings", NEW["role-mappings"] | {"app_role": "nobody"}, 422, "reference_unknown", "app_role"),
+        ("/role-mappings", NEW["role-mappings"] | {"claim": "/a~b"}, 422, "pointer_malformed", "claim"),
         ("/app-roles", {"resource": "nobody", "value": "A"}, 422, "reference_unknown", "resource"),
         ("/app-roles", {"resource": "orders", "value": "a b"}, 422, "role_value_malformed", "value"),
         ("/app-roles", {"resource": "orders", "value": "Orders.Read"}, 409, "role_value_duplicate", "value"),
@@ -273,6 +434,8 @@ FILTERS = [
     ("/role-assignments", "daemon=nightly", ["nightly-read"]),
     ("/role-assignments", "app_role=orders-read", ["new", "nightly-read"]),
     ("/role-assignments", "tenant=contoso-entra", []),
+    ("/role-mappings", "issuer=entra", ["new"]),
+    ("/role-mappings", "app_role=nobody", []),
     ("/operators", "role=Admin", ["adm", "an-admin"]),
     ("/operators", "state=suspended", []),
 ]

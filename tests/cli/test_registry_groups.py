@@ -16,11 +16,12 @@ from tenantgate.admin.shapes import (
     DaemonOut,
     IssuerOut,
     PartnerOut,
-    ResourceOut,
     RoleAssignmentOut,
+    RoleMappingOut,
     TenantOut,
 )
 from tenantgate.admin.shapes_admin import OperatorOut
+from tenantgate.admin.shapes_resources import ResourceOut
 from tests.cli.desk import Desk
 from tests.registry.builders import CLIENT_ID, TID
 
@@ -31,9 +32,11 @@ OTHER_CLIENT = "99999999-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 CREATE = [
     pytest.param(
         "issuer create --kind oidc --issuer https://id.fabrikam.example/main --jwks-host keys.fabrikam.example "
-        "--algorithm RS256 --algorithm ES256 --client-id-claim client --token-type at+jwt",
+        "--algorithm RS256 --algorithm ES256 --client-id-claim client --token-type at+jwt "
+        "--profile keycloak --roles-claim /resource_access/orders/roles --no-subject-pin",
         {"kind": "oidc", "jwks_hosts": ["keys.fabrikam.example"], "algorithms": ["RS256", "ES256"]}
-        | {"client_id_claim": "client", "token_types": ["at+jwt"], "insecure_allow_http": False},
+        | {"client_id_claim": "client", "token_types": ["at+jwt"], "insecure_allow_http": False}
+        | {"profile": "keycloak", "roles_claim": "/resource_access/orders/roles", "subject_pin": False},
         IssuerOut,
         id="issuer",
     ),
@@ -65,6 +68,42 @@ CREATE = [
         id="resource",
     ),
     pytest.param(
+        "resource create --audience api://stock --agent-identities --issuer entra --client one "
+        f"--client {OTHER_CLIENT} --token-version 1.0 --token-version 2.0 "
+        "--require-claim 'roles any Orders.Read,Orders.Write' "
+        "--require-claim 'department all Sales and Marketing,Law' --require-claim uti "
+        """--require-claim '{"claim": "scp", "values": ["read, write"], "separator": " "}' """
+        "--address 192.0.2.7 --address 2001:db8::/48 --report-only 'addresses 2031-01-31' "
+        f"--signing-keys-appid {OTHER_CLIENT} --token-header X-Orders-Token --token-query access_token "
+        "--failure-status 404 --failure-message 'Ask us.'",
+        {"agent_identities": True, "issuers": ["entra"], "clients": ["one", OTHER_CLIENT]}
+        | {"token_versions": ["1.0", "2.0"], "addresses": ["192.0.2.7/32", "2001:db8::/48"]}
+        | {
+            "required_claims": [
+                {"claim": "roles", "values": ["Orders.Read", "Orders.Write"], "match": "any", "separator": None},
+                {"claim": "department", "values": ["Sales and Marketing", "Law"], "match": "all", "separator": None},
+                {"claim": "uti", "values": [], "match": "all", "separator": None},
+                {"claim": "scp", "values": ["read, write"], "match": "all", "separator": " "},
+            ],
+            "report_only": [{"rule": "addresses", "until": "2031-01-31T00:00:00Z"}],
+            "signing_keys_appid": OTHER_CLIENT,
+            "token_header": "X-Orders-Token",
+            "token_query": "access_token",
+            "token_scheme": "Bearer",
+            "failure_status": 404,
+            "failure_message": "Ask us.",
+            "max_lifetime": 86_400,
+        },
+        ResourceOut,
+        id="resource with every rule",
+    ),
+    pytest.param(
+        "role map --issuer entra --claim /realm_access/roles --value reader --role orders-read",
+        {"issuer": "entra", "claim": "/realm_access/roles", "value": "reader", "app_role": "orders-read"},
+        RoleMappingOut,
+        id="role mapping",
+    ),
+    pytest.param(
         "role create --resource orders --value Orders.Write --display-name Write",
         {"resource": "orders", "value": "Orders.Write", "display_name": "Write"},
         AppRoleOut,
@@ -82,7 +121,7 @@ CREATE = [
 @pytest.mark.parametrize(("line", "expected", "shape"), CREATE)
 def test_what_is_made_is_shown_as_the_rest_api_shows_it(desk: Desk, line: str, expected: dict, shape: type):
     """`create --json` prints the REST API's object and the revision; the options become its members."""
-    made = desk.json(*line.split(), "--id", "new")
+    made = desk.json(*shlex.split(line), "--id", "new")
     assert expected.items() <= made.items()
     assert (made["id"], made["created_by"], made["version"]) == ("new", USER, 1)
     assert set(made) == {*shape.model_fields, "revision"}
@@ -115,6 +154,40 @@ def test_a_grant_and_its_end(desk: Desk):
     assert desk.json("role", "assignments", "--daemon", "second")["items"] == []
     assert desk.refused("role", "revoke", granted["id"])[0] == "role_assignment_not_found"
     assert set(listed) == set(RoleAssignmentOut.model_fields)
+
+
+def test_a_mapping_and_its_end(desk: Desk):
+    """Mapped, listed, taken back: the answer shows what it was."""
+    words = "role map --issuer entra --claim roles --value Reader --role orders-read --id readers"
+    mapped = desk.json(*words.split())
+    (listed,) = desk.json("role", "mappings", "--issuer", "entra", "--role", "orders-read")["items"]
+    assert listed | {"revision": mapped["revision"]} == mapped
+    assert desk.json("role", "mappings", "--issuer", "nobody")["items"] == []
+    assert desk.json("role", "unmap", "readers") == mapped | {"revision": mapped["revision"] + 1}
+    assert desk.json("role", "mappings")["items"] == []
+    assert desk.refused("role", "unmap", "readers")[0] == "role_mapping_not_found"
+
+
+def test_a_resources_rules_are_changed(desk: Desk):
+    """What is named becomes so, the rest stays; `--clear` takes a rule back; the same again is no revision."""
+    change = ("resource", "change", "orders")
+    rules = ("--require-claim", "roles any A,B", "--address", "192.0.2.0/24", "--tenant-wide-roles")
+    changed = desk.json(*change, *rules, "--max-lifetime", "600")
+    assert (changed["max_lifetime"], changed["clock_skew"], changed["audiences"]) == (600, 60, ["api://orders"])
+    assert (changed["addresses"], changed["tenant_wide_roles"]) == (["192.0.2.0/24"], True)
+    assert changed["revision"] == 8
+    assert desk.json(*change, *rules) == changed | {"revision": None}
+    again = desk.json(*change, "--clear", "required_claims", "--clear", "max_lifetime", "--no-tenant-wide-roles")
+    expected = {
+        "required_claims": [],
+        "max_lifetime": 86_400,
+        "tenant_wide_roles": False,
+        "addresses": ["192.0.2.0/24"],
+    }
+    assert expected.items() <= again.items()
+    assert again["revision"] == 9
+    assert desk.refused(*change, "--issuer", "nobody")[0] == "reference_unknown"
+    assert desk.refused("resource", "change", "nobody", "--clock-skew", "1")[0] == "resource_not_found"
 
 
 @pytest.mark.parametrize(("group", "id_"), [("partner", "contoso"), ("tenant", "contoso-entra"), ("daemon", "nightly")])
@@ -189,6 +262,10 @@ def test_lists_come_in_pages(desk: Desk):
         (f"daemon create --tenant nobody --client-id {CLIENT_ID}", "reference_unknown", "tenant: "),
         ("resource create --audience api://orders", "audience_overlap", "audiences[0]: "),
         ("resource create --audience a --clock-skew 99999999999999999999", "number_out_of_range", "clock_skew: "),
+        ("resource create --audience a --token-version 3.0", "value_unknown", "token_versions[0]: "),
+        ("resource create --audience a --require-claim 'roles any A,,B'", "text_empty", "required_claims[0].values[1]"),
+        ("resource create --audience a --report-only 'clients 2020-01-01'", "time_in_past", "report_only[0].until: "),
+        ("role map --issuer no --claim a --value b --role orders-read", "reference_unknown", "issuer: "),
         ("role create --resource orders --value 'a b'", "role_value_malformed", "value: "),
         ("role grant --role orders-read --daemon nightly", "assignment_overlap", "nightly-read"),
         ("role grant --role orders-read", "member_missing", ""),
@@ -219,6 +296,19 @@ def test_what_the_registry_refuses_is_one_line(desk: Desk, words: str, code: str
         ("partner", "create", "--name", "A", "--ends-at", "1900000000"),
         ("operator", "create", "--name", "A", "--role", "Root"),
         ("issuer", "create", "--kind", "saml"),
+        ("resource", "change", "orders"),
+        ("resource", "change", "orders", "--clear", "audiences"),
+        ("resource", "change", "orders", "--clear", "nothing"),
+        ("resource", "change", "orders", "--address", "192.0.2.1", "--clear", "addresses"),
+        ("resource", "change", "orders", "--require-claim", ""),
+        ("resource", "change", "orders", "--require-claim", "roles any"),
+        ("resource", "change", "orders", "--require-claim", "roles one A"),
+        ("resource", "change", "orders", "--require-claim", '{"claim": "a", "claim": "b"}'),
+        ("resource", "change", "orders", "--require-claim", '{"claim": "a", "value": "b"}'),
+        ("resource", "change", "orders", "--require-claim", '{"claim": 1}'),
+        ("resource", "change", "orders", "--report-only", "addresses"),
+        ("resource", "change", "orders", "--report-only", "signature 2031-01-31"),
+        ("resource", "change", "orders", "--report-only", "addresses soon"),
     ],
 )
 def test_a_command_that_makes_no_sense_ends_with_2(desk: Desk, words: tuple[str, ...]):

@@ -17,6 +17,7 @@ import pytest
 from tenantgate.core.decision import Decision, DenialReason, Granted
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.policy import DaemonRow, PartnerRow, RoleAssignmentRow, RowData, TenantRow, kind_of
+from tenantgate.core.rendering import for_operator
 from tenantgate.core.trace import explain
 from tests.builders import (
     ACME_SECOND_CLIENT,
@@ -427,8 +428,8 @@ def test_one_token_is_judged_without_a_batch(policy: str) -> None:
     [(v2_token, 0), (lambda: v2_token(exp=NOW - 60), 1), (lambda: "opaque", 1)],
     ids=["granted", "denied", "malformed"],
 )
-def test_explain_as_json_is_the_trace(policy: str, token: Any, status: int) -> None:
-    """Every step with both sides, as `core.trace` writes them; status 0 where granted, 1 where denied."""
+def test_explain_as_json_is_the_operators_reading(policy: str, token: Any, status: int) -> None:
+    """Everything, as `core.rendering` has it; status 0 where granted, 1 where denied."""
     text = token()
     options = ("--resource", "orders", "--role", "Orders.Read", "--now", str(NOW), "--json")
 
@@ -436,12 +437,28 @@ def test_explain_as_json_is_the_trace(policy: str, token: Any, status: int) -> N
 
     index = unchanged_index()
     trace = explain(text, index, static_keys(), "orders", ("Orders.Read",), NOW)
-    assert done.answers() == [json.loads(msgspec.json.encode(trace))]
+    assert done.answers() == [json.loads(msgspec.json.encode(for_operator(trace)))]
     assert (done.status, done.err) == (status, b"")
 
 
+@pytest.mark.parametrize("form", [("--json",), ()], ids=["json", "people"])
+def test_explain_for_the_partner_tells_them_what_is_theirs(policy: str, form: tuple[str, ...]) -> None:
+    """Unknown tenant and unknown daemon print the same bytes; a mistake in the token is named."""
+    options = ("--policy", policy, "--resource", "orders", "--now", str(NOW), "--for", "partner", *form)
+    stranger = v2_token(tid=STRANGE_TID, iss=v2_issuer(STRANGE_TID))
+    asked = [stranger, v2_token(azp=STRANGE_CLIENT), v2_token(aud="https://graph.microsoft.com")]
+
+    tenant, daemon, graph = (tenantgate("token", "explain", *options, stdin=token.encode()) for token in asked)
+
+    assert tenant == daemon
+    assert (tenant.status, tenant.err) == (1, b"")
+    assert b"caller_not_allowed" in tenant.out
+    assert b"This token is for Microsoft Graph." in graph.out
+    assert b"next" not in graph.out
+
+
 def test_explain_for_people_names_step_reason_and_advice(policy: str) -> None:
-    """The table ends at the step that refused, followed by the reason and what to do."""
+    """The table ends at the step that refused; then reason, advice for both, what stands, and the next command."""
     options = ("--resource", "orders", "--role", "Orders.Write", "--now", str(NOW))
 
     done = tenantgate("token", "explain", "--policy", policy, *options, stdin=v2_token().encode())
@@ -450,9 +467,13 @@ def test_explain_for_people_names_step_reason_and_advice(policy: str) -> None:
     trace = explain(v2_token(), unchanged_index(), static_keys(), "orders", ("Orders.Write",), NOW)
     assert "denied: role_not_assigned" in text
     assert all(step.name in text for step in trace.steps)
-    assert trace.advice in text
-    assert "Orders.Write" in text
-    assert text.count("NO") == 1
+    assert f"partner: {trace.partner}" in text
+    assert f"publisher: {trace.publisher}" in text
+    assert "what stands: ok issuer cloud (entra, v2 token)" in text
+    assert text.count("NO") == 2
+    assert "next: Grant the role" in text
+    assert "\n  tenantgate role grant --role orders_write --daemon acme_daemon\n" in done.out.decode()
+    assert "\n  [[role_assignments]]\n" in done.out.decode()
     assert (done.status, done.err) == (1, b"")
 
 
@@ -467,7 +488,7 @@ def test_explain_shows_claims_as_they_are(policy: str) -> None:
 
 
 def test_explain_for_people_says_granted(policy: str) -> None:
-    """Every step is fine and the verdict stands below."""
+    """Every step is fine, the verdict stands below, and nothing is next."""
     options = ("--resource", "orders", "--now", str(NOW))
 
     done = tenantgate("token", "explain", "--policy", policy, *options, stdin=v2_token().encode())
@@ -475,17 +496,75 @@ def test_explain_for_people_says_granted(policy: str) -> None:
     text = done.out.decode()
     assert "granted" in text
     assert " NO " not in text
+    assert "next:" not in text
     assert done.status == 0
 
 
 def test_explain_never_shows_the_token(policy: str) -> None:
-    """Neither form of the trace repeats a segment of the token."""
+    """Neither reading, in neither form, repeats a segment of the token."""
     token = stranger_key().sign(v2_claims(uti="neverToBeSeen"))
-    for form in ((), ("--json",)):
+    for form in ((), ("--json",), ("--for", "partner"), ("--for", "partner", "--json")):
         options = ("--resource", "orders", "--now", str(NOW), *form)
         done = tenantgate("token", "explain", "--policy", policy, *options, stdin=token.encode())
 
         told = done.out + done.err
-        assert b"signature_invalid" in told
+        assert (b"invalid_token" if "partner" in form else b"signature_invalid") in told
         assert not any(segment[:24].encode() in told for segment in token.split("."))
         assert b"neverToBeSeen" not in told
+
+
+# Where the policy comes from, and the keys.
+
+
+def test_explain_reads_the_registry(tmp_path: Path, made_by_commands: Path) -> None:
+    """With --database the policy is the registry's; its next step is a command, not a row of a file."""
+    database = f"sqlite:///{made_by_commands}"
+    token = v2_token(iss=f"https://login.microsoftonline.com/{STRANGE_TID}/v2.0", tid=STRANGE_TID)
+
+    done = tenantgate("token", "explain", "--database", database, "--resource", "orders", stdin=token.encode())
+
+    text = done.out.decode()
+    assert (done.status, done.err) == (1, b"")
+    assert "denied: key_set_unavailable" in text
+    assert "ok issuer     entra (entra, v2 token)" in text
+    assert f"NO tenant     not listed: tid {STRANGE_TID} at entra (as the token says, unproved)" in text
+    assert "next: Get the issuer's keys: add --fetch" in text
+    assert "tenantgate tenant create" not in text
+    assert "policy file:" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), b"give --policy FILE or --database"),
+        (("--policy", "a.toml", "--database", "sqlite:///a.db"), b"not both"),
+        (("--database", "sqlite:///nowhere.db"), b"policy unusable: "),
+        (("--database", "postgresql://nowhere"), b"policy unusable: settings_invalid: "),
+    ],
+    ids=["neither", "both", "no database", "no such kind"],
+)
+def test_explain_needs_one_policy(tmp_path: Path, options: tuple[str, ...], message: bytes) -> None:
+    """One source, and one that can be read: else a line on standard error and status 2."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
+    command = [sys.executable, "-m", "tenantgate", "token", "explain", "--resource", "orders", *options]
+    environment = {**kept, "PYTHONPATH": str(ROOT)}
+
+    done = subprocess.run(
+        command, input=b"x", capture_output=True, cwd=tmp_path, env=environment, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert message in done.stderr.replace(b"\n", b" ")
+
+
+def test_explain_over_a_file_loads_no_database_and_no_network(policy: str) -> None:
+    """Over a policy file neither SQLAlchemy nor httpx is imported."""
+    code = (
+        "import sys\nfrom tenantgate.cli import main\n"
+        f"sys.argv[1:] = ['token', 'explain', '--policy', {policy!r}, '--resource', 'orders']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sorted({'sqlalchemy', 'httpx'} & sys.modules.keys()), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=b"x", capture_output=True, cwd=ROOT, check=True)
+
+    assert done.stderr.strip() == b""

@@ -12,6 +12,7 @@ from typing import Any
 
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.keys import KeySet, KeySetRef, KeySource, NoKeys
+from tenantgate.core.policy import RequiredClaim
 from tests.builders import (
     ACME_CLIENT,
     ACME_SECOND_CLIENT,
@@ -58,9 +59,7 @@ NO_REASON_BY_TOKEN = frozenset(
         R.SCHEME_NOT_ALLOWED,
         R.REQUEST_INVALID,
         R.SIGNING_KEY_DISTRUSTED,
-        R.REQUIRED_CLAIM_MISMATCH,
         R.CONFIRMATION_MISMATCH,
-        R.ADDRESS_NOT_ALLOWED,
         R.CERTIFICATE_REQUIRED,
         R.CERTIFICATE_HEADER_MISSING,
         R.CERTIFICATE_MALFORMED,
@@ -480,6 +479,7 @@ def _standing() -> Iterator[Spoiled]:
     yield _world("held by another object", R.OBJECT_ID_MISMATCH, acme_daemon={"oid": STRANGE_CLIENT})
     yield _world("held by another object, v1", R.OBJECT_ID_MISMATCH, v1_token, acme_daemon={"oid": STRANGE_CLIENT})
     yield _world("held by another subject", R.OBJECT_ID_MISMATCH, oidc_token, globex_daemon={"subject": "other"})
+    yield _world("a subject wanted, none pinned", R.SUBJECT_NOT_PINNED, oidc_token, oidc={"subject_pin": True})
     for strength in (REMOVE, None, "0", "1"):
         yield Spoiled(
             f"certificate wanted of the daemon, azpacr {strength!r}",
@@ -543,6 +543,28 @@ def _roles() -> Iterator[Spoiled]:
     yield Spoiled("policy applied by half", R.POLICY_UNAVAILABLE, v2_token, broken=True)
 
 
+def _resource_rules() -> Iterator[Spoiled]:
+    def orders(**rules: Any) -> dict[str, Any]:
+        return {"orders": rules}
+
+    only_v1, only_v2 = orders(token_versions=("1.0",)), orders(token_versions=("2.0",))
+    yield Spoiled("v2 where v1 is asked for", R.TOKEN_VERSION_NOT_ACCEPTED, v2_token, only_v1)
+    yield Spoiled("v1 where v2 is asked for", R.TOKEN_VERSION_NOT_ACCEPTED, v1_token, only_v2)
+    yield Spoiled("an issuer not asked for", R.ISSUER_NOT_ACCEPTED, oidc_token, orders(issuers=("cloud",)))
+    yield Spoiled("a client not asked for", R.CLIENT_NOT_ACCEPTED, v2_token, orders(clients=(ACME_SECOND_CLIENT,)))
+    yield Spoiled("resource asks for a certificate", R.CREDENTIAL_TOO_WEAK, lambda: v2_token(azpacr="1"),
+                  orders(min_credential="certificate"))  # fmt: skip
+    yield Spoiled("an address nobody knows", R.ADDRESS_NOT_ALLOWED, v2_token, orders(addresses=("192.0.2.0/24",)))
+    for name, claim in (
+        ("required claim absent", RequiredClaim(claim="plan")),
+        ("required value absent", RequiredClaim(claim="azpacr", values=("1",))),
+        ("one of two values", RequiredClaim(claim="roles", values=("Orders.Read", "Orders.Write"))),
+        ("none of two values", RequiredClaim(claim="roles", values=("a", "b"), match="any")),
+        ("nothing where the pointer leads", RequiredClaim(claim="/roles/0", values=("Orders.Read",))),
+    ):
+        yield Spoiled(name, R.REQUIRED_CLAIM_MISMATCH, v2_token, orders(required_claims=(claim,)))
+
+
 CASES: tuple[Spoiled, ...] = tuple(
     case
     for family in (
@@ -558,6 +580,7 @@ CASES: tuple[Spoiled, ...] = tuple(
         _app_only_elsewhere,
         _standing,
         _roles,
+        _resource_rules,
     )
     for case in family()
 )

@@ -70,6 +70,7 @@ def hmac_token(alg: str, secret: bytes) -> str:
     return f"{signed}.{b64url(hmac.new(secret, signed.encode(), digest).digest())}"
 
 
+@pytest.mark.threat(2)
 @pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
 @pytest.mark.parametrize("serialise", [pytest.param(make, id=name) for name, make in SERIALISATIONS])
 def test_a_public_key_is_no_hmac_secret(alg: str, serialise: Serialise) -> None:
@@ -80,6 +81,7 @@ def test_a_public_key_is_no_hmac_secret(alg: str, serialise: Serialise) -> None:
     assert decision.reason is R.ALGORITHM_NOT_ALLOWED
 
 
+@pytest.mark.threat(2, 14)
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "", "ES256K", "dir", "A128KW"])
 def test_no_policy_can_allow_a_symmetric_algorithm(algorithm: str) -> None:
     """`algorithms` of an issuer takes public-key signatures only."""
@@ -87,6 +89,7 @@ def test_no_policy_can_allow_a_symmetric_algorithm(algorithm: str) -> None:
         check_row(an_oidc_issuer(algorithms=(algorithm,)))
 
 
+@pytest.mark.threat(1)
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", "", "NoNe ", None, ...])
 @pytest.mark.parametrize("signature", ["empty", "kept", "absent"])
 def test_an_unsigned_token_is_refused(alg: object, signature: str) -> None:
@@ -100,6 +103,7 @@ def test_an_unsigned_token_is_refused(alg: object, signature: str) -> None:
     assert decision.reason is (R.TOKEN_MALFORMED if signature == "absent" else R.ALGORITHM_NOT_ALLOWED)
 
 
+@pytest.mark.threat(3)
 @pytest.mark.parametrize("alg", ["RS384", "RS512", "PS256", "PS384", "PS512"])
 @pytest.mark.parametrize("truly", [True, False])
 def test_an_rsa_key_verifies_one_algorithm(alg: str, truly: bool) -> None:
@@ -124,6 +128,7 @@ def test_a_key_of_another_type_does_not_verify(signed_by: str, under: str) -> No
     assert decision.reason is R.SIGNATURE_INVALID
 
 
+@pytest.mark.threat(3)
 def test_an_issuer_configured_for_pss_refuses_pkcs1() -> None:
     """The issuer's one RSA algorithm binds its alg-less keys."""
     key = signer("RS256", "pss")
@@ -155,6 +160,7 @@ def raw(r: int, s: int) -> bytes:
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
+@pytest.mark.threat(27)
 @pytest.mark.parametrize(
     "signature",
     [
@@ -181,6 +187,7 @@ def test_degenerate_ecdsa_signatures_do_not_hold(signature: bytes) -> None:
     assert decision.reason is R.SIGNATURE_INVALID
 
 
+@pytest.mark.threat(27)
 def test_a_true_signature_in_der_does_not_hold() -> None:
     """The right numbers in the wrong form are another spelling of the token."""
     signed, _, _ = oidc_token().rpartition(".")
@@ -193,6 +200,7 @@ def test_a_true_signature_in_der_does_not_hold() -> None:
     assert decision.reason is R.SIGNATURE_INVALID
 
 
+@pytest.mark.threat(27)
 @pytest.mark.parametrize("zeros", [255, 256, 257])
 def test_degenerate_rsa_signatures_do_not_hold(zeros: int) -> None:
     """Zero, and signatures of other lengths."""

@@ -6,17 +6,21 @@ from typing import Any
 
 import pytest
 
-from tenantgate.core.app_only import AppOnly, read_entra_app_only, read_oidc_app_only
+from tenantgate.core.app_only import AppOnly, read_entra_app_only
 from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.oidc import OidcReader
+from tenantgate.core.policy import IssuerRow
 from tenantgate.core.strict import guid_bytes
 from tests.builders import ACME_OID
 
+READER = OidcReader(IssuerRow(id="oidc", kind="oidc", issuer="https://id.example"))
 OID = guid_bytes(ACME_OID) or b""
 
 
 def oidc(sub: str = "nightly", **payload: Any) -> AppOnly:
     """Read the payload of another issuer's token of the client `nightly`."""
-    return read_oidc_app_only(payload, "nightly", sub)
+    whole = {"client_id": "nightly", "sub": sub, "aud": "a", "iat": 1, "exp": 2, **payload}
+    return READER.read(whole).caller.app_only
 
 
 def entra(sub: str = ACME_OID, **payload: Any) -> AppOnly:

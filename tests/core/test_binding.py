@@ -70,6 +70,7 @@ def reason_of(decision: object) -> R | None:
     return decision.reason if isinstance(decision, Denied) else None
 
 
+@pytest.mark.threat(20)
 @pytest.mark.parametrize(("v2_key", "v1_key", "v2_reason", "v1_reason"), MATRIX)
 def test_a_key_verifies_only_for_its_own_issuer(v2_key: Any, v1_key: Any, v2_reason: Any, v1_reason: Any) -> None:
     """Each key of a document that covers many tenants says whose it is, and is believed for that one alone."""
@@ -92,6 +93,7 @@ def test_v1_and_v2_tokens_look_in_their_own_document() -> None:
     assert reason_of(ask(v1_token(), cloud=cloud)) is None, "the v2 document's key, by equivalence"
 
 
+@pytest.mark.threat(20)
 def test_the_consumers_key_never_verifies_an_organisations_token() -> None:
     """Storm-0558: a sound signature by a key of another class of issuer, beside the right keys."""
     consumers = signer("RS256", "consumers")
@@ -110,6 +112,7 @@ def test_an_oidc_key_may_name_its_issuer_or_none() -> None:
         assert reason_of(ask(oidc_token(), oidc=row)) is reason
 
 
+@pytest.mark.threat(19)
 def test_any_tenant_of_the_world_is_authentic_and_only_the_listed_are_let_in() -> None:
     """A template accepts every tenant's signature, so the allow-list is what decides."""
     strange = v2_token(iss=v2_issuer(STRANGE_TID), tid=STRANGE_TID)
@@ -123,6 +126,7 @@ def test_a_tid_may_be_written_in_capitals_on_both_sides() -> None:
     assert reason_of(ask(v2_token(tid=ACME_TID.upper(), iss=v2_issuer(ACME_TID.upper())))) is None
 
 
+@pytest.mark.threat(20)
 @pytest.mark.parametrize("signed_for", ["cloud", "oidc", "second"])
 @pytest.mark.parametrize("claims_of", ["cloud v2", "cloud v1", "oidc", "second"])
 def test_no_issuer_signs_for_another(signed_for: str, claims_of: str) -> None:
@@ -262,6 +266,7 @@ def test_a_v1_token_asks_for_the_v1_document_where_there_is_one(changes: dict[st
     assert other.ref == KeySetRef("cloud", "v2")
 
 
+@pytest.mark.threat(31)
 @pytest.mark.parametrize(
     "token",
     [
@@ -294,4 +299,4 @@ def test_a_verified_token_says_what_it_hangs_on() -> None:
     assert verified.issuer is index.issuers["cloud"].row
     found = keys.key_set(verified.ref)
     assert verified.key is found.find(cloud_key().kid)  # type: ignore[union-attr]
-    assert verified.claims.client_id == ACME_CLIENT
+    assert verified.claims.caller.client_id == ACME_CLIENT

@@ -64,6 +64,7 @@ def claims_of(token: str, index: PolicyIndex | None = None) -> VerifiedClaims:
 # Time. `now` and every instant are epoch seconds; the skew of the world is 60 s.
 
 
+@pytest.mark.threat(49)
 @pytest.mark.parametrize(
     ("now", "reason"),
     [
@@ -122,6 +123,7 @@ def test_any_audience_of_the_resource_will_do(aud: Any) -> None:
     assert reason_of(ask(v2_token(aud=aud))) is None
 
 
+@pytest.mark.threat(17)
 def test_an_audience_belongs_to_one_resource() -> None:
     """A token for billing is not one for orders, and the other way round."""
     token = v2_token(aud=BILLING_CLIENT_ID)
@@ -210,6 +212,7 @@ def test_a_partner_ends_with_its_last_second(ends_at: int, reason: R | None) -> 
     assert reason_of(ask(oidc_token(), globex={"ends_at": ends_at})) is reason
 
 
+@pytest.mark.threat(48)
 def test_a_suspension_acts_on_remembered_claims() -> None:
     """Verified claims may be cached; the policy is judged afresh, so the next request is refused."""
     index = an_index()
@@ -393,6 +396,7 @@ def test_intersect_asks_the_token_too(roles: Any, held: tuple[str, ...]) -> None
         assert reason_of(decision) is R.ROLE_NOT_ASSIGNED
 
 
+@pytest.mark.threat(23)
 @pytest.mark.parametrize("roles", [["Orders.Write"], ["Admin"], [], REMOVE])
 def test_the_tokens_roles_give_nothing_by_themselves(roles: Any) -> None:
     """The partner's tenant cannot grant itself a role: by default the claim is ignored."""
@@ -484,6 +488,7 @@ def test_a_judgement_amid_a_change_is_torn() -> None:
     assert isinstance(judge(ACME_CLAIMS, index, "orders", (), NOW), Granted)
 
 
+@pytest.mark.threat(25)
 def test_an_empty_policy_lets_nobody_in() -> None:
     """No rows, no grant: not for the soundest token."""
     index = PolicyIndex()

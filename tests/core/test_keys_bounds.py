@@ -15,7 +15,7 @@ from tenantgate.core.keys import (
     has_roca_fingerprint,
     parse_jwks,
 )
-from tenantgate.core.strict import MAX_MEMBERS
+from tenantgate.core.limits import LIMITS
 from tests.builders import REMOVE, an_oidc_issuer, b64uint, b64url, oidc_key, signer
 
 OIDC = an_oidc_issuer()
@@ -105,9 +105,9 @@ def test_numbers_are_read_to_the_last_letter():
 
 def test_a_set_may_have_as_many_keys_as_a_list_may():
     """256 keys, and not one more."""
-    jwks = [{**GOOD, "kid": str(n)} for n in range(MAX_MEMBERS)]
+    jwks = [{**GOOD, "kid": str(n)} for n in range(LIMITS.members)]
 
-    assert len(build_key_set({"keys": jwks}, OIDC).keys) == MAX_MEMBERS
+    assert len(build_key_set({"keys": jwks}, OIDC).keys) == LIMITS.members
     with pytest.raises(MalformedKeySet):
         build_key_set({"keys": [*jwks, GOOD]}, OIDC)
 

@@ -1,4 +1,4 @@
-"""The one table: reason → public code → status → challenge → texts → advice."""
+"""The one table: reason → public code → status → challenge → what it means → what helps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ NOT_ON_THE_LIST = [
     DenialReason.DAEMON_NOT_LISTED,
     DenialReason.DAEMON_SUSPENDED,
     DenialReason.OBJECT_ID_MISMATCH,
+    DenialReason.SUBJECT_NOT_PINNED,
     DenialReason.CREDENTIAL_TOO_WEAK,
+    DenialReason.ISSUER_NOT_ACCEPTED,
+    DenialReason.CLIENT_NOT_ACCEPTED,
     DenialReason.ADDRESS_NOT_ALLOWED,
     DenialReason.CERTIFICATE_NOT_LISTED,
 ]
@@ -35,7 +38,7 @@ NOT_ON_THE_LIST = [
 
 def test_every_reason_has_a_row_and_every_row_a_reason() -> None:
     """A denial that nobody knows how to answer would be a crash at the door."""
-    assert set(REFUSALS) == set(DenialReason)
+    assert list(REFUSALS) == list(DenialReason)
 
 
 def test_every_public_code_is_answered_as_designed() -> None:
@@ -64,16 +67,33 @@ def test_only_those_read_as_not_allowed() -> None:
 
 
 @pytest.mark.parametrize("reason", list(DenialReason))
-def test_every_row_explains_and_advises(reason: DenialReason) -> None:
-    """Meaning and advice are sentences, bounded, and different things."""
+def test_every_row_explains_and_advises_both(reason: DenialReason) -> None:
+    """Meaning and what either side does are sentences, bounded, and different things."""
     row = REFUSALS[reason]
+    texts = (row.meaning, row.partner, row.publisher)
 
-    for text in (row.meaning, row.advice):
+    for text in texts:
         assert text.endswith(".")
         assert text[0].isupper()
-        assert 15 < len(text) < 300
-        assert text.isascii() or "…" in text
-    assert row.meaning != row.advice
+        assert 12 < len(text) < 300
+        assert text.replace("…", "").isascii()
+    assert len(set(texts)) == 3
+
+
+@pytest.mark.parametrize("reason", list(DenialReason))
+def test_somebody_can_do_something(reason: DenialReason) -> None:
+    """No refusal leaves both sides with nothing to do."""
+    row = REFUSALS[reason]
+
+    assert not (row.partner.startswith("Nothing to do") and row.publisher.startswith("Nothing to do"))
+
+
+@pytest.mark.parametrize("reason", list(DenialReason))
+def test_the_partners_advice_is_nobody_elses_business(reason: DenialReason) -> None:
+    """What a partner reads names no setting of the publisher's and no command of ours."""
+    text = REFUSALS[reason].partner
+
+    assert not any(word in text for word in ("tenantgate", "token_types", "client_id_claim", "max_lifetime", "policy"))
 
 
 @pytest.mark.parametrize("code", list(PublicCode))

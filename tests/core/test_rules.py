@@ -19,12 +19,17 @@ from tenantgate.core.policy import (
     IssuerRow,
     PartnerRow,
     PolicyError,
+    ReportOnly,
+    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
 )
-from tenantgate.core.references import check_daemon
+from tenantgate.core.profiles.table import PROFILES
+from tenantgate.core.references import check_daemon, check_profile
+from tenantgate.core.resources import LONGEST_LIFETIME, check_resource
 from tenantgate.core.rules import check_references, check_row
 
 TID = "11111111-2222-4333-8444-5555555555AB"
@@ -39,11 +44,15 @@ TENANT = TenantRow(id="contoso-entra", issuer="entra", partner="contoso", tid=TI
 HOSTED = TenantRow(id="own", issuer="entra", tid=OTHER_TID, hosted=True)
 OIDC_TENANT = TenantRow(id="fabrikam", issuer="keycloak", partner="contoso")
 DAEMON = DaemonRow(id="nightly", tenant="contoso-entra", client_id=CLIENT_ID)
+OIDC_DAEMON = DaemonRow(id="sync", tenant="fabrikam", client_id="sync")
 RESOURCE = ResourceRow(id="orders", audiences=("api://orders",), tenant_wide_roles=True)
 ROLE = AppRoleRow(id="orders-read", resource="orders", value="Orders.Read")
 GRANT = RoleAssignmentRow(id="nightly-read", app_role="orders-read", daemon="nightly")
 WIDE = RoleAssignmentRow(id="all-read", app_role="orders-read", tenant="contoso-entra")
-POLICY = (CLOUD, OIDC, PARTNER, TENANT, HOSTED, OIDC_TENANT, DAEMON, RESOURCE, ROLE, GRANT, WIDE)
+MAPPING = RoleMappingRow(
+    id="readers", issuer="keycloak", claim="/realm_access/roles", value="r", app_role="orders-read"
+)
+POLICY = (CLOUD, OIDC, PARTNER, TENANT, HOSTED, OIDC_TENANT, DAEMON, RESOURCE, ROLE, GRANT, WIDE, MAPPING)
 
 KEYS = {"keys": [{"kty": "OKP"}]}
 
@@ -96,6 +105,7 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
         "url_not_loopback",
         "authority",
     ),
+    (CLOUD, {"authority": "https://login.microsoftonline.de"}, "authority_not_allowed", "authority"),
     (CLOUD, {"authority": "https://Login.example"}, "url_malformed", "authority"),
     (CLOUD, {"authority": "https://user@login.example"}, "url_malformed", "authority"),
     (CLOUD, {"authority": "https://login.example/?a=1"}, "url_malformed", "authority"),
@@ -134,6 +144,21 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (OIDC, {"issuer": "https://id.example/?a"}, "url_malformed", "issuer"),
     (OIDC, {"metadata_url": "http://localhost/x"}, "url_not_https", "metadata_url"),
     (OIDC, {"client_id_claim": "a b"}, "text_not_allowed", "client_id_claim"),
+    (OIDC, {"client_id_claim": "/kubernetes.io//uid"}, "pointer_malformed", "client_id_claim"),
+    (OIDC, {"client_id_claim": "/a b"}, "text_not_allowed", "client_id_claim"),
+    *(
+        (OIDC, {"client_id_claim": claim}, "claim_not_allowed", "client_id_claim")
+        for claim in ("email", "aud", "/a/UPN")
+    ),
+    *((OIDC, {"roles_claim": claim}, "claim_not_allowed", "roles_claim") for claim in ("preferred_username", "/aud/x")),
+    (OIDC, {"roles_claim": "/realm~access"}, "pointer_malformed", "roles_claim"),
+    (OIDC, {"roles_claim": ""}, "text_empty", "roles_claim"),
+    (OIDC, {"profile": "keycloack"}, "value_unknown", "profile"),
+    (OIDC, {"profile": ""}, "value_unknown", "profile"),
+    (OIDC, {"profile": "rfc9068", "token_types": ("JWT",)}, "member_not_allowed", "token_types"),
+    (CLOUD, {"profile": "keycloak"}, "member_not_allowed", "profile"),
+    (CLOUD, {"roles_claim": "roles"}, "member_not_allowed", "roles_claim"),
+    (CLOUD, {"subject_pin": False}, "member_not_allowed", "subject_pin"),
     (TENANT, {"issuer": "No"}, "id_malformed", "issuer"),
     (TENANT, {"tid": "1234"}, "guid_malformed", "tid"),
     (TENANT, {"tid": CONSUMER_TENANT.upper()}, "consumer_tenant", "tid"),
@@ -157,6 +182,113 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (RESOURCE, {"max_lifetime": 0}, "number_out_of_range", "max_lifetime"),
     (RESOURCE, {"max_lifetime": 32 * 86_400}, "number_out_of_range", "max_lifetime"),
     (RESOURCE, {"clock_skew": 601}, "number_out_of_range", "clock_skew"),
+    (RESOURCE, {"issuers": ("entra", "No")}, "id_malformed", "issuers[1]"),
+    (RESOURCE, {"issuers": ("entra", "entra")}, "list_duplicate", "issuers[1]"),
+    (RESOURCE, {"clients": (CLIENT_ID, CLIENT_ID.upper())}, "list_duplicate", "clients[1]"),
+    (RESOURCE, {"clients": ("a b",)}, "text_not_allowed", "clients[0]"),
+    (RESOURCE, {"token_versions": ("2.0", "3.0")}, "value_unknown", "token_versions[1]"),
+    (RESOURCE, {"token_versions": ("2.0", "2.0")}, "list_duplicate", "token_versions[1]"),
+    *(
+        (RESOURCE, {"addresses": ("192.0.2.0/24", value)}, "network_malformed", "addresses[1]")
+        for value in (
+            "::ffff:192.0.2.0/120",
+            "::ffff:0:0/96",
+            "fe80::%eth0/64",
+            "192.0.2.1/24",
+            "192.0.2",
+            "host.example",
+            "",
+            "2001:db8::/129",
+            "10.0.0.0/8 ",
+            "010.0.0.0/8",
+        )
+    ),
+    (RESOURCE, {"addresses": ("192.0.2.1", "192.0.2.1/32")}, "list_duplicate", "addresses[1]"),
+    (RESOURCE, {"required_claims": (RequiredClaim(claim=""),)}, "text_empty", "required_claims[0].claim"),
+    *(
+        (RESOURCE, {"required_claims": (RequiredClaim(claim=value),)}, "pointer_malformed", "required_claims[0].claim")
+        for value in ("/", "/a//b", "/a/", "/a~2b", "/a~", "/1/2/3/4/5/6/7/8/9")
+    ),
+    (RESOURCE, {"required_claims": (RequiredClaim(claim="a"),) * 2}, "list_duplicate", "required_claims[1]"),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", match="one"),)},  # type: ignore[arg-type]
+        "value_unknown",
+        "required_claims[0].match",
+    ),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", values=("b", "b")),)},
+        "list_duplicate",
+        "required_claims[0].values[1]",
+    ),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", values=("b", "")),)},
+        "text_empty",
+        "required_claims[0].values[1]",
+    ),
+    *(
+        (
+            RESOURCE,
+            {"required_claims": (RequiredClaim(claim="a", separator=value),)},
+            "separator_malformed",
+            "required_claims[0].separator",
+        )
+        for value in ("", "12345")
+    ),
+    (RESOURCE, {"report_only": (ReportOnly(rule="clients", until=-1),)}, "number_out_of_range", "report_only[0].until"),
+    (
+        RESOURCE,
+        {"report_only": (ReportOnly(rule="clients", until=1), ReportOnly(rule="clients", until=2))},
+        "list_duplicate",
+        "report_only[1]",
+    ),
+    *(
+        (
+            RESOURCE,
+            {"report_only": (ReportOnly(rule=value, until=1),)},  # type: ignore[arg-type]
+            "value_unknown",
+            "report_only[0].rule",
+        )
+        for value in ("signature", "audience", "expiry", "begin", "tenant", "partner", "daemon", "pin", "roles", "")
+    ),
+    (RESOURCE, {"signing_keys_appid": "orders"}, "guid_malformed", "signing_keys_appid"),
+    *(
+        (RESOURCE, {"token_header": value}, "header_malformed", "token_header")
+        for value in (
+            "",
+            "X_Token",
+            "X Token",
+            "X-Token:",
+            "-X",
+            "X-",
+            "Cookie",
+            "Authorization",
+            "HOST",
+            "x-tg-partner",
+            "T" * 65,
+        )
+    ),
+    (RESOURCE, {"token_header": "X-Forwarded-For"}, "header_malformed", "token_header"),
+    (RESOURCE, {"token_header": "Content-Type"}, "header_malformed", "token_header"),
+    *(
+        (RESOURCE, {"token_query": value}, "query_malformed", "token_query")
+        for value in ("", "a b", "a&b", "a=b", "a%20b", "é", "x" * 65)
+    ),
+    *(
+        (RESOURCE, {"token_scheme": value}, "scheme_malformed", "token_scheme")
+        for value in ("", "Bearer ", "Be,arer", "1st", "x" * 33)
+    ),
+    (RESOURCE, {"token_header": "X-Token", "token_scheme": "Token"}, "member_not_allowed", "token_scheme"),
+    *(
+        (RESOURCE, {"failure_status": value}, "number_out_of_range", "failure_status")
+        for value in (0, 200, 302, 400, 500, 503)
+    ),
+    *(
+        (RESOURCE, {"failure_message": value}, "text_not_allowed", "failure_message")
+        for value in ("", 'say "no"', "a\\b", "a\r\nX-TG-Partner: acme", "schön", "x" * 201)
+    ),
     (ROLE, {"resource": "No"}, "id_malformed", "resource"),
     *(
         (ROLE, {"value": value}, "role_value_malformed", "value")
@@ -168,6 +300,14 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (WIDE, {"tenant": "No"}, "id_malformed", "tenant"),
     (GRANT, {"not_before": -1}, "number_out_of_range", "not_before"),
     (GRANT, {"not_before": 10, "expires_at": 10}, "window_empty", "expires_at"),
+    (MAPPING, {"issuer": "No"}, "id_malformed", "issuer"),
+    (MAPPING, {"app_role": "No"}, "id_malformed", "app_role"),
+    (MAPPING, {"claim": "/realm_access//roles"}, "pointer_malformed", "claim"),
+    (MAPPING, {"value": ""}, "text_empty", "value"),
+    *(
+        (MAPPING, {"claim": claim}, "claim_not_allowed", "claim")
+        for claim in ("email", "/user/Name", "/cnf/jkt", "iss")
+    ),
 ]
 
 
@@ -233,6 +373,23 @@ def test_oidc_issuer_stays_exactly_as_written():
     assert row.metadata_url == "https://id.fabrikam.example/.well-known/openid-configuration"
 
 
+@pytest.mark.parametrize(
+    ("listed", "kept"),
+    [
+        (("JWT", "at+jwt"), ("at+jwt",)),
+        (("AT+JWT",), ("AT+JWT",)),
+        (("application/at+jwt", "dpop+jwt"), ("application/at+jwt",)),
+    ],
+)
+def test_a_profile_narrows_what_typ_may_be(listed: tuple[str, ...], kept: tuple[str, ...]):
+    """Of the listed types only those remain that the profile takes: a list can never widen it."""
+    row = check_row(replace(OIDC, profile="rfc9068", token_types=listed))
+
+    assert isinstance(row, IssuerRow)
+    assert row.token_types == kept
+    assert check_row(row) == row
+
+
 @pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
 def test_http_is_for_this_machine(host: str):
     """An issuer that says so may use plain http on loopback."""
@@ -250,6 +407,46 @@ def test_guids_are_kept_in_lower_case():
     assert isinstance(resource, ResourceRow)
     assert (tenant.tid, daemon.oid) == (TID.lower(), TID.lower())
     assert resource.audiences == (TID.lower(), "api://" + TID)
+
+
+def test_rules_of_a_resource_are_kept_in_their_usual_form():
+    """Clients and the key's application in lower case where they are GUIDs, networks as CIDR writes them."""
+    row = check_resource(
+        replace(
+            RESOURCE,
+            clients=(CLIENT_ID.upper(), "Globex-Sync"),
+            signing_keys_appid=CLIENT_ID.upper(),
+            addresses=("192.0.2.7", "198.51.100.0/255.255.255.0", "2001:DB8:0::/48"),
+        )
+    )
+
+    assert row.clients == (CLIENT_ID, "Globex-Sync")
+    assert row.signing_keys_appid == CLIENT_ID
+    assert row.addresses == ("192.0.2.7/32", "198.51.100.0/24", "2001:db8::/48")
+
+
+def test_every_rule_of_a_resource_may_be_used_at_once():
+    """The longest, widest and oddest values that are allowed are allowed together."""
+    claims = (
+        RequiredClaim(claim="roles", values=("Orders.Read", "Orders.Write"), match="any"),
+        RequiredClaim(claim="/kubernetes.io/service~1account~0", values=("a b",)),
+        RequiredClaim(claim="scp", values=("read",), separator=" "),
+        RequiredClaim(claim="xms_cc"),
+    )
+    row = replace(
+        RESOURCE,
+        issuers=("entra", "keycloak"),
+        token_versions=("1.0", "2.0"),
+        required_claims=claims,
+        report_only=(ReportOnly(rule="addresses", until=253_402_300_799), ReportOnly(rule="clients", until=0)),
+        max_lifetime=LONGEST_LIFETIME,
+        token_query="access_token",
+        token_scheme="Token",
+        failure_status=499,
+        failure_message="x" * 200,
+    )
+
+    assert check_resource(row) == row
 
 
 def test_client_id_is_a_guid_in_entra_only():
@@ -339,6 +536,8 @@ WHOLE: list[tuple[dict[str, dict[str, Any] | None], tuple[RowData, ...], str, st
     ({}, (replace(DAEMON, id="twice", client_id=CLIENT_ID.upper()),), "client_id_duplicate", "daemons[1].client_id"),
     ({"nightly": {"client_id": "worker"}}, (), "guid_malformed", "daemons[0].client_id"),
     ({"nightly": {"subject": "me"}}, (), "member_not_allowed", "daemons[0].subject"),
+    ({"keycloak": {"subject_pin": True}}, (OIDC_DAEMON,), "member_missing", "daemons[1].subject"),
+    ({"keycloak": {"profile": "google"}}, (OIDC_DAEMON,), "client_id_malformed", "daemons[1].client_id"),
     ({"nightly": {"tenant": "fabrikam", "oid": TID}}, (), "member_not_allowed", "daemons[0].oid"),
     ({"nightly": {"partner": "contoso"}}, (), "member_not_allowed", "daemons[0].partner"),
     ({"nightly": {"tenant": "own"}}, (), "member_missing", "daemons[0].partner"),
@@ -346,6 +545,10 @@ WHOLE: list[tuple[dict[str, dict[str, Any] | None], tuple[RowData, ...], str, st
     ({}, (ResourceRow(id="more", audiences=("x", "api://orders")),), "audience_overlap", "resources[1].audiences[1]"),
     ({"orders": {"tenant_wide_roles": False}}, (), "tenant_wide_not_allowed", "role_assignments[1].tenant"),
     ({"all-read": {"tenant": "own"}}, (), "tenant_wide_not_allowed", "role_assignments[1].tenant"),
+    ({"orders": {"issuers": ("entra", "nothing")}}, (), "reference_unknown", "resources[0].issuers[1]"),
+    ({"readers": {"issuer": "nothing"}}, (), "reference_unknown", "role_mappings[0].issuer"),
+    ({"readers": {"app_role": "nothing"}}, (), "reference_unknown", "role_mappings[0].app_role"),
+    ({}, (replace(MAPPING, id="twice"),), "role_mapping_duplicate", "role_mappings[1].value"),
 ]
 
 
@@ -372,6 +575,76 @@ def test_hosted_tenants_daemons_name_their_partner():
     check_references(
         check_row(row) for row in changed_policy({}, replace(DAEMON, id="hosted-one", tenant="own", partner="contoso"))
     )
+
+
+OWNED, GUID = "65/74", "eeeeeeee-0000-4000-8000-000000000005"
+
+FITTING = [
+    ("standard", "anything at all", None),
+    ("rfc9068", "sync", None),
+    ("keycloak", "sync", None),
+    ("okta", "0oa1sync", None),
+    ("auth0", "sync", None),
+    ("cognito", "sync", None),
+    ("google", "104400000000000000001", None),
+    ("github_actions", OWNED, "repo:acme/sync:ref:refs/heads/main"),
+    ("kubernetes", GUID, None),
+]
+
+
+@pytest.mark.parametrize(("profile", "client_id", "subject"), FITTING)
+def test_a_daemon_as_its_profile_wants_it(profile: str, client_id: str, subject: str | None):
+    """Each profile takes the client ids its tokens carry, and a pin where it asks for one."""
+    daemon = replace(OIDC_DAEMON, client_id=client_id, subject=subject)
+
+    check_profile(daemon, replace(OIDC, profile=profile))
+
+
+def test_every_profile_has_its_form_of_client_id():
+    """No profile is left out above."""
+    assert {profile for profile, _, _ in FITTING} == set(PROFILES)
+
+
+@pytest.mark.parametrize(
+    ("profile", "client_id"),
+    [
+        ("google", "nightly@acme.iam.gserviceaccount.com"),
+        ("google", "0104400000000000000"),
+        ("google", "١٢٣"),
+        ("google", "1" * 31),
+        ("google", "104400000000000000001\n"),
+        ("github_actions", "74"),
+        ("github_actions", "acme/sync"),
+        ("github_actions", "65/74/1"),
+        ("github_actions", "65/074"),
+        ("kubernetes", "orders:sync"),
+        ("kubernetes", GUID.upper()),
+        ("kubernetes", GUID + " "),
+    ],
+)
+def test_a_client_id_no_token_could_carry_is_refused(profile: str, client_id: str):
+    """Names where numbers belong, and other spellings: listed, they would never let anybody in."""
+    with pytest.raises(PolicyError) as caught:
+        check_profile(replace(OIDC_DAEMON, client_id=client_id, subject="x"), replace(OIDC, profile=profile))
+
+    assert (caught.value.code, caught.value.path) == ("client_id_malformed", "client_id")
+    assert f"profile {profile}" in caught.value.message
+
+
+def test_a_row_may_say_otherwise_than_its_profile():
+    """With a client claim of its own the issuer's ids are free text; with `subject_pin` it decides about pins."""
+    github = replace(OIDC, profile="github_actions")
+
+    check_profile(OIDC_DAEMON, replace(github, client_id_claim="/repository", subject_pin=False))
+    with pytest.raises(PolicyError):
+        check_profile(OIDC_DAEMON, replace(github, client_id_claim="/repository"))
+    with pytest.raises(PolicyError):
+        check_profile(OIDC_DAEMON, replace(github, subject_pin=False))
+
+
+def test_an_entra_daemon_has_no_profile():
+    """What is said of other issuers' daemons is not asked of Entra's."""
+    check_profile(DAEMON, CLOUD)
 
 
 def test_every_code_is_promised_and_tested():

@@ -12,14 +12,20 @@ from tests.core.test_policy import BAD, SOUND
 from tests.core.test_rules import CLOUD, ROWS, WHOLE, changed_policy
 
 OF_A_ROW = """
+'192.0.2.1/32' is listed twice
+'2.0' is listed twice
 'HS256' is no public-key signature
 'J W T' cannot be a typ
 'a' is listed twice
 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee' is listed twice
+'b' is listed twice
+'clients' is listed twice
+'entra' is listed twice
 'https://keys.example' must be a host name, with a port if need be
 'ke ys' must be a host name, with a port if need be
 'keys.example' is listed twice
 'none' is no public-key signature
+a header of its own holds the token alone
 a hosted tenant is the publisher's own: its daemons name their partners
 a tenant belongs to a partner, unless it is hosted
 an assignment names a daemon or a tenant
@@ -27,22 +33,37 @@ an assignment names a daemon or a tenant, not both
 an id is 1 to 63 of a-z 0-9 . _ - and begins with a letter or digit
 an issuer of kind entra needs its authority
 an issuer of kind oidc needs its exact issuer
+can be changed by those it names, so nothing may hang on it
+cannot be a header that holds the token alone
+cannot be an authentication scheme
 does not go with kind entra
 does not go with kind oidc
+has a meaning of its own (RFC 7519 §4.1)
 is not an address
+is nothing that may be reported only (`core.policy.ResourceRule`)
+must be 1 to 200 visible ASCII characters, without " and \\
+must be 1 to 4 characters
+must be 1 to 64 of A-Z a-z 0-9 . _ -
+must be 1 to 8 names, none of them empty
+must be IPv4 as such, or IPv6 without a zone
 must be a GUID, as 8-4-4-4-12 hexadecimal digits
 must be a key set: an object with a list `keys`
 must be an absolute address without user, fragment or query
+must be an address or a network in CIDR form, without bits behind its prefix
 must be between 0 and 253402300799
 must be between 0 and 600
 must be between 1 and 2678400
+must be between 401 and 499
 must be in Unicode normalisation form C
 must be later than not_before
+must be one of 1.0, 2.0
 must be one of active, suspended
+must be one of all, any
 must be one of entra, oidc
 must be one of ignore, intersect
 must be one of invited, active, suspended, archived
 must be one of none, secret, certificate
+must be one of standard, rfc9068, keycloak, okta, auth0, google, github_actions, kubernetes, cognito
 must be one of strict, compatible
 must be up to 120 characters, no space, comma, " or \\
 must begin with https://
@@ -53,19 +74,23 @@ must not be longer than 256 characters
 must not hold more than 64
 needs a v1_issuer
 plain http is allowed on this machine only
+profile rfc9068 takes no typ but at+jwt
 the character U+0000 is not allowed here
 the character U+000A is not allowed here
 the character U+202E is not allowed here
 the character U+D800 is not allowed here
 the host must be in lower case
+this cloud was closed in October 2021
 this is the tenant of personal Microsoft accounts
 v1 and v2 need issuers that differ
 white space is not allowed here
 {tenantid} belongs into the path
+~ stands for itself only as ~0, and / as ~1 (RFC 6901)
 """
 OF_A_POLICY = """
 11111111-2222-4333-8444-5555555555ab is already taken by contoso-entra
 Orders.Read is already taken by orders-read
+a daemon of issuer keycloak needs its subject
 a hosted tenant's daemon names its partner
 a tenant of an Entra issuer needs its tid
 aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee is already taken by nightly
@@ -78,13 +103,16 @@ issuer entra already covers this
 issuer keycloak already covers this
 keycloak is already taken by fabrikam
 must be a GUID, as 8-4-4-4-12 hexadecimal digits
+must be the number of the account, in digits (profile google)
 only an Entra tenant has object ids; name the subject
+r is already taken by readers
 resource orders does not allow it
 tenant own is hosted
 the partner is the tenant's; only a hosted tenant's daemons name one
 there is no app_role nothing
 there is no daemon nobody
 there is no issuer keycloak
+there is no issuer nothing
 there is no partner contoso
 there is no partner nobody
 there is no resource nothing

@@ -10,7 +10,7 @@ import pytest
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
-from tenantgate.core.judge import CHECKS
+from tenantgate.core.judge import plan_of
 from tenantgate.core.policy import ResourceRow
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.core.trace import Trace, TraceStep, explain
@@ -46,7 +46,8 @@ def trace_of(token: str | bytes, wanted: tuple[str, ...] = ()) -> Trace:
 
 def names() -> list[str]:
     """Return the names of all steps in their order."""
-    return [step.name for step in STEPS] + [check.name for check in CHECKS]
+    plan = plan_of(an_index().resources["orders"])
+    return [step.name for step in STEPS] + [line.name for check in plan.checks for line in check.lines]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
@@ -57,7 +58,7 @@ def test_the_explanation_agrees_with_the_decision(case: Spoiled) -> None:
 
     assert isinstance(decision, Denied)
     assert trace.reason is decision.reason is case.reason
-    assert (trace.meaning, trace.advice) == (REFUSALS[case.reason].meaning, REFUSALS[case.reason].advice)
+    assert trace.meaning == REFUSALS[case.reason].meaning
     assert [step.passed for step in trace.steps] == [True] * (len(trace.steps) - 1) + [False]
     last = trace.steps[-1]
     assert last.expected
@@ -69,11 +70,14 @@ def test_the_explanation_agrees_with_the_decision(case: Spoiled) -> None:
 
 def assert_safe(trace: Trace, token: str | bytes) -> None:
     """Every text of a trace is bounded, visible ASCII and free of the token."""
-    for step in trace.steps:
-        for text in (step.expected, step.received):
-            assert len(text) <= 400, step
-            assert text.replace("…", "").isascii(), step
-            assert text.replace("…", "").isprintable(), step
+    texts = [text for step in trace.steps for text in (step.expected, step.received)]
+    texts += [trace.meaning, trace.partner, trace.publisher, *(each.detail for each in trace.stands)]
+    fixes = [each.fix for each in trace.stands if each.fix is not None]
+    texts += [line for fix in fixes for line in (fix.text, *fix.command.split("\n"), *fix.rows.split("\n"))]
+    for text in texts:
+        assert len(text) <= 800, text
+        assert text.replace("…", "").isascii(), text
+        assert text.replace("…", "").isprintable(), text
     whole = msgspec.json.encode(trace).decode()
     assert_text_safe(whole, token)
 
@@ -96,7 +100,8 @@ def test_a_grant_names_every_step(token: object) -> None:
     assert [step.name for step in trace.steps] == names()
     assert all(step.passed for step in trace.steps)
     assert trace.meaning == "The caller is let in."
-    assert trace.advice == ""
+    assert (trace.partner, trace.publisher) == ("", "")
+    assert all(each.stands is True and each.fix is None for each in trace.stands)
     assert_safe(trace, text)
 
 
@@ -117,12 +122,13 @@ def test_the_refusing_step_says_what_was_expected_and_received() -> None:
 
     idtyp = trace_of(v2_token(idtyp=...))
     assert idtyp.steps[-1].name == "app-only"
-    assert "optional claim `idtyp`" in idtyp.advice
+    assert "optional claim `idtyp`" in idtyp.publisher
 
 
 WHOLE = [
     ("policy", "a policy that could be applied", "as expected"),
     ("form", "a compact JWS of a supported algorithm", "as expected"),
+    ("strict form", "one spelling, each name once", "as expected"),
     ("issuer", "an iss the policy knows", f"iss {v2_issuer(ACME_TID)}"),
     ("tid", f"tid {ACME_TID}, once", f"tid {ACME_TID}"),
     ("version", "ver 2.0", "ver 2.0"),
@@ -138,6 +144,7 @@ WHOLE = [
     ("lifetime", "at most 86400 s", "3900 s"),
     ("confirmation", "no cnf", "no cnf"),
     ("issuer in force", "an issuer of the policy", "issuer cloud"),
+    ("agent", "no agent identity", "a token of kind application"),
     ("app-only", "an app's own access token (strict)", f"idtyp app, scp None, sub {ACME_OID}"),
     ("tenant", "a listed, active tenant", f"client {ACME_CLIENT} of tid {ACME_TID}"),
     ("partner", "an active partner at 1800000600", "partner acme, active, ends at 1800000601"),
@@ -175,7 +182,7 @@ def forged() -> str:
         pytest.param(oidc_token, "strength", "none or better", "unknown", id="strength unknown"),
         pytest.param(oidc_token, "tenant", "a listed, active tenant", "client globex-sync of oidc", id="oidc"),
         pytest.param(oidc_token, "expiry", f"exp after {NOW - 60}", f"exp {NOW + 3_300}", id="expiry"),
-        pytest.param(lambda: v2_token(cnf={}), "confirmation", "no cnf", "cnf", id="cnf"),
+        pytest.param(lambda: v2_token(cnf={}), "confirmation", "no cnf", "cnf that names nothing", id="cnf"),
         pytest.param(lambda: v2_token(ver=2.0), "version", "ver 2.0", "ver 2.0 (not a string)", id="a number as ver"),
         pytest.param(untyped, "type", "typ absent or one of JWT, at+jwt", "no typ", id="no typ"),
         pytest.param(forged, "signature", "a signature by key cloud-RS256", "another signature", id="forged"),

@@ -70,7 +70,16 @@ async def test_a_changed_row_starts_anew(change: dict[str, Any]):
     assert world.health().age is None
 
 
-@pytest.mark.parametrize("change", [{"token_types": ("JWT",)}, {"client_id_claim": "client"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token_types": ("JWT",)},
+        {"client_id_claim": "client"},
+        {"roles_claim": "/realm_access/roles"},
+        {"subject_pin": True},
+        {"profile": "keycloak"},
+    ],
+)
 async def test_a_change_in_how_tokens_are_read_keeps_serving_under_new_objects(change: dict[str, Any]):
     """Tokens verified by the old row are verified again (new objects), but an issuer that is down stays served."""
     world = World(A)
@@ -166,6 +175,7 @@ def test_a_malformed_static_set_harms_its_issuer_alone():
     assert key_of(world, KeySetRef("good"))
 
 
+@pytest.mark.threat(30)
 async def test_dropped_keys_are_told_with_their_reasons():
     """A set with a bad key serves its good ones; health names the bad one and why."""
     world = World(A)

@@ -136,6 +136,7 @@ async def test_the_cooldown_begins_when_a_successful_fetch_ends():
     assert kids(world) == {A.kid, B.kid}
 
 
+@pytest.mark.threat(29)
 async def test_the_cooldown_begins_when_a_failed_fetch_ends():
     """A failing issuer is not asked again for each token: the cooldown counts from the end of the failure."""
     world = World(A)
@@ -191,6 +192,7 @@ async def test_a_server_that_asks_us_to_wait_is_left_alone():
     assert kids(world) == {A.kid}
 
 
+@pytest.mark.threat(29)
 async def test_a_flood_of_unknown_kids_is_one_fetch_per_cooldown():
     """10,000 random kids in a minute cause two fetches, and the good kid goes on."""
     world = World(A)
@@ -265,6 +267,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.threat(29)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fetch_that_fails_keeps_the_old_keys(fault: str):
     """Whatever comes instead of keys is recorded by its code; the very objects in use stay, callers see nothing."""
@@ -363,6 +366,7 @@ async def test_key_sets_that_are_not_served_cause_nothing(ref: KeySetRef):
     assert world.door.opened == 0
 
 
+@pytest.mark.threat(31)
 async def test_a_million_unknown_issuers_leave_no_trace():
     """Asking for issuers nobody configured creates no state (sampled at 10,000)."""
     world = World(A)

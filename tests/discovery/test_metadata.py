@@ -101,6 +101,7 @@ def test_entra_documents_name_their_own_template(document: Any, issuer: str):
         assert refusal(raw(issuer.replace("{tenantid}", tid)), CLOUD, document) == "issuer_mismatch"
 
 
+@pytest.mark.threat(5)
 @pytest.mark.parametrize(
     "uri",
     [
@@ -162,6 +163,7 @@ def test_keys_may_live_on_a_listed_host(hosts: tuple[str, ...], uri: str, *, lis
         assert refusal(raw, row) == "jwks_uri_refused"
 
 
+@pytest.mark.threat(5)
 def test_plain_http_needs_the_switch_and_this_machine():
     """With `insecure_allow_http` an issuer on loopback may have its keys there over http, and only there."""
     issuer = "http://127.0.0.1:8080"

@@ -84,6 +84,7 @@ def test_the_folder_holds_the_issuers_we_know():
     assert {path.stem for path in vectors_dir("recorded-issuers").glob("*.json")} == set(ISSUERS)
 
 
+@pytest.mark.threat(30)
 @pytest.mark.parametrize("name", ISSUERS)
 async def test_every_recorded_issuer_loads(name: str):
     """Each of the 19 is served from its recorded answers; exactly the named keys are dropped, each for its reason."""
@@ -151,6 +152,7 @@ async def test_the_consumer_keys_of_entra_are_bound_to_the_consumer_tenant():
     assert {key.issuer for key in organizations.keys.values()} == {template}
 
 
+@pytest.mark.threat(20)
 async def test_a_consumer_key_verifies_no_organisations_token():
     """A listed tenant's token, truly signed by a key of the recorded shape that names the consumer tenant, is refused.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tenantgate.core.limits import BOUNDS, LIMITS
 from tenantgate.settings import Settings, SettingsError, read_settings
 from tests.real_parts import ROOT
 
@@ -55,6 +56,15 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("TENANTGATE_RESOURCE", 'a"b', "TENANTGATE_RESOURCE: must be the id of a resource"),
         ("TENANTGATE_RESOURCE", "a\nX-TG-Partner: acme", "TENANTGATE_RESOURCE: must be the id of a resource"),
         ("TENANTGATE_LOG_LEVEL", "loud", "TENANTGATE_LOG_LEVEL"),
+        *(
+            (
+                f"TENANTGATE_MAX_{name.upper()}",
+                value,
+                f"TENANTGATE_MAX_{name.upper()}: must be a whole number between {low} and",
+            )
+            for name, (low, high) in BOUNDS.items()
+            for value in (str(low - 1), str(high + 1), "-1", "1e3", " 64", "\u0661\u0662\u0668", "", "many")
+        ),
     ],
 )
 def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str):
@@ -62,6 +72,35 @@ def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=re.escape(complaint)):
         read_settings({name: value})
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize("place", [0, 1], ids=["lowest", "highest"])
+def test_limits_reach_as_far_as_the_page_says(monkeypatch: pytest.MonkeyPatch, place: int):
+    """Each limit may be the lowest and the highest of its bounds, and becomes the member of its name."""
+    for name, bounds in BOUNDS.items():
+        monkeypatch.setenv(f"TENANTGATE_MAX_{name.upper()}", str(bounds[place]))
+
+    limits = read_settings({}).limits
+
+    assert {name: getattr(limits, name) for name in BOUNDS} == {name: bounds[place] for name, bounds in BOUNDS.items()}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_every_limit_has_its_default_and_bounds_on_the_page(name: str):
+    """Default and bounds on the page are those of the code."""
+    low, high = BOUNDS[name]
+    section = PAGE.split(f"## TENANTGATE_MAX_{name.upper()}\n", 1)[1].split("\n## ", 1)[0]
+
+    assert f"{getattr(LIMITS, name)} where nothing is said, {low} to {high}." in " ".join(section.split())
+
+
+@pytest.mark.parametrize("value", ["true", "16.0", '"0x10"', "[16]"])
+def test_a_limit_in_the_file_is_a_whole_number(empty_folder: Path, value: str):
+    """What merely looks like a number is none."""
+    (empty_folder / "tenantgate.toml").write_text(f"max_kid_bytes = {value}\n")
+    with pytest.raises(SettingsError, match="TENANTGATE_MAX_KID_BYTES: must be a whole number between 1 and 4096"):
+        read_settings({})
 
 
 def test_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):

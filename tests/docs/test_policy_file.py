@@ -7,18 +7,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from tenantgate.cli.token import Line
-from tenantgate.core import fields, keys, policy, references, rules
+from tenantgate.core import clouds, fields, keys, pointer, policy, references, resources, rules
 from tenantgate.core.decision import Principal
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import KINDS, IssuerRow, PolicySnapshot
+from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.refusals import REFUSALS
 from tenantgate.feed import file
+from tenantgate.gate.request import MAX_HEADERS, MAX_PARAMETERS
 from tests.real_parts import ROOT
 
 PAGE = (ROOT / "docs" / "policy-file.md").read_text()
@@ -82,6 +84,32 @@ def test_every_default_is_the_codes(kind: str) -> None:
     assert told == {each.name: default_of(each) for each in msgspec.structs.fields(KINDS[kind])}
 
 
+@pytest.mark.parametrize(
+    ("heading", "struct"),
+    [
+        ("#### `required_claims` of a resource", policy.RequiredClaim),
+        ("#### `report_only` of a resource", policy.ReportOnly),
+    ],
+)
+def test_members_within_a_resource_are_described(heading: str, struct: type[msgspec.Struct]) -> None:
+    """The members of a required claim and of a reported rule, each with its default, and no other."""
+    told = {name: cells[1] for name, cells in table(heading).items()}
+
+    assert told == {each.name: default_of(each) for each in msgspec.structs.fields(struct)}
+
+
+def test_every_rule_that_may_be_reported_only_is_named() -> None:
+    """The rules of the page are those of the code, and the limits of the query too."""
+    named = re.findall(r'"(\w+)"', table("#### `report_only` of a resource")["rule"][2])
+
+    assert named == list(get_args(policy.ResourceRule))
+    assert f"at most {MAX_PARAMETERS} parameters, and {MAX_HEADERS // 1024} KiB with all headers" in " ".join(
+        PAGE.split()
+    )
+    assert f"up to {resources.MESSAGE_LENGTH} visible" in table("### `resources`")["failure_message"][2]
+    assert f"At most {pointer.MAX_STEPS} names" in " ".join(PAGE.split())
+
+
 def default_of(field: msgspec.structs.FieldInfo) -> str:
     """Return a member's default as the page writes it."""
     if field.required:
@@ -94,7 +122,7 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
 
 def test_every_code_is_explained() -> None:
     """Each code that a policy can be refused with has its line, and each line is such a code."""
-    modules = (fields, references, rules, file)
+    modules = (fields, pointer, references, resources, rules, file)
     sources = "".join(Path(module.__file__).read_text() for module in modules if module.__file__)
     used = set(re.findall(r'(?:PolicyError|FeedError)\(\s*"(\w+)"', sources))
     used |= set(re.findall(r'self\._take\(\s*"(\w+)"', sources))
@@ -115,14 +143,23 @@ def test_every_algorithm_and_limit_is_the_codes() -> None:
     assert set(re.findall(r"`((?:RS|PS|ES)\d{3}|EdDSA)`", algorithms)) == keys.SUPPORTED
     assert f"names have at most {fields.NAME_LENGTH} characters" in " ".join(PAGE.split())
     assert f"identifiers {fields.IDENTITY_LENGTH}, lists {fields.LIST_LENGTH} elements" in " ".join(PAGE.split())
-    assert f"1 s to {rules.LONGEST_LIFETIME // 86_400} days" in table("### `resources`")["max_lifetime"][2]
-    assert f"0 to {rules.LARGEST_SKEW} s" in table("### `resources`")["clock_skew"][2]
+    assert f"1 s to {resources.LONGEST_LIFETIME // 86_400} days" in table("### `resources`")["max_lifetime"][2]
+    assert f"0 to {resources.LARGEST_SKEW} s" in table("### `resources`")["clock_skew"][2]
     assert policy.ID_PATTERN.startswith("^[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def test_every_profile_is_named() -> None:
+    """The profiles of the table are those of the code, in order."""
+    cells = table("### `issuers`")["profile"]
+
+    assert re.findall(r"`([a-z0-9_]+)`", cells[2]) == list(PROFILES)
+    assert [name for name in PROFILES if PROFILES[name].subject_pin] == ["github_actions"]
+    assert f"deeper than {pointer.MAX_STEPS} names" in PAGE
 
 
 def test_clouds_with_a_known_v1_issuer_are_those_named() -> None:
     """Public, US government and China clouds: a v1 issuer is filled in, and nowhere else."""
-    assert {host.rpartition(".")[2] for host in rules._V1_ISSUERS} == {"com", "us", "cn"}
+    assert {cloud.host.rpartition(".")[2] for cloud in clouds.CLOUDS if cloud.v1_issuer} == {"com", "us", "cn"}
     elsewhere = rules.check_row(IssuerRow(id="a", kind="entra", authority="https://login.cloud.example"))
     assert isinstance(elsewhere, IssuerRow)
     assert elsewhere.v1_issuer is None

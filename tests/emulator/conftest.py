@@ -24,7 +24,7 @@ def clock() -> FakeClock:
 def authority(clock: FakeClock) -> Authority:
     """An authority that knows everybody in CONFIG."""
     authority = an_authority(clock)
-    config.load(config.parse_spec(msgspec.json.encode(CONFIG), config.Config), authority.directory)
+    config.load(config.parse_spec(msgspec.json.encode(CONFIG), config.Config), authority)
     return authority
 
 

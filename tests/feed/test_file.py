@@ -209,6 +209,51 @@ def spoiled(array: str, place: int = 0, /, **changes: Any) -> dict[str, Any]:
         pytest.param(
             spoiled("resources", audiences=["api://a", 5]), "type_wrong", "resources[0].audiences[1]", id="in a list"
         ),
+        *(
+            pytest.param(
+                spoiled("resources", required_claims=[{"claim": "a"}, {"claim": "b", **changes}]),
+                code,
+                f"resources[0].required_claims[1]{path}",
+                id=f"required claim: {name}",
+            )
+            for name, changes, code, path in (
+                ("wrong type", {"values": "a"}, "type_wrong", ".values"),
+                ("no text", {"values": [5]}, "type_wrong", ".values[0]"),
+                ("match", {"match": "one"}, "value_unknown", ".match"),
+                ("member", {"value": "a"}, "member_unknown", ".value"),
+                ("pointer", {"claim": "/a//b"}, "pointer_malformed", ".claim"),
+                ("twice", {"claim": "a"}, "list_duplicate", ""),
+            )
+        ),
+        pytest.param(
+            spoiled("resources", required_claims=[{"values": ["a"]}]),
+            "member_missing",
+            "resources[0].required_claims[0].claim",
+            id="required claim: none",
+        ),
+        pytest.param(
+            spoiled("resources", report_only=[{"rule": "addresses"}]),
+            "member_missing",
+            "resources[0].report_only[0].until",
+            id="reported only without an end",
+        ),
+        pytest.param(
+            spoiled("resources", report_only=[{"rule": "signature", "until": 1}]),
+            "value_unknown",
+            "resources[0].report_only[0].rule",
+            id="what is never reported only",
+        ),
+        pytest.param(
+            spoiled("resources", issuers=["nobody"]), "reference_unknown", "resources[0].issuers[0]", id="its issuer"
+        ),
+        pytest.param(
+            a_document(
+                role_mappings=[{"id": "m", "issuer": "x", "claim": "a", "value": "b", "app_role": "orders_read"}]
+            ),
+            "reference_unknown",
+            "role_mappings[0].issuer",
+            id="issuer of a mapping",
+        ),
         pytest.param(spoiled("issuers", kind="saml"), "value_unknown", "issuers[0].kind", id="kind"),
         pytest.param(spoiled("partners", state="expired"), "value_unknown", "partners[0].state", id="state"),
         pytest.param(spoiled("partners", ends_at=-1), "number_out_of_range", "partners[0].ends_at", id="range"),

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from tenantgate.core.decision import Decision
 from tenantgate.core.refusals import CODES
 from tenantgate.forward_auth.endpoint import handles
 from tenantgate.gate.answer import IDENTITY_HEADERS
 from tenantgate.gate.gate import Gate
+from tenantgate.gate.request import RequestView
 from tests.builders import ACME_CLIENT, NOW, STRANGE_CLIENT, a_snapshot, oidc_token, v2_token
 from tests.forward_auth.wire import Response, Server, a_request
 from tests.gate.world import FakeKeys, ThreadedDoor, a_fetched_snapshot, a_gate, a_keyring, suspended
@@ -170,6 +172,7 @@ def test_what_a_caller_claims_is_never_echoed(server: Server, name: str):
         assert all(len(response.all(each)) < 2 for each in OURS)
 
 
+@pytest.mark.threat(11)
 def test_oversized_headers_are_refused_by_whoever_meets_them_first(server: Server):
     """Headers beyond the limit are 400, from the gate or, sooner, from the HTTP server below it."""
     for size in (20_000, 70_000):
@@ -186,6 +189,7 @@ def test_any_role_on_the_resource_will_do(serve: Serve):
     assert 'error="insufficient_scope"' in response.one("WWW-Authenticate")
 
 
+@pytest.mark.threat(48)
 def test_a_suspension_acts_on_the_next_call(serve: Serve):
     """The first call after the change is refused."""
     server = serve(a_gate())
@@ -233,3 +237,52 @@ def test_callers_that_miss_a_key_share_one_fetch(serve: Serve):
 
     assert [is_grant(each) for each in found] == [True] * 12
     assert door.fetches == 1
+
+
+def test_the_callers_address_is_nobodys_knowledge(serve: Serve, monkeypatch: pytest.MonkeyPatch):
+    """Who connects is the proxy: the gate is told no address, whatever a header says of one."""
+    gate = a_gate()
+    seen: list[RequestView] = []
+    real = gate.adecide
+
+    async def adecide(view: RequestView) -> Decision:
+        seen.append(view)
+        return await real(view)
+
+    monkeypatch.setattr(gate, "adecide", adecide)
+    assert is_grant(serve(gate).ask(a_request("X-Forwarded-For: 192.0.2.7", "Forwarded: for=192.0.2.7")))
+    assert [view.peer for view in seen] == [None]
+
+
+def test_a_token_in_the_sub_requests_query(serve: Serve):
+    """Where the resource allows it, the query of the sub-request is read as it came; X-Forwarded-Uri never is."""
+    server = serve(a_gate(news=a_snapshot(orders={"token_query": "access_token"})))
+    query = f"access_token={v2_token()}"
+
+    assert is_grant(server.ask(a_request(path=f"/auth/check?{query}", token=None)))
+    assert is_grant(server.ask(a_request(path=f"/auth/check/orders?a=1&{query.replace('.', '%2e')}", token=None)))
+    assert server.ask(a_request(f"X-Forwarded-Uri: /orders?{query}", token=None)).status == 401
+    twice = server.ask(a_request(path=f"/auth/check?{query}"))
+    assert (twice.status, twice.one("X-TG-Reason"), twice.one("Connection")) == (400, "invalid_request", "close")
+
+
+def test_a_header_and_a_status_of_the_resources_own(serve: Serve):
+    """The token stands alone in the resource's header, and a refusal has the resource's status on the wire."""
+    rules = {"token_header": "X-Orders-Token", "failure_status": 404, "failure_message": "Nothing here."}
+    server = serve(a_gate(news=a_snapshot(orders=rules)))
+    token = f"X-Orders-Token: {v2_token()}"
+
+    assert is_grant(server.ask(a_request(token, token=None)))
+    for request_ in (a_request(), a_request("X-Orders-Token: x", token=None)):
+        refused = server.ask(request_)
+        assert (refused.status, json.loads(refused.body)["title"]) == (404, "Nothing here.")
+    assert server.ask(a_request(token, token, token=None)).status == 400
+
+
+def test_a_resource_with_addresses_lets_nobody_in_behind_a_proxy(serve: Serve):
+    """The caller's address is unknown here, so the rule refuses, whatever network it names and a header claims."""
+    server = serve(a_gate(news=a_snapshot(orders={"addresses": ("0.0.0.0/0", "::/0")})))
+
+    for header in ("X-Forwarded-For: 192.0.2.7", "Forwarded: for=127.0.0.1", "X-Real-IP: 192.0.2.7"):
+        response = server.ask(a_request(header))
+        assert (response.status, response.one("X-TG-Reason")) == (403, "caller_not_allowed")

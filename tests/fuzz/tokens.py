@@ -19,8 +19,9 @@ from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
 from tenantgate.core.index import PolicyIndex
+from tenantgate.core.limits import LIMITS
 from tenantgate.core.policy import PolicySnapshot, row_of
-from tenantgate.core.token import MAX_TOKEN, Refused, UnverifiedToken, parse_token
+from tenantgate.core.token import Refused
 from tenantgate.core.trace import explain
 from tenantgate.core.verify import Verified, verify
 from tests.builders import (
@@ -39,6 +40,7 @@ from tests.core.oracle_caller import Question
 from tests.core.worlds import MARKS, SPOILS
 from tests.fuzz.shapes import changed, document, text
 from tests.fuzz.target import Change, Target, vector_files
+from tests.parsed import Parsed, parse_token
 
 KEY: Final = Signer("EdDSA", Ed25519PrivateKey.from_private_bytes(b"k" * 32), "fuzz")
 STRANGER: Final = Signer("EdDSA", Ed25519PrivateKey.from_private_bytes(b"s" * 32), "fuzz")
@@ -72,7 +74,7 @@ def run(data: bytes) -> None:
     assert trace.reason is (decision.reason if isinstance(decision, Denied) else None)
     if isinstance(decision, Denied):
         check_detail(decision.detail)
-    if isinstance(parsed, UnverifiedToken):
+    if isinstance(parsed, Parsed):
         check_form(token, parsed)
         check_judgement(token, parsed, decision)
     else:
@@ -88,7 +90,7 @@ def token_of(data: bytes) -> bytes:
     return (KEY if data[:1] == b"S" else STRANGER).sign(payload, header).encode()
 
 
-def parsed_alike(token: bytes) -> UnverifiedToken | R:
+def parsed_alike(token: bytes) -> Parsed | R:
     """Parse a token twice, as bytes and (where it can be) as text: one answer, a token or the reason against it."""
     answers: list[Any] = []
     for each in (token, token, *([token.decode()] if token.isascii() else [])):
@@ -119,9 +121,9 @@ def no_constant(name: str) -> None:
     raise AssertionError(f"{name} was let through")
 
 
-def check_form(token: bytes, parsed: UnverifiedToken) -> None:
+def check_form(token: bytes, parsed: Parsed) -> None:
     """The token has one spelling, and another reader of JSON sees the same in it."""
-    assert len(token) <= MAX_TOKEN
+    assert len(token) <= LIMITS.token_bytes
     header, payload, signature = (
         base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)) for part in token.split(b".")
     )
@@ -147,7 +149,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-def check_judgement(token: bytes, parsed: UnverifiedToken, decision: Granted | Denied) -> None:
+def check_judgement(token: bytes, parsed: Parsed, decision: Granted | Denied) -> None:
     """A yes hangs on a signature that holds, and on a payload that the oracle lets in; a no on what applies."""
     header = json.loads(base64.urlsafe_b64decode(token.partition(b".")[0] + b"=="))
     signers = frozenset(["cloud", "oidc"]) if is_signed(parsed) else frozenset[str]()
@@ -165,7 +167,7 @@ def check_judgement(token: bytes, parsed: UnverifiedToken, decision: Granted | D
         assert decision.reason in wanted.reasons, (decision, wanted)
 
 
-def is_signed(parsed: UnverifiedToken) -> bool:
+def is_signed(parsed: Parsed) -> bool:
     """Whether the published key signed this, by `cryptography` alone."""
     try:
         KEY.private.public_key().verify(parsed.signature, parsed.signed)
@@ -220,4 +222,4 @@ def respelled(token: bytes, random: Random) -> bytes:
     return b".".join(parts)
 
 
-TARGET: Final = Target(run, seeds, mutate, MAX_TOKEN + 64)
+TARGET: Final = Target(run, seeds, mutate, LIMITS.token_bytes + 64)

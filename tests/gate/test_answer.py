@@ -15,8 +15,18 @@ from hypothesis import strategies as st
 
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted, Principal, PublicCode
+from tenantgate.core.policy import ResourceRow
 from tenantgate.core.refusals import CODES, REFUSALS
-from tenantgate.gate.answer import ASK_THE_PUBLISHER, IDENTITY_HEADERS, Answer, answer, challenge, identity_headers
+from tenantgate.gate.answer import (
+    IDENTITY_HEADERS,
+    USUAL,
+    Answer,
+    Manner,
+    answer,
+    challenge,
+    identity_headers,
+    manner_of,
+)
 from tenantgate.gate.gate import Gate
 from tests.builders import ACME_CLIENT, STRANGE_CLIENT, STRANGE_TID, a_snapshot, cloud_key, v2_claims, v2_issuer
 from tests.gate.world import a_delta, a_row_of_policy, a_view, suspended
@@ -35,7 +45,7 @@ PRINCIPAL = Principal(
 )
 
 # RFC 9110 §11.6.1, RFC 6750 §3: the scheme, then parameters; each value %x20-21 / %x23-5B / %x5D-7E in quotes.
-CHALLENGE = re.compile(r'Bearer ([a-z_]+="[ !#-\[\]-~]*")(, [a-z_]+="[ !#-\[\]-~]*")*\Z')
+CHALLENGE = re.compile(r'[A-Za-z][A-Za-z0-9-]* ([a-z_]+="[ !#-\[\]-~]*")(, [a-z_]+="[ !#-\[\]-~]*")*\Z')
 SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")
 
 
@@ -196,13 +206,11 @@ def without_id(rendered: Answer) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("reason", R)
 def test_reasons_are_shown_only_where_the_publisher_says_so(reason: R):
-    """With the switch on, the body has the exact reason and the advice; headers and all else stay as they were."""
+    """With the switch on, the body has the exact reason and what the partner can do; all else stays as it was."""
     quiet, open_ = (answer(denied(reason, show_reason=shown), "orders") for shown in (False, True))
     problem = json.loads(open_.body)
 
-    theirs = REFUSALS[reason].code in ("caller_not_allowed", "insufficient_scope", "cannot_judge")
-    advice = ASK_THE_PUBLISHER if theirs else REFUSALS[reason].advice
-    assert (problem.pop("reason"), problem.pop("advice")) == (reason.value, advice)
+    assert (problem.pop("reason"), problem.pop("advice")) == (reason.value, REFUSALS[reason].partner)
     assert problem == json.loads(quiet.body)
     assert open_.headers == quiet.headers
 
@@ -280,3 +288,117 @@ def test_reasons_are_shown_by_the_policy_in_force(make: Make):
     gate.install(a_snapshot(acme={"state": "suspended"}, orders={"show_reasons": True}, revision=3))
 
     assert b"partner_suspended" in gate.answer(gate.decide(a_view())).body
+
+
+# A resource's own manner.
+
+CHOSEN = frozenset(
+    (
+        PublicCode.NO_CREDENTIAL,
+        PublicCode.INVALID_TOKEN,
+        PublicCode.CALLER_NOT_ALLOWED,
+        PublicCode.INSUFFICIENT_SCOPE,
+    )
+)
+MANNER = Manner(status=404, message="Ask orders@publisher.example.", scheme="Token")
+
+
+def manner(**rules: Any) -> Manner:
+    """Return the manner of a resource with these rules."""
+    return manner_of(ResourceRow(id="orders", audiences=("a",), **rules))
+
+
+def test_nothing_said_is_the_usual_manner():
+    """A resource without rules of its own answers as usual."""
+    assert manner() == manner_of(None) == USUAL
+
+
+@pytest.mark.parametrize("reason", R)
+def test_status_and_text_are_the_resources_for_refused_credentials_alone(reason: R):
+    """Where the caller or its credential is refused; a 400, a 503 and a wanted certificate stay what they are."""
+    usual = answer(denied(reason, wanted_roles=READ), "orders")
+    own = answer(denied(reason, wanted_roles=READ), "orders", MANNER)
+    code = REFUSALS[reason].code
+    before, after = json.loads(usual.body), json.loads(own.body)
+
+    if code in CHOSEN:
+        assert own.status == after["status"] == 404
+        assert after["title"] == "Ask orders@publisher.example."
+    else:
+        assert own.status == usual.status
+        assert after == before
+    assert {**after, "title": 0, "status": 0} == {**before, "title": 0, "status": 0}
+    for name in ("X-TG-Decision", "X-TG-Reason", "Cache-Control", "Retry-After"):
+        assert header(own, name) == header(usual, name)
+
+
+@pytest.mark.parametrize("reason", R)
+def test_the_challenge_stays_where_the_code_has_one(reason: R):
+    """Another status takes no challenge away; its text, where it has one, and its scheme are the resource's."""
+    usual, own = challenge(denied(reason, wanted_roles=READ), "orders"), challenge(denied(reason), "orders", MANNER)
+
+    assert (own is None) == (usual is None)
+    if own is not None and usual is not None:
+        assert own.startswith('Token realm="orders"')
+        assert CHALLENGE.match(own)
+        assert parameters(own).get("error") == parameters(usual).get("error")
+        code = REFUSALS[reason].code
+        told = "Ask orders@publisher.example." if code in CHOSEN else CODES[code].text
+        assert parameters(own).get("error_description", told) == told
+
+
+@pytest.mark.parametrize("reason", R)
+@pytest.mark.parametrize("status", [401, 403, 404, 499])
+def test_every_401_has_a_challenge(reason: R, status: int):
+    """Whatever status a resource chooses, a 401 says how to be let in (RFC 9110 §15.5.2) and no 503 does."""
+    rendered = answer(denied(reason), "orders", Manner(status=status))
+    value = header(rendered, "WWW-Authenticate")
+
+    assert value is not None or rendered.status != 401
+    if not CODES[REFUSALS[reason].code].challenge:
+        assert value == ('Bearer realm="orders"' if rendered.status == 401 else None)
+
+
+def test_a_grant_knows_no_manner():
+    """A yes is 200, whatever a resource says of its refusals."""
+    assert answer(Granted(PRINCIPAL, 7, "t-9"), "orders", MANNER) == answer(Granted(PRINCIPAL, 7, "t-9"), "orders")
+
+
+@pytest.mark.parametrize(
+    ("rules", "place"),
+    [
+        ({"token_scheme": "Token"}, "as `Authorization: Token <token>`"),
+        ({"token_header": "X-Orders-Token"}, "alone in the header `X-Orders-Token`"),
+        ({"token_query": "t"}, "as `Authorization: Bearer <token>` or in the query parameter `t`"),
+        (
+            {"token_header": "X-Orders-Token", "token_query": "t"},
+            "alone in the header `X-Orders-Token` or in the query parameter `t`",
+        ),
+    ],
+)
+def test_advice_says_where_the_token_goes(rules: dict[str, Any], place: str):
+    """Where reasons are shown, a caller without a usable credential reads where this resource wants it."""
+    for reason in (R.NO_CREDENTIAL, R.SCHEME_NOT_ALLOWED, R.CREDENTIAL_AMBIGUOUS):
+        problem = json.loads(answer(denied(reason, show_reason=True), "orders", manner(**rules)).body)
+        assert problem["advice"] == f"Send the access token once, {place}."
+    problem = json.loads(answer(denied(R.TOKEN_EXPIRED, show_reason=True), "orders", manner(**rules)).body)
+    assert problem["advice"] == REFUSALS[R.TOKEN_EXPIRED].partner
+
+
+def test_a_gate_answers_in_its_resources_manner(make: Make):
+    """Status, text and scheme are those of the policy in force, from the change on."""
+    gate = make(news=a_snapshot(billing={"failure_status": 499}))
+    assert gate.answer(gate.decide(a_view("x"))).status == 401
+
+    gate.install(
+        a_delta(a_row_of_policy("orders", failure_status=404, failure_message="Nothing here.", token_scheme="Token"))
+    )
+
+    rendered = gate.answer(gate.decide(a_view("x", scheme=b"Token ")))
+    assert (rendered.status, json.loads(rendered.body)["title"]) == (404, "Nothing here.")
+    assert header(rendered, "WWW-Authenticate") == (
+        'Token realm="orders", error="invalid_token", error_description="Nothing here."'
+    )
+    assert gate.answer(gate.decide(a_view(scheme=b"Token "))).status == 200
+    gate.install(a_snapshot(revision=9))
+    assert gate.answer(gate.decide(a_view("x"))).status == 401

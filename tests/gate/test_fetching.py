@@ -137,6 +137,7 @@ def test_a_rotated_key_is_fetched_when_it_is_first_seen(make: Make):
     assert door.fetches == 2
 
 
+@pytest.mark.threat(29)
 def test_forged_key_names_make_one_fetch_in_a_cooldown(make: Make):
     """A flood of unknown `kid`s reaches the issuer once; each is refused as unknown."""
     door = ThreadedDoor()
@@ -147,6 +148,7 @@ def test_forged_key_names_make_one_fetch_in_a_cooldown(make: Make):
     assert door.fetches == 1
 
 
+@pytest.mark.threat(29)
 def test_an_issuer_that_is_down_is_503_and_known_keys_go_on(make: Make):
     """Without keys nothing can be judged; with keys at hand a dead issuer changes nothing for known partners."""
     door = ThreadedDoor()

@@ -248,7 +248,7 @@ def test_a_defect_while_a_change_is_applied_is_mended_by_a_load(follow: Follow):
     keys = gate._keys
     assert isinstance(keys, FakeKeys)
 
-    def failing(rows: object) -> None:
+    def failing(rows: object, appids: object) -> None:
         del keys.set_issuers  # type: ignore[attr-defined]
         raise RuntimeError("a defect")
 

@@ -133,6 +133,7 @@ async def test_another_resource_is_another_audience(make: Make):
     assert reason_of(await ask(make(resource="billing"), a_view(), ())) is R.AUDIENCE_MISMATCH
 
 
+@pytest.mark.threat(49)
 async def test_time_passes_for_remembered_tokens_too(make: Make):
     """A token is refused once it has expired, though its claims are remembered as verified."""
     now = [NOW]
@@ -195,6 +196,7 @@ def test_installing_tells_the_revision_in_force(make: Make):
     assert gate.revision == ("e7", 41)
 
 
+@pytest.mark.threat(48)
 @pytest.mark.parametrize(
     ("row", "changes", "reason"),
     [
@@ -219,6 +221,7 @@ async def test_a_change_acts_on_the_next_call(make: Make, row: str, changes: dic
     assert isinstance(await ask(gate, a_view()), Granted)
 
 
+@pytest.mark.threat(48)
 async def test_a_deleted_row_acts_on_the_next_call(make: Make):
     """A daemon that is taken off the list is not let in by what is remembered of its token."""
     gate = make()

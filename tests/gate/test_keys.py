@@ -101,6 +101,7 @@ async def test_a_fetch_that_takes_too_long_is_a_denial(make: Make, ask_: str):
     assert (len(keys.fetches), keys.cancelled) == (1, 0)
 
 
+@pytest.mark.threat(19, 31)
 def test_an_unknown_issuer_causes_no_fetch(make: Make):
     """A token cannot choose whom we ask: only issuers of the policy are fetched."""
     keys = FakeKeys()

@@ -117,6 +117,7 @@ def test_an_empty_token_is_judged_as_one():
     assert presented((b"authorization", b"Bearer")) == Presented(b"")
 
 
+@pytest.mark.threat(11)
 def test_refuses_oversized_headers_whichever_is_large():
     """All names and values count together; one byte more than the limit is refused, with or without a credential."""
     room = MAX_HEADERS - sum(map(len, GOOD))

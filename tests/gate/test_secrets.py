@@ -11,6 +11,7 @@ import pytest
 from tenantgate.core.decision import Denied
 from tenantgate.core.policy import PolicyError
 from tenantgate.gate.gate import Gate
+from tenantgate.gate.request import RequestView
 from tests.builders import NOW, STRANGE_CLIENT, a_snapshot, oidc_token, signer, stranger_key, v2_claims, v2_token
 from tests.gate.world import FakeKeys, ThreadedDoor, a_broken_delta, a_fetched_snapshot, a_keyring, a_view
 
@@ -44,6 +45,7 @@ def holds_token(text: str, token: str) -> bool:
     return any(piece in text for piece in pieces(token))
 
 
+@pytest.mark.threat(11)
 @pytest.mark.parametrize("shown", [False, True], ids=["quiet", "reasons shown"])
 @pytest.mark.parametrize("name", TOKENS)
 def test_no_answer_holds_a_piece_of_the_token(make: Make, name: str, shown: bool):
@@ -59,6 +61,33 @@ def test_no_answer_holds_a_piece_of_the_token(make: Make, name: str, shown: bool
             assert len(decision.detail) < 1000
 
 
+@pytest.mark.threat(11)
+@pytest.mark.parametrize("name", TOKENS)
+def test_no_answer_and_no_line_holds_a_piece_of_a_token_in_the_query(
+    make: Make, caplog: pytest.LogCaptureFixture, name: str
+):
+    """In the query, or in a header of its own, a token is as secret as in Authorization."""
+    caplog.set_level(logging.DEBUG)
+    token = TOKENS[name]
+    raw = token.encode()
+    gate = make(news=a_snapshot(orders={"token_header": "X-Token", "token_query": "t", "show_reasons": True}))
+    for headers, query in (
+        ([], b"t=" + raw),
+        ([], b"t=" + raw + b"%"),
+        ([], b"a=1;t=" + raw),
+        ([], b"t=" + raw + b"&t=" + raw),
+        ([(b"x-token", raw)], b""),
+        ([(b"x-token", b"Bearer " + raw)], b"t=" + raw),
+        ([(b"x-token", raw + b", " + raw)], b""),
+    ):
+        decision = gate.decide(RequestView("GET", "/orders", headers, None, query), ("Orders.Read",))
+        assert not holds_token(repr(gate.answer(decision)), token)
+        assert not holds_token(repr(msgspec.to_builtins(decision)), token)
+    gate.close()
+    assert not holds_token(caplog.text, token)
+
+
+@pytest.mark.threat(11)
 @pytest.mark.parametrize("name", TOKENS)
 def test_no_log_line_holds_a_piece_of_the_token(make: Make, caplog: pytest.LogCaptureFixture, name: str):
     """With every logger at its most talkative, fetching and failing say nothing about the token."""

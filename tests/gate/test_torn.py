@@ -63,6 +63,7 @@ def judged_meanwhile(gate: Gate, change: Callable[[], None], times: int) -> list
             writer.join()
 
 
+@pytest.mark.threat(48)
 def test_a_delta_half_applied_is_never_judged_by(make: Make):
     """Thousands of judgements during thousands of two-row changes: each is by one revision, and none is a yes."""
     gate = make(news=a_snapshot(acme={"state": "suspended"}))
@@ -73,6 +74,7 @@ def test_a_delta_half_applied_is_never_judged_by(make: Make):
     assert gate.revision[1] > 100
 
 
+@pytest.mark.threat(48)
 def test_a_snapshot_replaced_meanwhile_is_never_judged_by(make: Make):
     """Whole policies swapped without pause, and each judgement is by one of the two, and neither grants."""
     pair = [a_snapshot(acme={"state": "suspended"}), a_snapshot(acme_reads=REMOVE, revision=2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from tenantgate.core.decision import Decision, DenialReason, Denied, Granted
@@ -84,14 +84,16 @@ class FakeKeys:
         self.coming: dict[KeySetRef, KeySet] = {}
         self.fetches: list[tuple[KeySetRef, str | None]] = []
         self.issuers: list[list[str]] = []
+        self.appids: list[tuple[str, ...]] = []
         self.stuck = stuck
         self.cancelled = 0
         self.closed = 0
         self.running = 0
 
-    def set_issuers(self, rows: Iterable[IssuerRow]) -> None:
+    def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
         """Take the keys of the rows that carry some, as new objects."""
         listed = list(rows)
+        self.appids.append(tuple(appids))
         self.issuers.append([row.id for row in listed])
         self.sets = {
             KeySetRef(row.id, document): build_key_set(jwks, row)

@@ -141,6 +141,7 @@ def test_a_missing_role_is_named(served: Served):
     assert 'scope="Orders.Read Orders.Write"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.threat(48)
 def test_a_suspension_acts_on_the_next_request(served: Served):
     """The route's next call is refused, with the token that was good a moment ago."""
     gate, client = served
@@ -188,7 +189,7 @@ def test_the_reason_is_in_the_body_where_the_publisher_shows_it():
         problem = client.get("/orders", headers=bearer(v2_token(exp=NOW - 61))).json()["detail"]
 
     assert problem["reason"] == "token_expired"
-    assert problem["advice"].startswith("Ask for a new token")
+    assert problem["advice"].startswith("The token ended 61 s ago")
 
 
 def test_the_refusal_is_an_exception_of_fastapi():
@@ -203,6 +204,40 @@ def test_the_refusal_is_an_exception_of_fastapi():
         answer = client.get("/orders")
     assert (answer.status_code, answer.json()) == (401, {"why": "no_credential"})
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="orders"'
+
+
+# The resource's own rules at this door.
+
+
+def test_the_token_may_stand_in_the_query_where_the_resource_says_so():
+    """The raw query reaches the gate, percent signs and all; without the rule it means nothing."""
+    token = v2_token().replace(".", "%2E")
+    for rules, status in (({"token_query": "access_token"}, 200), ({}, 401)):
+        with TestClient(an_app(a_gate(news=a_snapshot(orders=rules)))) as client:
+            assert client.get(f"/orders?access_token={token}").status_code == status
+            assert client.get("/orders", headers=bearer()).status_code == 200
+
+
+def test_a_refusal_is_in_the_resources_manner():
+    """Status, challenge and text of a refusal are the gate's own answer, the problem under `detail`."""
+    rules = {"failure_status": 404, "failure_message": "Nothing here.", "token_header": "X-Token"}
+    gate = a_gate(news=a_snapshot(orders=rules))
+    with TestClient(an_app(gate)) as client:
+        answer = client.get("/orders", headers={"X-Token": "x"})
+        assert client.get("/orders", headers={"X-Token": v2_token()}).status_code == 200
+
+    assert (answer.status_code, answer.json()["detail"]["title"]) == (404, "Nothing here.")
+    assert answer.json()["detail"]["status"] == 404
+    assert 'error_description="Nothing here."' in answer.headers["WWW-Authenticate"]
+
+
+def test_the_callers_own_address_counts_at_this_door():
+    """The connection's address is the caller's; what a header says of another one is not believed."""
+    gate = a_gate(news=a_snapshot(orders={"addresses": ("192.0.2.0/24",)}))
+    claimed = {**bearer(), "X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}
+    for address, status in (("192.0.2.7", 200), ("198.51.100.1", 403)):
+        with TestClient(an_app(gate), client=(address, 50000)) as client:
+            assert client.get("/orders", headers=claimed).status_code == status
 
 
 # One judgement.
@@ -329,6 +364,7 @@ def test_a_role_that_no_policy_could_hold_is_refused_at_the_start(role: str):
 # The start.
 
 
+@pytest.mark.threat(25)
 @pytest.mark.parametrize(
     ("where", "path"),
     [

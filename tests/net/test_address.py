@@ -57,6 +57,7 @@ def test_an_address_has_the_kind_it_leads_to(address: str, kind: str):
     assert kind_of_address(address) == kind
 
 
+@pytest.mark.threat(5)
 @pytest.mark.parametrize(("address", "kind"), KINDS.items())
 def test_only_public_addresses_are_dialled_by_default(address: str, kind: str):
     """Without a rule that allows more, anything but a public address refuses the name."""

@@ -139,6 +139,7 @@ FAULTS: dict[str, tuple[Handler, str]] = {
 }
 
 
+@pytest.mark.threat(5)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_each_fault_has_its_code(door: HttpDoor, servers: AsyncExitStack, fault: str):
     """Whatever a server does wrong ends in one NetError with a stable code, in time, after one request."""
@@ -190,6 +191,7 @@ async def test_a_port_nobody_listens_on_is_a_connect_failure(door: HttpDoor, ser
     assert (await refused(door, url)).code == "connect"
 
 
+@pytest.mark.threat(5)
 @pytest.mark.parametrize(
     "url",
     [
@@ -220,6 +222,7 @@ async def test_addresses_that_are_not_asked(door: HttpDoor, url: str):
     assert (await refused(door, url)).code == "url_refused"
 
 
+@pytest.mark.threat(5)
 async def test_http_even_to_this_machine_must_be_allowed(door: HttpDoor, servers: AsyncExitStack):
     """Without `insecure_allow_http`, http on loopback is refused and no connection is made."""
     server = await servers.enter_async_context(serving(answering(answer())))
@@ -228,6 +231,7 @@ async def test_http_even_to_this_machine_must_be_allowed(door: HttpDoor, servers
     assert server.connections == 0
 
 
+@pytest.mark.threat(5)
 @pytest.mark.parametrize("spelling", ["127.0.0.1", "2130706433", "0x7f000001", "0x7f.1", "127.1", "localhost"])
 async def test_loopback_over_https_is_refused_however_it_is_spelled(servers: AsyncExitStack, spelling: str):
     """The address that would be dialled is checked, so that no spelling of it slips through."""
@@ -239,6 +243,7 @@ async def test_loopback_over_https_is_refused_however_it_is_spelled(servers: Asy
     assert server.connections == 0
 
 
+@pytest.mark.threat(5)
 async def test_a_name_is_looked_up_once_and_the_checked_address_is_dialled(servers: AsyncExitStack):
     """DNS rebinding gains nothing: check and connection share one look-up, and the next fetch looks anew."""
     server = await servers.enter_async_context(serving(answering(answer())))
@@ -267,6 +272,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(servers: Async
     assert (await HttpDoor(resolve=two).get(server.url("localhost"), HTTP)).status == 200
 
 
+@pytest.mark.threat(5)
 async def test_every_address_of_a_name_is_checked(servers: AsyncExitStack):
     """A good address in front does not hide a bad one behind it: no connection is made."""
     server = await servers.enter_async_context(serving(answering(answer())))

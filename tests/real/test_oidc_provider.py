@@ -41,12 +41,13 @@ class World(NamedTuple):
         return self.gate.decide(RequestView("GET", "/", [(b"authorization", b"Bearer " + token.encode())]), roles)
 
 
-def _policy(base: str) -> str:
+def _policy(base: str, profile: str = "standard") -> str:
     parts = ["version = 1", f'[[resources]]\nid = "orders"\naudiences = ["{AUDIENCE}"]']
     parts.append('[[app_roles]]\nid = "orders-read"\nresource = "orders"\nvalue = "Orders.Read"')
     for name in ISSUERS:
         parts.append(
             f'[[issuers]]\nid = "{name}"\nkind = "oidc"\nissuer = "{base}/{name}"\ninsecure_allow_http = true\n'
+            f'profile = "{profile}"\n'
             f'[[partners]]\nid = "{name}-co"\nname = "{name} company"\n'
             f'[[tenants]]\nid = "{name}-tenant"\nissuer = "{name}"\npartner = "{name}-co"\n'
             f'[[daemons]]\nid = "{name}-sync"\ntenant = "{name}-tenant"\nclient_id = "{name}-daemon"\n'
@@ -88,6 +89,26 @@ def test_listed_daemon_of_a_real_provider_is_let_in(world: World, issuer: str):
     assert decision.principal.partner == f"{issuer}-co"
     assert decision.principal.client_id == f"{issuer}-daemon"
     assert decision.principal.roles == ("Orders.Read",)
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [("rfc9068", None), ("keycloak", DenialReason.CLAIM_MISSING), ("okta", DenialReason.CLAIM_MISSING)],
+)
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_profile_is_held_against_a_real_token(
+    world: World, tmp_path: Path, issuer: str, profile: str, reason: DenialReason | None
+):
+    """A certified provider's access token has all that RFC 9068 asks for, and is none of another make's."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(_policy(world.base, profile))
+    gate = open_gate(policy, resource="orders")
+    try:
+        decision = World(world.base, gate).ask(world.token(issuer), "Orders.Read")
+    finally:
+        gate.close()
+
+    assert (decision.reason if isinstance(decision, Denied) else None) is reason
 
 
 def test_unlisted_client_of_the_same_provider_is_not(world: World):

@@ -13,7 +13,17 @@ from sqlalchemy.engine import Engine
 
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
-from tenantgate.registry import app_roles, assignments, daemons, issuers, operators, partners, resources, tenants
+from tenantgate.registry import (
+    app_roles,
+    assignments,
+    daemons,
+    issuers,
+    operators,
+    partners,
+    resources,
+    role_mappings,
+    tenants,
+)
 from tenantgate.registry.app_roles import AppRoleSpec
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
@@ -24,6 +34,7 @@ from tenantgate.registry.migrations import migrate
 from tenantgate.registry.operators import OperatorSpec
 from tenantgate.registry.partners import PartnerSpec
 from tenantgate.registry.resources import ResourceSpec
+from tenantgate.registry.role_mappings import RoleMappingSpec
 from tenantgate.registry.tenants import TenantSpec
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 
@@ -121,6 +132,18 @@ def a_grant(work: Work, **changed: object) -> str:
     """The nightly program may read orders."""
     spec = {"id": "nightly-read", "app_role": "orders-read", "daemon": "nightly"} | changed
     return assignments.grant(work, AssignmentSpec(**spec)).id  # type: ignore[arg-type]
+
+
+def a_mapping(work: Work, **changed: object) -> str:
+    """Whom the cloud calls a reader may read orders."""
+    spec = {
+        "id": "readers",
+        "issuer": "entra",
+        "claim": "roles",
+        "value": "Reader",
+        "app_role": "orders-read",
+    } | changed
+    return role_mappings.create(work, RoleMappingSpec(**spec)).id  # type: ignore[arg-type]
 
 
 def an_operator(work: Work, **changed: object) -> str:

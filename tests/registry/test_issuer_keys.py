@@ -28,6 +28,7 @@ def test_a_public_key_is_kept(registry: Registry):
         assert {"keys": [PUBLIC]} in [each.jwks for each in issuers.list_(session).items]
 
 
+@pytest.mark.threat(14)
 @pytest.mark.parametrize(
     "keys",
     [

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 from alembic import command
+from tenantgate.core.policy import AppRoleRow, ResourceRow
 from tenantgate.registry import migrations
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import SchemaError
@@ -70,6 +71,37 @@ def test_down_and_up_again(tmp_path: Path, opened: Open):
     assert current_revision(engine) is None
     migrate(engine, epoch=EPOCH)
     assert schema_of(tmp_path / "registry.db") == before
+
+
+def step_down(engine: Engine, revision: str) -> None:
+    """Take a database back to an earlier schema."""
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), revision)
+
+
+def test_every_step_down_and_up_keeps_the_policy(registry: Registry):
+    """A registry of the first schema is brought up with its rows: tenants still refer to their issuers."""
+    with reading(registry.engine) as session:
+        before = read_snapshot(session)
+
+    step_down(registry.engine, "0001")
+    assert current_revision(registry.engine) == "0001"
+    migrate(registry.engine, epoch="another")
+
+    with reading(registry.engine) as session:
+        assert read_snapshot(session) == before
+    assert current_revision(registry.engine) == head_revision()
+
+
+def test_issuers_of_the_first_schema_are_read_as_before(registry: Registry):
+    """An issuer that was there before profiles has the standard one, and nothing said otherwise."""
+    step_down(registry.engine, "0001")
+    migrate(registry.engine, epoch="another")
+
+    with sqlite3.connect(registry.path) as connection:
+        found = connection.execute("SELECT profile, roles_claim, subject_pin FROM issuer").fetchall()
+    connection.close()
+    assert found == [("standard", None, None)]
 
 
 def test_new_database_is_an_empty_policy_with_its_own_epoch(tmp_path: Path, opened: Open):
@@ -146,12 +178,55 @@ def test_newer_database_is_refused(registry: Registry):
 
 def test_older_database_is_refused_with_what_to_do(registry: Registry, monkeypatch: pytest.MonkeyPatch):
     """A schema of an earlier migration is refused until it is migrated."""
-    monkeypatch.setattr(migrations, "SCHEMA_REVISION", "0002")
+    monkeypatch.setattr(migrations, "SCHEMA_REVISION", "9999")
 
     with pytest.raises(SchemaError, match="tenantgate migrate") as caught:
         require_known_schema(registry.engine)
 
     assert caught.value.code == "schema_old"
+
+
+@pytest.fixture
+def first_schema(tmp_path: Path, opened: Open) -> Engine:
+    """A database of the first schema with a resource in it, and a role of that resource."""
+    engine = opened(tmp_path / "registry.db")
+    with engine.begin() as connection:
+        config = alembic_config(connection)
+        config.attributes["epoch"] = EPOCH
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO resource VALUES (1, 'adm', 1, 1, 'orders', '[\"api://orders\"]', 'strict', 'ignore', 0,"
+            " 'none', 600, 30, 1)"
+        )
+        connection.exec_driver_sql("INSERT INTO app_role VALUES (1, 'adm', 1, 1, 'read', 'orders', 'Read', '')")
+    return engine
+
+
+def test_resource_of_the_first_schema_asks_for_no_more_than_before(first_schema: Engine):
+    """Migrated, it has its own values, and of each later rule the one that asks for nothing."""
+    migrate(first_schema, epoch="another")
+
+    with reading(first_schema) as session:
+        rows = {row.kind: row.data for row in read_snapshot(session).rows}
+    expected = {"max_lifetime": 600, "clock_skew": 30, "show_reasons": True}
+    assert rows["resource"] == ResourceRow(id="orders", audiences=("api://orders",), **expected)
+    assert rows["app_role"] == AppRoleRow(id="read", resource="orders", value="Read")
+
+
+def test_rules_of_a_resource_go_down_and_up(first_schema: Engine):
+    """Down at the first schema tables, checks and rows are what they were; up again all is there."""
+    path = Path(first_schema.url.database or "")
+    before = schema_of(path)
+    migrate(first_schema, epoch="another")
+
+    with first_schema.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+
+    assert schema_of(path) == before
+    migrate(first_schema, epoch="another")
+    with first_schema.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert connection.exec_driver_sql("SELECT id, resource FROM app_role").all() == [("read", "orders")]
 
 
 def test_code_knows_the_newest_migration():

@@ -8,12 +8,25 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
-from tenantgate.core.policy import CONSUMER_TENANT
-from tenantgate.registry import app_roles, assignments, daemons, issuers, partners, resources, tenants
+from tenantgate.core.policy import CONSUMER_TENANT, DaemonRow, ReportOnly, RequiredClaim
+from tenantgate.registry import (
+    app_roles,
+    assignments,
+    daemons,
+    issuers,
+    partners,
+    resources,
+    role_mappings,
+    tenants,
+)
+from tenantgate.registry.daemons import DaemonSpec
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError, RegistryError, TransitionError
+from tenantgate.registry.issuers import IssuerSpec
+from tenantgate.registry.rows import data_of_row
 from tenantgate.registry.service import LARGEST_PAGE
 from tenantgate.registry.tables import Tenant
+from tenantgate.registry.tenants import TenantSpec
 from tenantgate.registry.unit_of_work import Work
 from tests.registry.builders import (
     CLIENT_ID,
@@ -23,6 +36,7 @@ from tests.registry.builders import (
     a_cloud,
     a_daemon,
     a_grant,
+    a_mapping,
     a_partner,
     a_resource,
     a_tenant,
@@ -41,6 +55,7 @@ SECOND: dict[Callable[..., str], dict[str, Any]] = {
     a_resource: {"id": "second", "audiences": ("api://second",)},
     an_app_role: {"id": "second", "value": "Second.Read"},
     a_grant: {"id": "second", "app_role": "orders-read", "daemon": "nightly", "not_before": NOW + 10},
+    a_mapping: {"id": "second", "value": "Second"},
 }
 """How to make a second one of each beside those that are there."""
 
@@ -74,12 +89,16 @@ INVALID: list[tuple[Callable[..., str], dict[str, Any], str, str]] = [
     (a_cloud, {"authority": "https://login.example/?a"}, "url_malformed", "authority"),
     (a_cloud, {"authority": "http://login.example"}, "url_not_https", "authority"),
     (a_cloud, {"authority": "http://a.example", "insecure_allow_http": True}, "url_not_loopback", "authority"),
+    (a_cloud, {"authority": "https://login.microsoftonline.de"}, "authority_not_allowed", "authority"),
     (a_cloud, {"v2_issuer": "https://login.example/v2.0"}, "template_malformed", "v2_issuer"),
     (a_cloud, {"jwks_hosts": ("a b",)}, "host_malformed", "jwks_hosts[0]"),
     (a_cloud, {"algorithms": ("HS256",)}, "algorithm_not_allowed", "algorithms[0]"),
     (a_cloud, {"token_types": (" ",)}, "token_type_malformed", "token_types[0]"),
     (a_cloud, {"jwks": {"keys": []}}, "jwks_malformed", "jwks"),
     (a_cloud, {"kind": "saml"}, "value_unknown", "kind"),
+    (a_cloud, {"profile": "okta"}, "member_not_allowed", "profile"),
+    (an_oidc_issuer, {"profile": "octa"}, "value_unknown", "profile"),
+    (an_oidc_issuer, {"client_id_claim": "/a~b"}, "pointer_malformed", "client_id_claim"),
     (a_tenant, {"tid": "no guid"}, "guid_malformed", "tid"),
     (a_tenant, {"tid": CONSUMER_TENANT}, "consumer_tenant", "tid"),
     (a_tenant, {"tid": None}, "member_missing", "tid"),
@@ -93,6 +112,28 @@ INVALID: list[tuple[Callable[..., str], dict[str, Any], str, str]] = [
     (a_daemon, {"subject": "me"}, "member_not_allowed", "subject"),
     (a_resource, {"audiences": ()}, "list_empty", "audiences"),
     (a_resource, {"audiences": ("a", "a")}, "list_duplicate", "audiences[1]"),
+    (a_resource, {"issuers": ("entra", "nothing")}, "reference_unknown", "issuers[1]"),
+    (a_resource, {"clients": ("",)}, "text_empty", "clients[0]"),
+    (a_resource, {"addresses": ("192.0.2.1/24",)}, "network_malformed", "addresses[0]"),
+    (a_resource, {"token_versions": ("3.0",)}, "value_unknown", "token_versions[0]"),
+    (a_resource, {"required_claims": (RequiredClaim(claim="/"),)}, "pointer_malformed", "required_claims[0].claim"),
+    (
+        a_resource,
+        {"required_claims": (RequiredClaim(claim="scp", separator=""),)},
+        "separator_malformed",
+        "required_claims[0].separator",
+    ),
+    (a_resource, {"report_only": (ReportOnly(rule="clients", until=NOW),)}, "time_in_past", "report_only[0].until"),
+    (a_resource, {"signing_keys_appid": "orders"}, "guid_malformed", "signing_keys_appid"),
+    (a_resource, {"token_header": "Cookie"}, "header_malformed", "token_header"),
+    (a_resource, {"token_query": "a&b"}, "query_malformed", "token_query"),
+    (a_resource, {"token_scheme": "Be arer"}, "scheme_malformed", "token_scheme"),
+    (a_resource, {"failure_status": 200}, "number_out_of_range", "failure_status"),
+    (a_resource, {"failure_message": 'say "no"'}, "text_not_allowed", "failure_message"),
+    (a_mapping, {"issuer": "nothing"}, "reference_unknown", "issuer"),
+    (a_mapping, {"app_role": "nothing"}, "reference_unknown", "app_role"),
+    (a_mapping, {"claim": "/a//b"}, "pointer_malformed", "claim"),
+    (a_mapping, {"value": ""}, "text_empty", "value"),
     (an_app_role, {"value": "a b"}, "role_value_malformed", "value"),
     (an_app_role, {"resource": "nothing"}, "reference_unknown", "resource"),
     (an_app_role, {"display_name": "a\nb"}, "text_not_allowed", "display_name"),
@@ -115,6 +156,55 @@ def test_wrong_value_is_refused_at_its_field(
 
     assert isinstance(error, InvalidError)
     assert (error.code, error.field) == (code, field)
+
+
+def a_github(work: Work, **changed: Any) -> str:
+    """GitHub Actions, whose repositories the publisher lists one by one."""
+    issuer = issuers.create(
+        work,
+        IssuerSpec(
+            **{
+                "id": "github",
+                "kind": "oidc",
+                "issuer": "https://token.actions.githubusercontent.com",
+                "profile": "github_actions",
+            }
+            | changed
+        ),
+    )
+    return tenants.create(work, TenantSpec(id="repositories", issuer=issuer.id, hosted=True)).id
+
+
+def a_repository(work: Work, **changed: Any) -> DaemonRow:
+    """One repository of Contoso's, as the policy has it."""
+    spec = {"tenant": "repositories", "partner": "contoso", "client_id": "65/74", "subject": "repo:x"} | changed
+    row = data_of_row("daemon", daemons.create(work, DaemonSpec(**spec)))
+    assert isinstance(row, DaemonRow)
+    return row
+
+
+def test_daemon_is_held_to_its_issuers_profile(registry: Registry):
+    """A daemon that no token of its issuer could be, or that must be pinned and is not, is not listed."""
+    change(registry, a_github)
+
+    row = change(registry, a_repository)
+    names = refusal(registry, lambda work: a_repository(work, client_id="contoso/sync"))
+    bare = refusal(registry, lambda work: a_repository(work, client_id="65/75", subject=None))
+
+    assert (row.client_id, row.subject) == ("65/74", "repo:x")
+    assert (names.code, names.field) == ("client_id_malformed", "client_id")
+    assert (bare.code, bare.field) == ("member_missing", "subject")
+
+
+def test_issuer_may_say_otherwise_than_its_profile(registry: Registry):
+    """What the row says is kept, and daemons are held to that."""
+    said = {"client_id_claim": "repository_id", "roles_claim": "/environment", "subject_pin": False}
+    change(registry, lambda work: a_github(work, **said))
+
+    assert change(registry, lambda work: a_repository(work, client_id="74", subject=None)).subject is None
+    with reading(registry.engine) as session:
+        row = issuers.get(session, "github")
+    assert {name: getattr(row, name) for name in said} == said
 
 
 CONFLICTS: list[tuple[Callable[..., str], dict[str, Any], str, str, str]] = [
@@ -302,6 +392,8 @@ def test_archived_partner_gets_nothing_new(registry: Registry, call: Callable[[W
         (tenants.activate, "tenant_not_found"),
         (daemons.activate, "daemon_not_found"),
         (assignments.revoke, "role_assignment_not_found"),
+        (role_mappings.delete, "role_mapping_not_found"),
+        (lambda work, id_: resources.change(work, id_, {}), "resource_not_found"),
     ],
 )
 def test_changing_what_is_not_there(registry: Registry, call: Callable[[Work, str], Any], code: str):
@@ -322,6 +414,7 @@ def test_changing_what_is_not_there(registry: Registry, call: Callable[[Work, st
         (resources.get, "resource_not_found"),
         (app_roles.get, "app_role_not_found"),
         (assignments.get, "role_assignment_not_found"),
+        (role_mappings.get, "role_mapping_not_found"),
     ],
 )
 def test_getting_what_is_not_there(registry: Registry, get: Callable[[Session, str], Any], code: str):
@@ -468,6 +561,8 @@ def many(registry: Registry) -> Registry:
         a_resource(work, id="bills", audiences=("api://bills",), tenant_wide_roles=True)
         an_app_role(work, id="bills-read", resource="bills", value="Bills.Read")
         a_grant(work, id="f-bills", app_role="bills-read", daemon=None, tenant="fabrikam")
+        a_mapping(work)
+        a_mapping(work, id="f-readers", issuer="keycloak", app_role="bills-read")
         daemons.suspend(work, "guest")
         tenants.suspend(work, "own")
     return registry
@@ -495,6 +590,9 @@ FILTERS: list[tuple[Callable[..., Any], dict[str, Any], list[str]]] = [
     (assignments.list_, {"daemon": "nightly"}, ["nightly-read"]),
     (assignments.list_, {"tenant": "fabrikam"}, ["f-bills"]),
     (assignments.list_, {"app_role": "bills-read"}, ["f-bills"]),
+    (role_mappings.list_, {}, ["f-readers", "readers"]),
+    (role_mappings.list_, {"issuer": "keycloak"}, ["f-readers"]),
+    (role_mappings.list_, {"app_role": "orders-read"}, ["readers"]),
 ]
 
 

@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 
-from tenantgate.registry import audit, daemons, partners, tenants
+from tenantgate.registry import assignments, audit, daemons, partners, role_mappings, tenants
 from tenantgate.registry.unit_of_work import Work
 from tests.registry.builders import (
     CLIENT_ID,
@@ -16,6 +16,7 @@ from tests.registry.builders import (
     TID,
     a_daemon,
     a_grant,
+    a_mapping,
     a_partner,
     a_resource,
     a_tenant,
@@ -202,6 +203,23 @@ def test_tenant_wide_roles_stand_with_the_tenant(world: World):
     assert "Roles of every listed daemon here Invoices.Read on billing" in Page(answer).words
     assert "Not let in" not in answer.text
     assert "scope=api://billing/.default" in answer.text
+
+
+def test_roles_that_a_token_gives_stand_with_the_tenant(contoso: World):
+    """Where a claim may give a role, the page says which, and calls no daemon kept out for want of one."""
+    contoso.change(
+        lambda work: a_mapping(work, claim="/realm_access/roles", value="<b>reader</b>"),
+        lambda work: assignments.revoke(work, "nightly-read"),
+    )
+    answer = contoso.signed_in().get("/partners/contoso")
+    said = "Roles that a token of this issuer gives Orders.Read on orders where /realm_access/roles is or holds"
+    assert f"{said} <b>reader</b>" in Page(answer).words
+    assert "<b>reader" not in answer.text
+    assert "Not let in" not in answer.text
+    contoso.change(lambda work: role_mappings.delete(work, "readers"))
+    answer = contoso.signed_in().get("/partners/contoso")
+    assert "Not let in: no role counts today." in Page(answer).words
+    assert said not in Page(answer).words
 
 
 def test_hosted_tenant_has_no_button(contoso: World):

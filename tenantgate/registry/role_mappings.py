@@ -1,0 +1,75 @@
+"""Role mappings: values of an issuer's claims that give an app role, where we choose to believe them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlmodel import Session, select
+
+from tenantgate.core.policy import RoleMappingRow
+from tenantgate.registry.errors import ConflictError
+from tenantgate.registry.rows import columns_of
+from tenantgate.registry.service import Page, add, checked, choose_id, get_row, page, refer, remove, written_by
+from tenantgate.registry.tables import AppRole, Issuer, RoleMapping
+from tenantgate.registry.unit_of_work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleMappingSpec:
+    """What a mapping is to be; members as in `core.policy.RoleMappingRow`."""
+
+    issuer: str
+    claim: str
+    value: str
+    app_role: str
+    id: str | None = None
+
+
+def create(work: Work, spec: RoleMappingSpec) -> RoleMapping:
+    """Believe a value of an issuer's claim: it gives the role to the listed daemons whose tokens carry it.
+
+    Raises:
+        InvalidError: a member is at fault, `reference_unknown`.
+        ConflictError: `id_duplicate`, `role_mapping_duplicate`; `holder` is the mapping that says so already.
+    """
+    id_ = choose_id(work, RoleMapping, "map", spec.id)
+    data = checked(RoleMappingRow(**(asdict(spec) | {"id": id_})))
+    refer(work.session, Issuer, data.issuer, "issuer")
+    refer(work.session, AppRole, data.app_role, "app_role")
+    same = select(RoleMapping).where(
+        RoleMapping.issuer == data.issuer,
+        RoleMapping.app_role == data.app_role,
+        RoleMapping.claim == data.claim,
+        RoleMapping.value == data.value,
+    )
+    if (other := work.session.exec(same).first()) is not None:
+        message = f"this value already gives role {data.app_role} by mapping {other.id}"
+        raise ConflictError("role_mapping_duplicate", message, field="value", holder=other.id)
+    return add(work, RoleMapping(**columns_of(data), **written_by(work)), "role_mapping.created")
+
+
+def delete(work: Work, id_: str) -> RoleMapping:
+    """Believe it no more. The row goes; what it was stays in the audit.
+
+    Raises:
+        NotFoundError: `role_mapping_not_found`.
+    """
+    return remove(work, get_row(work.session, RoleMapping, id_, for_change=True), "role_mapping.deleted")
+
+
+def get(session: Session, id_: str) -> RoleMapping:
+    """Return a mapping. Raises NotFoundError."""
+    return get_row(session, RoleMapping, id_)
+
+
+def list_(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    issuer: str | None = None,
+    app_role: str | None = None,
+) -> Page[RoleMapping]:
+    """Return mappings in order of id."""
+    equal = {"issuer": issuer, "app_role": app_role}
+    return page(session, select(RoleMapping), RoleMapping, after=after, limit=limit, equal=dict(equal))
