@@ -9,6 +9,7 @@ import msgspec
 
 from tenantgate.core.keys import KeySetRef, MalformedKeySet, build_key_set, own_key_set
 from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.alarms import say_dropped
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Document, metadata_url
 from tenantgate.discovery.published import Published
@@ -85,6 +86,7 @@ def _publish_static(state: IssuerState, given: dict[str, Any], now: float) -> No
         state.failed("key_set_malformed", str(error))
         return
     state.published = Published(keys, now, float("inf"), {}, dict.fromkeys(keys.keys, now))
+    say_dropped(state, ())
 
 
 def _same_keys(old: IssuerRow, new: IssuerRow) -> bool:

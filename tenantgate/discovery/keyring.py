@@ -13,12 +13,11 @@ cooldown, to where the operator said; an application's own key set and the one i
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import Final
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.alarms import say_dropped, say_failure
 from tenantgate.discovery.errors import UNEXPECTED, DiscoveryError, FetchFailed
 from tenantgate.discovery.fetch import fetch_keys, fetch_metadata
 from tenantgate.discovery.issuers import states_for
@@ -27,8 +26,6 @@ from tenantgate.discovery.metadata import Metadata
 from tenantgate.discovery.published import Merging, merge
 from tenantgate.discovery.state import Flight, IssuerHealth, IssuerState, health_of
 from tenantgate.net.door import Door
-
-log: Final = logging.getLogger("tenantgate.discovery")
 
 # What a moved or mistaken `jwks_uri` looks like: the background reads the metadata again before its timer.
 _LED_ASTRAY = ("status", "redirect", "dns", "key_set_malformed")
@@ -213,7 +210,7 @@ class Keyring:
             state.failed(UNEXPECTED, type(error).__name__)
         finally:
             self._land(state, wait, retry_after)
-        _say(state, before)
+        say_failure(state, before)
 
     async def _fetch(self, state: IssuerState, *, background: bool) -> float:
         """Fetch one key document and publish it. Return in how many seconds to do so again.
@@ -228,7 +225,9 @@ class Keyring:
         limits = self._limits
         how = Merging(self._clock(), limits.hard_age, limits.retire(state.row), limits.retained)
         published, events = merge(state.published, fresh.keys, how)
+        known = state.published.keys.dropped if state.published is not None else ()
         state.succeeded(published, events)
+        say_dropped(state, known)
         wait = self._jittered(limits.refresh(state.row, fresh.max_age))
         if published.absent:
             # A withdrawn key retires at a successful fetch: be there when its time has come.
@@ -263,19 +262,6 @@ class Keyring:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1.0 + self._limits.jitter * (2.0 * self._jitter() - 1.0))
-
-
-def _say(state: IssuerState, before: str | None) -> None:
-    """Write down that an issuer's keys cannot be had, once for each code, and that they can again."""
-    code, issuer = state.last_error, {"issuer": state.ref.issuer, "document": state.document}
-    if state.ref.appid is not None:
-        issuer["appid"] = state.ref.appid
-    if code == before:
-        return
-    if code is None:
-        log.info("keys can be had again", extra=issuer)
-    else:
-        log.warning("keys cannot be had: %s", state.last_detail, extra={"code": code, **issuer})
 
 
 def _remember_unknown(state: IssuerState, flight: Flight) -> None:

@@ -1,0 +1,42 @@
+"""What an operator must hear of an issuer's keys: that they cannot be had, and that some are not fit to be used."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from tenantgate.core.keys import DroppedKey
+from tenantgate.discovery.state import IssuerState
+
+log: Final = logging.getLogger("tenantgate.discovery")
+
+_MOST: Final = 8
+"""Keys named in one line, at most; health has all of them."""
+
+
+def say_failure(state: IssuerState, before: str | None) -> None:
+    """Write down that an issuer's keys cannot be had, once for each code, and that they can again."""
+    code = state.last_error
+    if code == before:
+        return
+    if code is None:
+        log.info("keys can be had again", extra=_issuer(state))
+    else:
+        log.warning("keys cannot be had: %s", state.last_detail, extra={"code": code, **_issuer(state)})
+
+
+def say_dropped(state: IssuerState, known: tuple[DroppedKey, ...]) -> None:
+    """Write down which published keys are not used, where they are not those of the last time. Good keys serve on."""
+    published = state.published
+    dropped = published.keys.dropped if published is not None else ()
+    if not dropped or dropped == known:
+        return
+    named = "; ".join(f"{each.kid or 'a key without kid'}: {each.reason}" for each in dropped[:_MOST])
+    more = f"; and {len(dropped) - _MOST} more" if len(dropped) > _MOST else ""
+    extra = {"code": "keys_dropped", "dropped": len(dropped), **_issuer(state)}
+    log.warning("published keys are not used: %s%s", named, more, extra=extra)
+
+
+def _issuer(state: IssuerState) -> dict[str, str]:
+    named = {"issuer": state.ref.issuer, "document": state.document}
+    return named if state.ref.appid is None else {**named, "appid": state.ref.appid}
