@@ -154,14 +154,14 @@ def verify(
         return _by_steps(Reading(token, index, keys, reader, appid))
     known = index.recognised.find(taken) if appid is None else None
     if known is not None and keys.key_set(known.ref) is known.key_set and not index.broken:
-        # Says yes to a token of a caller seen before, or nothing: whatever is wrong with it, the steps name it. All of
-        # them between form and signature depend on what the caller was recognised by, and passed the last one.
+        # The short way only ever says yes; whatever is wrong with a token, the steps below name it. All of them between
+        # form and signature depend on nothing but what the caller was recognised by, and the last one passed them.
         try:
             holds = known.key.check(taken.raw[: taken.end], reader.prove(taken))
             if holds:
                 return Verified(read_claims(known.caller, taken.payload), known.key, known.ref, known.issuer)
         except Refused:
-            pass
+            pass  # of what, the steps say
     elif known is None:
         iss = taken.payload.get("iss")
         if _is_stranger(iss, index):  # the first thing the steps would find, said without them
