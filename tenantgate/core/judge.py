@@ -458,32 +458,9 @@ def _counts_assigned(row: ResourceRow) -> bool:
     return row.token_roles == "ignore"
 
 
-def _how(case: Case, form: str) -> str:
+def _how(case: Case) -> str:
     oidc = _oidc(case)
-    return form if oidc is None else f"profile {oidc.profile}"
-
-
-def _app_only_lines(form: str) -> tuple[Line, ...]:
-    return (
-        Line(
-            "agent",
-            (R.AGENT_IDENTITY_NOT_ALLOWED,),
-            lambda c: "any identity" if c.resource.row.agent_identities else "no agent identity",
-            lambda c: f"a token of kind {c.claims.caller.identity}",
-        ),
-        Line(
-            "app-only",
-            (
-                R.NOT_APP_ONLY,
-                R.ID_TOKEN_PRESENTED,
-                R.TOKEN_TYPE_NOT_ALLOWED,
-                R.SERVICE_PRINCIPAL_MISSING,
-                R.CLAIM_MALFORMED,
-            ),
-            lambda c: f"an app's own access token ({_how(c, form)})",
-            _kind,
-        ),
-    )
+    return case.resource.row.app_only if oidc is None else f"profile {oidc.profile}"
 
 
 def _several(values: tuple[str, ...]) -> str:
@@ -491,6 +468,26 @@ def _several(values: tuple[str, ...]) -> str:
     return shown(", ".join(values), 300)
 
 
+_APP_ONLY: Final = (
+    Line(
+        "agent",
+        (R.AGENT_IDENTITY_NOT_ALLOWED,),
+        lambda c: "any identity" if c.resource.row.agent_identities else "no agent identity",
+        lambda c: f"a token of kind {c.claims.caller.identity}",
+    ),
+    Line(
+        "app-only",
+        (
+            R.NOT_APP_ONLY,
+            R.ID_TOKEN_PRESENTED,
+            R.TOKEN_TYPE_NOT_ALLOWED,
+            R.SERVICE_PRINCIPAL_MISSING,
+            R.CLAIM_MALFORMED,
+        ),
+        lambda c: f"an app's own access token ({_how(c)})",
+        _kind,
+    ),
+)
 _LIFETIME: Final = Line(
     "lifetime", (R.TOKEN_LIFETIME_TOO_LONG,), lambda c: f"at most {c.resource.row.max_lifetime} s", _lifetimes
 )
@@ -550,8 +547,8 @@ CHECKS: Final = (
             ),
         ),
     ),
-    Check(_app_only, _app_only_lines("strict"), "app_only", lambda row: row.app_only != "compatible"),
-    Check(_app_only_compatible, _app_only_lines("compatible"), None, lambda row: row.app_only == "compatible"),
+    Check(_app_only, _APP_ONLY, "app_only", lambda row: row.app_only != "compatible"),
+    Check(_app_only_compatible, _APP_ONLY, None, lambda row: row.app_only == "compatible"),
     Check(
         _required_claims,
         (

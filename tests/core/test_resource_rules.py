@@ -137,12 +137,20 @@ def test_the_stricter_credential_counts() -> None:
     assert reason(secret, {}, acme_daemon={"min_credential": "certificate"}) is R.CREDENTIAL_TOO_WEAK
 
 
-@pytest.mark.parametrize("rules", [{"app_only": "loose"}, {"token_roles": "both"}, {"min_credential": "gold"}])
-def test_a_value_nobody_knows_asks_for_the_most(rules: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("rules", "claims", "world", "denial"),
+    [
+        ({"app_only": "loose"}, {"idtyp": REMOVE}, {}, R.NOT_APP_ONLY),
+        ({"token_roles": "both"}, {"roles": REMOVE}, {}, R.ROLE_NOT_ASSIGNED),
+        ({"min_credential": "gold"}, {"azpacr": "2"}, {}, R.CREDENTIAL_TOO_WEAK),
+        ({}, {"azpacr": "2"}, {"acme_daemon": {"min_credential": "gold"}}, R.CREDENTIAL_TOO_WEAK),
+    ],
+)
+def test_a_value_nobody_knows_asks_for_the_most(
+    rules: dict[str, Any], claims: dict[str, Any], world: dict[str, Any], denial: R
+) -> None:
     """A row that a newer version or another program wrote never lets more in than it says."""
-    token = v2_token(idtyp=REMOVE, roles=REMOVE)
-
-    assert reason(token, rules) is not None
+    assert reason(v2_token(**claims), rules, **world) is denial
 
 
 def test_an_agent_identity_needs_its_own_switch() -> None:
@@ -215,6 +223,16 @@ def test_a_reported_rule_says_what_it_would_have_denied(
 
     assert reason(token, {**rules, "report_only": report(rule, NOW)}) is denial
     assert reason(token, {**rules, "report_only": report(rule, NOW + 1)}) is None
+
+
+def test_a_reported_lifetime_allows_for_backdating_too() -> None:
+    """To the second: five minutes beyond the rule say nothing, one more second does."""
+    rules = {"max_lifetime": 60, "report_only": report("max_lifetime")}
+    as_long = v2_token(iat=NOW, nbf=NOW, exp=NOW + 360)
+    longer = v2_token(iat=NOW, nbf=NOW, exp=NOW + 361)
+
+    assert judged(as_long, rules).principal.would_deny == ()
+    assert judged(longer, rules).principal.would_deny == (R.TOKEN_LIFETIME_TOO_LONG,)
 
 
 def test_a_reported_rule_that_is_kept_says_nothing() -> None:
