@@ -1,0 +1,106 @@
+"""A plugin of pytest that tries many mutants after one collection: a fork for each, its quickest tests first.
+
+mutmut makes the mutants and knows which test reaches which function; but it collects the tests anew for each mutant,
+and with thousands of them that is nearly all of its time. Here a child is forked once the tests are collected and
+before any has run, so that no cache is filled; it switches its mutant on, runs what reaches it, and ends at the first
+failure. What came of each stands where mutmut keeps it, so that `report` and mutmut's own commands read it.
+
+Run in the folder `mutants`, by `python -m tests.mutation run`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KILLED, SURVIVED, TIMED_OUT = 1, 0, 36
+WANTED = "TENANTGATE_MUTANTS"
+"""Environment: globs of the mutants to try, with a colon between; those that were tried are tried again."""
+WORKERS = "TENANTGATE_MUTATION_WORKERS"
+CORE = Path("tenantgate", "core")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Try every wanted mutant instead of running the tests once."""
+    stats = json.loads(Path("mutmut-stats.json").read_text())
+    items = {item.nodeid: item for item in session.items}
+    tried, begun = 0, time.monotonic()
+    running: dict[int, str] = {}
+    workers = int(os.environ.get(WORKERS, "2"))
+    for name in wanted():
+        while len(running) >= workers:
+            settle(running)
+        running[start(session, name, tests_of(name, stats, items))] = name
+        tried += 1
+        if tried % 50 == 0:
+            sys.__stderr__.write(f"{tried} tried, {(time.monotonic() - begun) / tried:.2f} s each\n")
+            sys.__stderr__.flush()
+    while running:
+        settle(running)
+    sys.__stderr__.write(f"{tried} tried in {time.monotonic() - begun:.0f} s\n")
+    return True
+
+
+def wanted() -> Iterator[str]:
+    """Yield the mutants to try: named ones, else all that were not tried."""
+    globs = [glob for glob in os.environ.get(WANTED, "").split(":") if glob]
+    for path in sorted(CORE.glob("*.py.meta")):
+        for name, code in json.loads(path.read_text())["exit_code_by_key"].items():
+            if any(fnmatch.fnmatch(name, glob) for glob in globs) if globs else code is None:
+                yield name
+
+
+def tests_of(name: str, stats: dict[str, Any], items: dict[str, pytest.Item]) -> list[pytest.Item]:
+    """Return the collected tests that reach a mutant's function, the quickest first."""
+    function = name.rpartition("__mutmut_")[0]
+    reached = stats["tests_by_mangled_function_name"].get(function, [])
+    durations = stats["duration_by_test"]
+    return [items[test] for test in sorted(reached, key=lambda test: durations.get(test, 0.0)) if test in items]
+
+
+def start(session: pytest.Session, name: str, tests: list[pytest.Item]) -> int:
+    """Fork a child that runs the tests under the mutant; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = TIMED_OUT
+    try:
+        os.environ["MUTANT_UNDER_TEST"] = name
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60 + 2 * len(tests) // 10)
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        code = run(session, tests)
+    finally:
+        os._exit(code)
+
+
+def run(session: pytest.Session, tests: list[pytest.Item]) -> int:
+    """Run tests until one fails."""
+    for test in tests:
+        test.config.hook.pytest_runtest_protocol(item=test, nextitem=None)
+        if session.testsfailed:
+            return KILLED
+    return SURVIVED
+
+
+def settle(running: dict[int, str]) -> None:
+    """Wait for a child, and write down what came of its mutant."""
+    child, status = os.wait()
+    name = running.pop(child)
+    code = os.waitstatus_to_exitcode(status)
+    path = CORE / f"{name.removeprefix('tenantgate.core.').split('.')[0]}.py.meta"
+    meta = json.loads(path.read_text())
+    meta["exit_code_by_key"][name] = TIMED_OUT if code < 0 else code
+    path.write_text(json.dumps(meta, indent=4))
