@@ -152,7 +152,7 @@ def judge(
     for test in plan.tests:
         reason = test(case)
         if reason is not None:
-            return _unless_torn(_denied(case, test, reason, decision_id), index, generation)
+            return _unless_torn(_denied(case, plan, test, reason, decision_id), index, generation)
     principal = _principal(case)
     decision = _unless_torn(Granted(principal, index.revision, decision_id), index, generation)
     if decision is not TORN and plan.is_settled and case.issuer is not None and not case.issuer.mappings:
@@ -183,8 +183,7 @@ def _unless_torn(decision: Decision, index: PolicyIndex, generation: int) -> Dec
     return decision if index.generation == generation and not generation & 1 else TORN
 
 
-def _denied(case: Case, test: Test, reason: R, decision_id: str) -> Denied:
-    plan = plan_of(case.resource)
+def _denied(case: Case, plan: Plan, test: Test, reason: R, decision_id: str) -> Denied:
     line = line_of(plan.checks[plan.tests.index(test)], reason)
     detail = f"{line.name}: expected {line.expected(case)}, got {line.received(case)}"
     row = case.resource.row
@@ -197,7 +196,10 @@ def line_of(check: Check, reason: R) -> Line:
 
 
 def plan_of(entry: ResourceEntry) -> Plan:
-    """Return the checks of a resource. Made once per row: what it does not ask for costs nothing."""
+    """Return the checks of a resource. Made once per row: what it does not ask for costs nothing.
+
+    Threads that make it at the same time have one each: a judgement keeps to the one it began with.
+    """
     plan: Plan | None = entry.plan
     if plan is None:
         until = {each.rule: each.until for each in entry.row.report_only}

@@ -186,8 +186,9 @@ def read_document(raw: bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"duplicate member {shown(next(name for name in names if names.count(name) > 1))}")
+        last = {name: place for place, (name, _) in enumerate(pairs)}
+        again = next(name for place, (name, _) in enumerate(pairs) if last[name] != place)
+        raise ValueError(f"duplicate member {shown(again)}")
     return found
 
 

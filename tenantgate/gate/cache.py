@@ -7,14 +7,27 @@ dict, and a lost race costs at most a second verification.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from tenantgate.core.verify import Verified
 
 ENTRIES: Final = 16_384
 """Tokens remembered, at most."""
 BYTES: Final = 32 * 1024 * 1024
-"""Bytes of token text whose claims are remembered, at most (the claims weigh about twice their text)."""
+"""What is remembered weighs this much, at most, as `weight_of` estimates it (it may be half as much again)."""
+_MEMBER: Final = 64
+"""Bytes of a member or element beside its text: three letters of a token may be an object of its own."""
+
+
+def weight_of(token: bytes, payload: dict[str, Any]) -> int:
+    """Return what remembering a token's claims weighs, in bytes: its text, and so much for each value in it."""
+    return len(token) + _MEMBER * _values(payload)
+
+
+def _values(value: dict[str, Any] | list[Any]) -> int:
+    members: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    return len(value) + sum([_values(each) for each in members if type(each) is list or type(each) is dict])
 
 
 class VerifiedTokens:
@@ -38,7 +51,7 @@ class VerifiedTokens:
         return found[0]
 
     def put(self, digest: bytes, verified: Verified, size: int) -> None:
-        """Remember a verified token of `size` bytes."""
+        """Remember a verified token whose claims weigh `size` bytes."""
         self._keep(digest, (verified, size))
 
     def _keep(self, digest: bytes, entry: tuple[Verified, int]) -> None:

@@ -20,7 +20,7 @@ from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
 from tenantgate.gate.advising import Advisor
 from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
-from tenantgate.gate.cache import VerifiedTokens
+from tenantgate.gate.cache import VerifiedTokens, weight_of
 from tenantgate.gate.journal import Journal
 from tenantgate.gate.keeper import Follower, Keeper, Keys, after_fork
 from tenantgate.gate.request import AUTHORIZATION, RequestView, TokenSource, present, source_of
@@ -251,7 +251,7 @@ class Gate:
                 return self._denied(fresh, roles)
             verified = fresh
             if index.lists(verified.claims.caller):  # a stranger's authentic tokens must not fill the memory
-                self._tokens.put(digest, verified, len(token))
+                self._tokens.put(digest, verified, weight_of(token, verified.claims.payload))
         return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id(), peer)
 
     def _holds(self, verified: Verified, index: PolicyIndex) -> bool:

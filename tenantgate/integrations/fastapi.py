@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ForwardRef
+from typing import Any, Final, ForwardRef
 
 import anyio.to_thread
 import msgspec
@@ -24,6 +24,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.routing import iter_route_contexts
 from fastapi.security.base import SecurityBase
+from starlette.datastructures import Address
 from starlette.routing import BaseRoute
 
 from tenantgate.core.decision import Denied, Principal
@@ -32,6 +33,9 @@ from tenantgate.core.rules import check_row
 from tenantgate.gate.answer import DECISION_HEADER
 from tenantgate.gate.gate import Gate
 from tenantgate.gate.request import RequestView
+
+_FORWARDED: Final = frozenset((b"forwarded", b"x-forwarded-for"))
+"""Headers a server may have put into `request.client`: uvicorn does, unasked, for whoever connects from its machine."""
 
 
 class Refused(HTTPException):
@@ -56,35 +60,43 @@ class RouteUnreadable(Exception):
 class Requires(SecurityBase):
     """A dependency that judges the request for the roles it names and yields the Principal."""
 
-    def __init__(self, gate: Gate, roles: tuple[str, ...]) -> None:
+    def __init__(self, gate: Gate, roles: tuple[str, ...], *, believe_forwarded: bool = False) -> None:
         description = f"Access token of a listed daemon for `{gate.resource}`. Roles stand beside each operation."
         self.model = BearerModel(bearerFormat="JWT", description=description)
         self.scheme_name = f"TenantGate-{gate.resource}"  # a component's key: letters, digits, `.`, `-`, `_`
         self._gate = gate
         self._roles = roles
+        self._believe_forwarded = believe_forwarded
 
     async def __call__(self, request: Request, response: Response) -> Principal:
         """Judge one request. Raises Refused."""
-        client = request.client
-        view = RequestView(
-            request.method,
-            request.url.path,
-            request.headers.raw,
-            client.host if client else None,
-            request.scope["query_string"],
-        )
+        headers = request.headers.raw
+        peer = self._peer_of(request.client, headers)
+        view = RequestView(request.method, request.url.path, headers, peer, request.scope["query_string"])
         decision = await self._gate.adecide(view, self._roles)
         if isinstance(decision, Denied):
             raise Refused(self._gate, decision)
         response.headers[DECISION_HEADER] = decision.id
         return decision.principal
 
+    def _peer_of(self, client: Address | None, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+        """Return the caller's own address; None where a header says the same and is not to be believed."""
+        if client is None or self._believe_forwarded:
+            return client and client.host
+        host = client.host.encode("latin-1", "replace").lower()
+        return None if any(name in _FORWARDED and host in value.lower() for name, value in headers) else client.host
+
 
 class FastAPIGate:
-    """A gate, wired into FastAPI: `require` for routes, `lifespan` for the application."""
+    """A gate, wired into FastAPI: `require` for routes, `lifespan` for the application.
 
-    def __init__(self, gate: Gate) -> None:
+    `believe_forwarded`: the application's server takes the caller's address from `X-Forwarded-For` or `Forwarded`, and
+    only from proxies that write it themselves. Without this an address that stands there is one nobody knows.
+    """
+
+    def __init__(self, gate: Gate, *, believe_forwarded: bool = False) -> None:
         self.gate = gate
+        self._believe_forwarded = believe_forwarded
 
     def require(self, *roles: str) -> Any:
         """Return the dependency for a route: all `roles` are needed; with none, any role on the resource.
@@ -95,7 +107,7 @@ class FastAPIGate:
         for role in roles:
             check_row(AppRoleRow(id="asked", resource="asked", value=role))
         # As scopes they stand in the OpenAPI document, where each operation lists the roles it needs (3.1 §4.8.30).
-        return Security(Requires(self.gate, roles), scopes=roles)
+        return Security(Requires(self.gate, roles, believe_forwarded=self._believe_forwarded), scopes=roles)
 
     @asynccontextmanager
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:

@@ -11,6 +11,7 @@ from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
 from tenantgate.core.keys import MalformedKeySet, parse_jwks
 from tenantgate.core.policy import PolicyError, decode_row
+from tenantgate.core.strict import _unique
 from tests.builders import an_oidc_issuer, ask, b64url, json_bytes, oidc_claims, oidc_key, oidc_token
 from tests.measuring import calls_of, peak_of
 
@@ -133,6 +134,32 @@ def test_a_compressed_token_is_never_inflated(size: int) -> None:
     for token, reason in tokens.items():
         assert refused(token).reason is (reason if fits else R.TOKEN_TOO_LARGE)
         assert peak_of(lambda token=token: refused(token)) < 128 * 1024  # type: ignore[misc]
+
+
+# Names.
+
+
+class Name(str):
+    """A member's name that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_name_that_stands_twice_is_found_in_one_pass() -> None:
+    """However many names stand before it and however often it comes again: each is looked at a few times."""
+    names = [Name(f"n{number}") for number in range(250)] + [Name("twice") for _ in range(2000)]
+    Name.compared = 0
+    with pytest.raises(ValueError, match="duplicate member"):
+        _unique([(name, 1) for name in names])
+
+    assert Name.compared < 4 * len(names)
 
 
 # Depth.

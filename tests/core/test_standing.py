@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tenantgate.core import judge as module
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
-from tenantgate.core.index import PolicyIndex
-from tenantgate.core.judge import TORN, judge
+from tenantgate.core.index import PolicyIndex, ResourceEntry
+from tenantgate.core.judge import TORN, Plan, judge, plan_of
 from tenantgate.core.policy import ReportOnly, RequiredClaim, RoleAssignmentRow, RoleMappingRow
 from tenantgate.core.verify import Verified, verify
 from tests.builders import NOW, an_index, oidc_token, policy_rows, static_keys, v2_token
@@ -77,6 +78,22 @@ def test_a_change_acts_on_the_next_request(row: str, change: dict[str, Any], rea
 
     assert (decision.reason if isinstance(decision, Denied) else None) is reason
     assert decision.revision == index.revision
+
+
+def test_threads_that_make_a_plan_at_once_each_keep_to_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that was reported only is refused by name, whoever wrote the resource's plan down last."""
+    index = an_index(orders={"max_lifetime": 60, "report_only": (ReportOnly(rule="max_lifetime", until=NOW),)})
+    entry = index.resources["orders"]
+
+    def made_twice(of: ResourceEntry) -> Plan:
+        mine = plan_of(of)
+        of.plan = None
+        plan_of(of)  # another thread's
+        return mine
+
+    monkeypatch.setattr(module, "plan_of", made_twice)
+    assert asked(claims_of(v2_token(), index), index).reason is R.TOKEN_LIFETIME_TOO_LONG
+    assert entry.plan is not None
 
 
 def test_another_index_has_another_opinion() -> None:

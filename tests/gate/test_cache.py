@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import sys
 import threading
+import tracemalloc
+from typing import Any
 
+import msgspec
 import pytest
 
 from tenantgate.core.verify import Verified, verify
-from tenantgate.gate.cache import VerifiedTokens
+from tenantgate.gate.cache import VerifiedTokens, weight_of
 from tests.builders import an_index, static_keys, v2_token
 
 
@@ -54,6 +57,31 @@ def test_never_holds_more_bytes_than_it_may():
     for number in range(100):
         tokens.put(digest(number), VERIFIED, 1000)
         assert len(tokens) <= 10
+
+
+@pytest.mark.threat(31)
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"a": "x" * 11_000},
+        {"a": [[{} for _ in range(250)] for _ in range(14)]},
+        {"a": [[[] for _ in range(250)] for _ in range(14)]},
+        {"a": [[f"{number:02}" for number in range(100)] for _ in range(20)]},
+        {f"{number:02x}": number + 0.5 for number in range(250)},
+    ],
+    ids=["one text", "empty objects", "empty lists", "short texts", "members"],
+)
+def test_claims_are_counted_at_what_they_weigh(payload: dict[str, Any]):
+    """A token of many small values weighs twenty times its text, and no partner may fill the memory with such."""
+    document = msgspec.json.encode(payload)
+    tracemalloc.start()
+    try:
+        kept = msgspec.json.decode(document)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held <= 1.75 * weight_of(document, kept)
 
 
 def test_a_token_larger_than_everything_else_does_not_stay_with_others():

@@ -13,6 +13,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from tenantgate import Principal, open_gate
 from tenantgate.core.policy import PolicyError, kind_of
@@ -162,6 +163,30 @@ def test_an_identity_in_the_request_means_nothing(served: Served):
     assert answer.json() == {"partner": "acme", "roles": ["Orders.Read"]}
 
 
+@pytest.mark.parametrize(
+    ("connected", "headers", "believed", "status"),
+    [
+        ("192.0.2.7", {}, False, 200),
+        ("127.0.0.1", {}, False, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, False, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7:4711"}, False, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7, 127.0.0.1"}, False, 403),
+        ("192.0.2.7", {"Forwarded": "for=192.0.2.7"}, False, 403),
+        ("192.0.2.7", {"X-Forwarded-For": "198.51.100.1"}, False, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, True, 200),
+        ("198.51.100.1", {"X-Forwarded-For": "192.0.2.7"}, True, 403),
+    ],
+)
+def test_a_caller_cannot_choose_its_network(connected: str, headers: dict[str, str], believed: bool, status: int):
+    """uvicorn takes `X-Forwarded-For` from loopback for the caller's address; only an application that says so does."""
+    gate = a_gate(news=a_snapshot(orders={"addresses": ("192.0.2.0/24",)}))
+    orders = FastAPIGate(gate, believe_forwarded=believed)
+    app = FastAPI(lifespan=orders.lifespan, dependencies=[orders.require("Orders.Read")])
+    app.get("/orders")(lambda: "orders")
+    with TestClient(ProxyHeadersMiddleware(app), client=(connected, 50_000)) as client:
+        assert client.get("/orders", headers={**bearer(), **headers}).status_code == status
+
+
 def test_a_second_credential_is_refused(served: Served):
     """Two Authorization headers reach the gate as two, and are never chosen from."""
     _, client = served
@@ -235,7 +260,7 @@ def test_the_callers_own_address_counts_at_this_door():
     """The connection's address is the caller's; what a header says of another one is not believed."""
     gate = a_gate(news=a_snapshot(orders={"addresses": ("192.0.2.0/24",)}))
     claimed = {**bearer(), "X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}
-    for address, status in (("192.0.2.7", 200), ("198.51.100.1", 403)):
+    for address, status in (("192.0.2.8", 200), ("198.51.100.1", 403)):
         with TestClient(an_app(gate), client=(address, 50000)) as client:
             assert client.get("/orders", headers=claimed).status_code == status
 
