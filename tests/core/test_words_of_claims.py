@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.decision import Denied
 from tenantgate.core.oidc import _check_fixed, _check_scope, _told
 from tenantgate.core.profiles.profile import Fixed, Scope
 from tenantgate.core.token import Refused
+from tenantgate.core.verify import Verified, verify
+from tests.builders import EXPIRES_AT, ISSUED_AT, an_index, ask, static_keys, v2_token
 
 
 def refusal(action: Callable[[], object]) -> tuple[R, str]:
@@ -69,3 +72,51 @@ def test_a_scope_of_its_type_or_none_passes(payload: dict[str, Any]) -> None:
 def test_of_a_persons_name_only_its_presence_is_told(name: str, value: Any, told: str) -> None:
     """Traces and logs hold no names of people; a service account is nobody."""
     assert _told(name, value) == told
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"uti": 7}, "uti is not a sane string"),
+        ({"jti": ["a"]}, "jti is not a sane string"),
+        ({"iat": "1"}, "iat is not a NumericDate: 1"),
+        ({"iat": None}, "iat is null"),
+        ({"exp": ...}, "exp is absent"),
+        ({"nbf": True}, "nbf is not a NumericDate: True"),
+        ({"roles": "Orders.Read"}, "roles is not a list of strings"),
+        ({"roles": ["Orders.Read", 7]}, "roles is not a list of strings"),
+        ({"aud": []}, "aud is not a string or a list of 1 to 64 strings"),
+        ({"aud": ["a", ""]}, "aud holds what is not a sane string"),
+        ({"aud": None}, "aud is null"),
+        ({"azp": "x"}, "azp is not a GUID"),
+        ({"azp": ...}, "azp is absent"),
+        ({"appid": "x"}, "azp and appid disagree"),
+        ({"oid": ...}, "oid is absent"),
+        ({"oid": "x"}, "oid is not a GUID"),
+        ({"sub": ""}, "sub is not a sane string"),
+        ({"azpacr": 2}, "azpacr is 2"),
+        ({"azpacr": "3"}, "azpacr is 3"),
+    ],
+)
+def test_an_entra_claim_says_what_is_wrong_with_it(claims: dict[str, Any], words: str) -> None:
+    """The claim by its name, and what it is where that is no secret."""
+    decision = ask(v2_token(**claims))
+
+    assert isinstance(decision, Denied)
+    assert decision.detail == f"claims: expected every needed claim, of its type, got {words}"
+
+
+def test_the_times_of_a_token_are_those_it_has() -> None:
+    """Whole seconds, fractions of them, and no `nbf` at all are kept as they are."""
+    index = an_index()
+    for claims, times in (
+        ({}, (ISSUED_AT, ISSUED_AT, EXPIRES_AT)),
+        ({"iat": ISSUED_AT + 0.5, "nbf": ISSUED_AT + 0.25}, (ISSUED_AT + 0.5, ISSUED_AT + 0.25, EXPIRES_AT)),
+        ({"exp": EXPIRES_AT + 0.5}, (ISSUED_AT, ISSUED_AT, EXPIRES_AT + 0.5)),
+        ({"nbf": ...}, (ISSUED_AT, 0, EXPIRES_AT)),
+        ({"nbf": ..., "iat": ISSUED_AT + 0.5}, (ISSUED_AT + 0.5, 0, EXPIRES_AT)),
+    ):
+        verified = verify(v2_token(**claims), index, static_keys())
+        assert isinstance(verified, Verified)
+        read = verified.claims
+        assert (read.issued_at, read.not_before, read.expires_at) == times
