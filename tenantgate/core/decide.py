@@ -29,9 +29,10 @@ def decide(
     entry = index.resources.get(resource)
     verified = verify(token, index, keys, reader, None if entry is None else entry.row.signing_keys_appid)
     decision: Decision | Torn
-    if isinstance(verified, Verified):
+    if type(verified) is Verified:
         decision = judge(verified.claims, index, resource, wanted, now, "", peer)
     else:
+        assert not isinstance(verified, Verified)
         show = entry is not None and entry.row.show_reasons
         decision = Denied(verified.reason, verified.detail, index.revision, "", resource, wanted, show)
     # `judge` guards itself; here the verification before it must have seen the same policy.

@@ -38,7 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 16
     """Levels of nesting in header and payload, the outer object being the first."""
     members: int = 256
-    """Members of one JSON object, or elements of one array."""
+    """Members of one JSON object, elements of one array; four times as many objects and arrays in all."""
 
     def __post_init__(self) -> None:
         """Refuse what is outside BOUNDS: too low and no token passes, too high and a stranger's costs too much."""

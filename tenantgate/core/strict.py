@@ -67,9 +67,13 @@ def decode_segment(segment: bytes) -> bytes:
         raise Unreadable("not base64url without padding") from None
 
 
-_encode: Final = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 _Scalar = None | bool | int | float | str
+
+
+_NESTED: Final = 4
+"""Objects and lists in a whole document, for each member that one of them may have."""
 
 
 class ObjectReader:
@@ -121,7 +125,11 @@ class ObjectReader:
         self._check_nested(value, 1)
         return value
 
-    def _check_nested(self, value: list[Any] | dict[str, Any], depth: int) -> None:
+    def _check_nested(self, value: list[Any] | dict[str, Any], depth: int, seen: int = 1) -> int:
+        """Return how many objects and lists there are, `seen` of them outside; refuse too many, too deep or too long.
+
+        However many a token could hold: each costs a stranger three bytes, and us a step before any signature.
+        """
         if depth > self._depth:
             raise Unreadable(f"nested deeper than {self._depth}")
         if len(value) > self.members:
@@ -130,7 +138,10 @@ class ObjectReader:
         for member in members:
             kind = type(member)
             if kind is list or kind is dict:
-                self._check_nested(member, depth + 1)
+                if seen >= _NESTED * self.members:
+                    raise Unreadable(f"more than {_NESTED * self.members} objects and lists")
+                seen = self._check_nested(member, depth + 1, seen + 1)
+        return seen
 
 
 def prove_unique(value: dict[str, Any], raw: bytes) -> None:
@@ -142,15 +153,20 @@ def prove_unique(value: dict[str, Any], raw: bytes) -> None:
     Raises:
         Unreadable: a name stands there twice, or the document is not strict in another way.
     """
-    if _encode(value) != raw:
-        _check_slowly(raw)
+    if encode(value) != raw:
+        check_slowly(raw)
 
 
 read_object: Final = ObjectReader().read
 """`ObjectReader.read` with the default limits."""
 
 
-def _check_slowly(raw: bytes) -> None:
+def check_slowly(raw: bytes) -> None:
+    """Refuse a document that is not strict: the slow way, where the quick proof (`prove_unique`) said nothing.
+
+    Raises:
+        Unreadable: a name stands there twice, or the document is not strict in another way.
+    """
     try:
         read_document(raw)
     except Unreadable:

@@ -152,14 +152,15 @@ def verify(
         taken = reader.take_apart(token)
     except Refused:
         return _by_steps(Reading(token, index, keys, reader, appid))
-    known = index.recognised.find(taken) if appid is None else None
+    found = index.recognised.find(taken) if appid is None else None
+    known, own = (None, ()) if found is None else found
     if known is not None and keys.key_set(known.ref) is known.key_set and not index.broken:
         # The short way only ever says yes; whatever is wrong with a token, the steps below name it. All of them between
         # form and signature depend on nothing but what the caller was recognised by, and the last one passed them.
         try:
             holds = known.key.check(taken.raw[: taken.end], reader.prove(taken))
             if holds:
-                return Verified(read_claims(known.caller, taken.payload), known.key, known.ref, known.issuer)
+                return Verified(known.read(taken.payload, own), known.key, known.ref, known.issuer)
         except Refused:
             pass  # of what, the steps say
     elif known is None:
@@ -193,8 +194,9 @@ def _ended(reading: Reading, test: Callable[[Reading], Outcome], outcome: R | Ne
 
 def _remember(reading: Reading) -> None:
     if reading.appid is None and reading.tid is not None and reading.index.is_settled(reading.iss):
-        known = Known(reading.token.header, reading.key_set, reading.key, reading.ref, reading.row, reading.caller)
-        reading.recognised.add(reading.token.payload, known)
+        token, caller, roles = reading.token, reading.caller, reading.claims.roles
+        known = Known(token.header, reading.key_set, reading.key, reading.ref, reading.row, caller, roles)
+        reading.recognised.add(token.payload, known)
 
 
 def _policy(reading: Reading) -> R | None:

@@ -107,9 +107,8 @@ class Caller:
 
     def is_client(self) -> bool:
         """Another issuer's token is its client's own."""
-        user, by = self.claims.get("preferred_username"), self.claims.get("gty")
         names = (self.client, f"{self.client}@clients")
-        return self.claims["sub"] in names or user == f"service-account-{self.client}" or by == "client-credentials"
+        return self.claims["sub"] in names or self.claims.get("gty") == "client-credentials"
 
     def pinned(self, member: str) -> bool:
         """Whether an operator said which object the daemon is."""

@@ -56,7 +56,6 @@ def test_a_users_mark_is_never_vouched_for(payload: dict[str, Any], reason: R):
     [
         ("nightly", {}),
         ("nightly@clients", {}),
-        ("7", {"preferred_username": "service-account-nightly"}),
         ("7", {"gty": "client-credentials"}),
         ("nightly", {"typ": "Bearer", "token_use": "access"}),
         ("nightly", {"typ": "JWT"}),

@@ -10,6 +10,8 @@ import pytest
 
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
+from tenantgate.core.limits import LIMITS
+from tenantgate.core.strict import Unreadable, read_object
 from tenantgate.core.token import Refused
 from tests.builders import ask, b64url, json_bytes, oidc_claims, oidc_key, oidc_token, v1_token, v2_token
 from tests.parsed import parse_token
@@ -104,3 +106,24 @@ def test_no_second_parser_takes_what_the_first_refuses(name: str) -> None:
 
     assert isinstance(decision, Denied)
     assert decision.reason in {R.TOKEN_MALFORMED, R.TOKEN_ENCRYPTED}
+
+
+@pytest.mark.parametrize("nested", ["{}", "[]", '{"a":1}', "[[]]"])
+def test_objects_and_lists_are_counted_in_all(nested: str) -> None:
+    """Lists of small things are bounded as a whole: 1,024 objects and lists pass, one more does not."""
+    each = nested.count("{") + nested.count("[")
+    most = 4 * LIMITS.members - 1
+    assert read_object(as_json(nested, most, each)) is not None
+    with pytest.raises(Unreadable, match="1024 objects and lists"):
+        read_object(as_json(nested, most + each, each))
+
+
+def as_json(nested: str, containers: int, each: int) -> bytes:
+    """Return an object with as many lists and objects in it: lists of 200 nested values, then empty ones."""
+    lists, left = [], containers
+    while left > each:
+        count = min(200, (left - 1) // each)
+        lists.append("[" + ",".join([nested] * count) + "]")
+        left -= 1 + count * each
+    lists += ["[]"] * left
+    return ("{" + ",".join(f'"m{number}":{each}' for number, each in enumerate(lists)) + "}").encode()

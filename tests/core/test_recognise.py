@@ -241,8 +241,9 @@ def test_the_memory_is_bounded() -> None:
     index = an_index()
     token = taken(v2_token())
     judged(v2_token(), index)
-    known = index.recognised.find(token)
-    assert known is not None
+    found = index.recognised.find(token)
+    assert found is not None
+    known, _ = found
     for number in range(MOST + 10):
         index.recognised.add({**token.payload, "oid": f"{number}"}, known)
 

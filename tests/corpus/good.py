@@ -163,10 +163,10 @@ def _issuers() -> Iterator[Case]:
             "OpenID Connect Core §2",
         ),
         (
-            "service-account",
-            "A service account of Keycloak's.",
-            {"sub": "f-1", "preferred_username": "service-account-globex-sync", "typ": "Bearer"},
-            "Keycloak: service accounts",
+            "bearer-in-the-payload",
+            "A client whose issuer says in the payload which kind of token it is, as Keycloak does.",
+            {"typ": "Bearer"},
+            "Keycloak: access token claims",
         ),
         (
             "auth0",

@@ -8,13 +8,11 @@ from tenantgate.core.profiles.profile import Profile
 
 
 def no_user(payload: dict[str, Any], client: str, sub: str) -> bool | None:
-    """RFC 9068 §2.2: with client credentials `sub` is the client. The other forms are Auth0's and Keycloak's."""
-    proved = (
-        sub in (client, f"{client}@clients")
-        or payload.get("preferred_username") == f"service-account-{client}"
-        or payload.get("gty") == "client-credentials"
-    )
-    return True if proved else None
+    """RFC 9068 §2.2: with client credentials `sub` is the client. The other forms are Auth0's.
+
+    Keycloak's user name `service-account-<client>` proves nothing here: elsewhere people choose their names.
+    """
+    return True if sub in (client, f"{client}@clients") or payload.get("gty") == "client-credentials" else None
 
 
 STANDARD: Final = Profile(name="standard", client=(("client_id",), ("azp",)), no_user=no_user)

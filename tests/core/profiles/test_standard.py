@@ -29,7 +29,6 @@ def test_is_what_an_issuer_has_without_a_word():
         {"client_id": None, "azp": "sync"},
         {"azp": "sync"},
         {"sub": "sync@clients"},
-        {"sub": "f1", "preferred_username": "service-account-sync"},
         {"sub": "f1", "gty": "client-credentials"},
         {"typ": "Bearer"},
         {"scope": ["orders"]},
@@ -44,6 +43,7 @@ def test_forms_of_client_credentials(changes: dict[str, object]):
     ("changes", "reason"),
     [
         ({"sub": "a-user"}, R.NOT_APP_ONLY),
+        ({"sub": "a-user", "preferred_username": "service-account-sync"}, R.NOT_APP_ONLY),
         ({"sid": "opaque"}, R.NOT_APP_ONLY),
         ({"auth_time": 1_800_000_000}, R.NOT_APP_ONLY),
         ({"azp": "other"}, R.CLAIM_MALFORMED),
