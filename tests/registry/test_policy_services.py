@@ -99,6 +99,7 @@ INVALID: list[tuple[Callable[..., str], dict[str, Any], str, str]] = [
     (a_cloud, {"profile": "okta"}, "member_not_allowed", "profile"),
     (an_oidc_issuer, {"profile": "octa"}, "value_unknown", "profile"),
     (an_oidc_issuer, {"client_id_claim": "/a~b"}, "pointer_malformed", "client_id_claim"),
+    (an_oidc_issuer, {"client_id_claim": "email"}, "claim_not_allowed", "client_id_claim"),
     (a_tenant, {"tid": "no guid"}, "guid_malformed", "tid"),
     (a_tenant, {"tid": CONSUMER_TENANT}, "consumer_tenant", "tid"),
     (a_tenant, {"tid": None}, "member_missing", "tid"),
