@@ -139,9 +139,11 @@ def read_entra_caller(
 
 def unusable(payload: dict[str, Any], name: str, why: str) -> Refused:
     """Return the refusal of a claim that is not what it must be: missing, or malformed."""
-    if payload.get(name) is None:
-        return Refused(R.CLAIM_MISSING, f"{name} is {'null' if name in payload else 'absent'}")
-    return Refused(R.CLAIM_MALFORMED, f"{name} {why}")
+    return _missing(payload, name) if payload.get(name) is None else Refused(R.CLAIM_MALFORMED, f"{name} {why}")
+
+
+def _missing(payload: dict[str, Any], name: str) -> Refused:
+    return Refused(R.CLAIM_MISSING, f"{name} is {'null' if name in payload else 'absent'}")
 
 
 def _identity(payload: dict[str, Any], name: str) -> str:
@@ -176,7 +178,7 @@ def read_audiences(value: Any, payload: dict[str, Any], most: int) -> tuple[str,
     if type(value) is str and is_identity(value):
         return (value,)
     if value is None:
-        raise unusable(payload, "aud", "is missing")
+        raise _missing(payload, "aud")
     if type(value) is not list or not 0 < len(value) <= most:
         raise Refused(R.CLAIM_MALFORMED, f"aud is not a string or a list of 1 to {most} strings")
     for each in value:

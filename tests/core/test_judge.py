@@ -528,3 +528,26 @@ def test_rows_put_twice_change_nothing() -> None:
     index.apply(PolicyDelta(epoch="e1", since=1, revision=2, rows=rows))
 
     assert roles_of(judge(ACME_CLAIMS, index, "orders", (), NOW)) == ("Orders.Read",)
+
+
+def test_a_judgement_says_why_it_cannot_be_made() -> None:
+    """A policy that was applied by half, and a resource that no policy knows: each in its words."""
+    index = an_index()
+    claims = claims_of(v2_token(), index)
+    unknown = judge(claims, index, "nothing", (), NOW)
+    index.broken = True
+    broken = judge(claims, index, "orders", ("Orders.Read",), NOW, "an-id")
+
+    assert isinstance(unknown, Denied)
+    assert isinstance(broken, Denied)
+    assert (unknown.detail, unknown.id, unknown.resource) == ("resource nothing is not in the policy", "", "nothing")
+    assert (broken.detail, broken.id, broken.resource) == ("the policy could not be applied", "an-id", "orders")
+    assert (broken.wanted_roles, broken.revision) == (("Orders.Read",), index.revision)
+
+
+def test_a_principal_names_the_object_that_holds_the_client() -> None:
+    """Entra's object id in small letters, another issuer's `sub` as it stands there."""
+    upper = v2_token(oid=ACME_OID.upper(), sub=ACME_OID.upper())
+
+    assert ask(upper).principal.oid == ACME_OID  # type: ignore[union-attr]
+    assert ask(oidc_token(), wanted=()).principal.oid == GLOBEX_CLIENT  # type: ignore[union-attr]
