@@ -226,14 +226,17 @@ def _window(case: Case) -> tuple[float, float]:
 
 
 def _reported(test: Test, without: Test | None, until: int) -> Test:
-    """Return a test that, until then, only notes what it would have denied. `without` is what holds all the same."""
+    """Return a test that, until then, only notes what it would have denied. `without` is what holds all the same.
+
+    It is asked last, whatever the test says: the roles it finds are those that count meanwhile.
+    """
 
     def reported(case: Case) -> R | None:
         reason = test(case)
-        if reason is None or case.now >= until:
+        if case.now >= until:
             return reason
         denied = None if without is None else without(case)
-        if denied is None:
+        if reason is not None and denied is None:
             case.would_deny = (*case.would_deny, reason)
         return denied
 

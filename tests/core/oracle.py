@@ -21,11 +21,16 @@ RANK = {None: 0, "0": 0, "1": 1, "2": 2, "none": 0, "secret": 1, "certificate": 
 
 
 class Answer(NamedTuple):
-    """`reasons`: what it may be refused for. With none: the partner, tenant and daemon that come in, and the roles."""
+    """`reasons`: what it may be refused for. With none: the partner, tenant and daemon that come in, and what of them.
+
+    `would_deny`: what rules that are reported only hold against it.
+    """
 
     reasons: frozenset[R]
     who: tuple[str, str, str] = ("", "", "")
     roles: tuple[str, ...] = ()
+    identity: str = ""
+    would_deny: frozenset[R] = frozenset()
 
 
 def answer(asked: Question) -> Answer:
@@ -43,12 +48,21 @@ def answer(asked: Question) -> Answer:
 
 def answer_for(caller: Caller) -> Answer:
     """Ask the tables: the policy is asked once the token is authentic and its claims have their form."""
-    for table in TABLES:
-        reasons = [reason for applies, *refused in table for reason in refused if applies(caller)]
-        if reasons:
-            return Answer(frozenset(reasons))
+    reasons = against(caller, AUTHENTIC) or against(caller, CONFIGURED)
+    if reasons:
+        return Answer(reasons)
+    reported = [row for rule, row in RULES.items() if caller.reported(rule)]
+    reasons = against(caller, [*WELCOME, *(row for row in RULES.values() if row not in reported)])
+    if reasons:
+        return Answer(reasons)
     who = (caller.partner.id, caller.tenant.id, caller.daemon.id)
-    return Answer(frozenset(), who, tuple(sorted(caller.roles())))
+    roles = caller.roles() if caller.reported("token_roles") else caller.roles_told()
+    return Answer(frozenset(), who, tuple(sorted(roles)), caller.identity(), against(caller, reported))
+
+
+def against(caller: Caller, table: Any) -> frozenset[R]:
+    """Return what the rows of a table hold against a caller."""
+    return frozenset(reason for applies, *refused in table for reason in refused if applies(caller))
 
 
 FORGED = (R.SIGNING_KEY_UNKNOWN, R.SIGNATURE_INVALID, R.ALGORITHM_NOT_ALLOWED, R.KEY_ISSUER_MISMATCH)
@@ -79,7 +93,6 @@ WELCOME: Any = (
     (lambda c: c.claims["exp"] + c.resource.clock_skew <= c.asked.now, R.TOKEN_EXPIRED),
     (lambda c: c.claims.get("nbf", 0) > c.asked.now + c.resource.clock_skew, R.TOKEN_NOT_YET_VALID),
     (lambda c: c.claims["iat"] > c.asked.now + c.resource.clock_skew, R.TOKEN_ISSUED_IN_FUTURE),
-    (lambda c: c.claims["exp"] - c.claims["iat"] > c.resource.max_lifetime + 300, R.TOKEN_LIFETIME_TOO_LONG),
     (lambda c: c.has("cnf"), R.CONFIRMATION_UNSUPPORTED),
     # No user, no other kind of token.
     (lambda c: c.has(*ID_TOKEN), R.ID_TOKEN_PRESENTED),
@@ -88,7 +101,7 @@ WELCOME: Any = (
     (lambda c: c.tid and any(-1 in c.numbers(name) for name in NUMBERS), R.CLAIM_MALFORMED),
     (lambda c: c.tid and 13 in c.numbers("xms_idrel"), R.SERVICE_PRINCIPAL_MISSING),
     (lambda c: c.tid and c.has("xms_idrel") and not c.numbers("xms_idrel") & {7, 33}, R.NOT_APP_ONLY),
-    (lambda c: c.tid and 11 in c.numbers("xms_act_fct") | c.numbers("xms_sub_fct"), R.AGENT_IDENTITY_NOT_ALLOWED),
+    (lambda c: c.identity() == "agent" and not c.resource.agent_identities, R.AGENT_IDENTITY_NOT_ALLOWED),
     (lambda c: c.tid and not (c.says_app() if c.has("idtyp") else c.looks_like_app()), R.NOT_APP_ONLY),
     (
         lambda c: not c.tid and str("JWT" if c.claims.get("typ") is None else c.claims["typ"]).lower() not in ACCESS,
@@ -107,7 +120,24 @@ WELCOME: Any = (
     (lambda c: c.pinned("oid") and c.daemon.oid != str(c.claims["oid"]).lower(), R.OBJECT_ID_MISMATCH),
     (lambda c: c.pinned("subject") and c.daemon.subject != c.claims["sub"], R.OBJECT_ID_MISMATCH),
     (lambda c: c.daemon and RANK[c.acr_value] < RANK[c.daemon.min_credential], R.CREDENTIAL_TOO_WEAK),
-    (lambda c: RANK[c.acr_value] < RANK[c.resource.min_credential], R.CREDENTIAL_TOO_WEAK),
-    (lambda c: c.daemon and not (c.roles() and c.roles() >= set(c.asked.wanted)), R.ROLE_NOT_ASSIGNED),
+    (lambda c: c.daemon and not c.suffice(c.roles()), R.ROLE_NOT_ASSIGNED),
 )
-TABLES = (AUTHENTIC, CONFIGURED, WELCOME)
+# What a resource adds, and may have reported only until a date. What is weaker in the same matter stands above.
+RULES: Any = {
+    "max_lifetime": (
+        lambda c: c.claims["exp"] - c.claims["iat"] > c.resource.max_lifetime + 300,
+        R.TOKEN_LIFETIME_TOO_LONG,
+    ),
+    "token_versions": (
+        lambda c: c.tid and c.version not in (c.resource.token_versions or [c.version]),
+        R.TOKEN_VERSION_NOT_ACCEPTED,
+    ),
+    "app_only": (lambda c: c.tid and c.resource.app_only == "strict" and not c.has("idtyp"), R.NOT_APP_ONLY),
+    "required_claims": (lambda c: not all(map(c.carries, c.resource.required_claims)), R.REQUIRED_CLAIM_MISMATCH),
+    "issuers": (lambda c: c.issuer.id not in (c.resource.issuers or [c.issuer.id]), R.ISSUER_NOT_ACCEPTED),
+    "clients": (lambda c: c.client not in (c.resource.clients or [c.client]), R.CLIENT_NOT_ACCEPTED),
+    "min_credential": (lambda c: RANK[c.acr_value] < RANK[c.resource.min_credential], R.CREDENTIAL_TOO_WEAK),
+    "addresses": (lambda c: c.resource.addresses and not c.calls_from(c.resource.addresses), R.ADDRESS_NOT_ALLOWED),
+    "token_roles": (lambda c: c.daemon and not c.suffice(c.roles_told()), R.ROLE_NOT_ASSIGNED),
+}
+TABLES = (AUTHENTIC, CONFIGURED, WELCOME, tuple(RULES.values()))

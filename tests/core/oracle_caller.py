@@ -5,6 +5,8 @@ GUIDs in rows are in lower case, as `check_row` leaves them.
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -15,8 +17,10 @@ from tenantgate.core.policy import (
     DaemonRow,
     IssuerRow,
     PartnerRow,
+    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
 )
@@ -27,7 +31,10 @@ ENTRA_USER = ("upn", "unique_name", "preferred_username", "puid", "amr")
 
 
 class Question(NamedTuple):
-    """A policy, a token's payload, the ids of the issuers that publish the key it is signed with, and the call."""
+    """A policy, a token's payload, the ids of the issuers that publish the key it is signed with, and the call.
+
+    `peer` is the address it comes from, as far as anybody knows.
+    """
 
     rows: tuple[RowData, ...]
     claims: dict[str, Any]
@@ -35,6 +42,7 @@ class Question(NamedTuple):
     resource: str
     wanted: tuple[str, ...]
     now: float
+    peer: str | None = None
 
 
 def named(row: IssuerRow, iss: str) -> Iterator[tuple[IssuerRow, str, str | None]]:
@@ -70,16 +78,71 @@ class Caller:
         rows = (row for row in self.asked.rows if type(row) is kind)
         return next((row for row in rows if all(getattr(row, name) == members[name] for name in members)), None)
 
-    def roles(self) -> set[str]:
-        """The roles held now on this resource: the daemon's, its tenant's where allowed, cut by the token's if told."""
+    def assigned(self) -> set[str]:
+        """The roles held now on this resource: the daemon's, and its tenant's where allowed."""
         wide = self.tenant.id if self.resource.tenant_wide_roles and not self.tenant.hosted else ...
-        held = set()
-        for row in (each for each in self.asked.rows if isinstance(each, RoleAssignmentRow)):
-            in_force = (row.not_before or 0) <= self.asked.now and not self.past(row.expires_at)
-            role = self.row(AppRoleRow, id=row.app_role, resource=self.resource.id)
-            if role and in_force and (row.daemon == self.daemon.id or row.tenant == wide):
-                held.add(role.value)
-        return held if self.resource.token_roles == "ignore" else held & set(items(self.claims.get("roles")))
+        rows = [row for row in self.asked.rows if isinstance(row, RoleAssignmentRow)]
+        rows = [row for row in rows if (row.not_before or 0) <= self.asked.now and not self.past(row.expires_at)]
+        return self.values([row for row in rows if row.daemon == self.daemon.id or row.tenant == wide])
+
+    def mapped(self) -> set[str]:
+        """The roles that claims of the token give, by its own issuer's mappings."""
+        rows = [row for row in self.asked.rows if isinstance(row, RoleMappingRow) and row.issuer == self.issuer.id]
+        return self.values([row for row in rows if row.value in spelled(self.at(row.claim))])
+
+    def values(self, rows: Any) -> set[str]:
+        """What the roles that these rows give are called on this resource."""
+        roles = [self.row(AppRoleRow, id=row.app_role, resource=self.resource.id) for row in rows]
+        return {role.value for role in roles if role}
+
+    def roles(self) -> set[str]:
+        """All the roles that policy and mappings give."""
+        return self.assigned() | self.mapped()
+
+    def roles_told(self) -> set[str]:
+        """The same, the assigned ones cut by the token's own where the resource says so."""
+        if self.resource.token_roles == "ignore":
+            return self.roles()
+        return self.assigned() & set(items(self.claims.get("roles"))) | self.mapped()
+
+    def suffice(self, roles: set[str]) -> bool:
+        """Whether these are the roles that are asked for, or any where none is."""
+        return bool(roles) and roles >= set(self.asked.wanted)
+
+    def reported(self, rule: str) -> bool:
+        """Whether a rule of the resource only says now what it would have denied."""
+        return any(each.rule == rule and not self.past(each.until) for each in self.resource.report_only)
+
+    def at(self, claim: str) -> Any:
+        """What stands at a claim's name, or where a JSON Pointer leads. None: nothing, or null."""
+        deeper = [part.replace("~1", "/").replace("~0", "~") for part in claim.split("/")[1:]]
+        value: Any = self.claims
+        for name in deeper if claim[0] == "/" else [claim]:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def carries(self, required: RequiredClaim) -> bool:
+        """Whether a required claim is there with what is asked of it."""
+        value, asked = self.at(required.claim), set(required.values)
+        found = asked & spelled(value, required.separator)
+        return value is not None and (not asked or found == asked or (required.match == "any" and bool(found)))
+
+    def calls_from(self, networks: tuple[str, ...]) -> bool:
+        """Whether the call's address is known and in one of these; IPv4 in IPv6's clothes is IPv4."""
+        try:
+            address = ipaddress.ip_address(self.asked.peer or "")
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in ipaddress.ip_network(each) for each in networks)
+
+    def identity(self) -> str:
+        """What kind of client Entra says it is; of others nothing is said."""
+        if self.tid and 11 in self.numbers("xms_act_fct") | self.numbers("xms_sub_fct"):
+            return "agent"
+        if self.tid and (self.has("xms_ficinfo") or 33 in self.numbers("xms_idrel")):
+            return "federated"
+        return "managed_identity" if self.tid and self.has("xms_mirid") else "application"
 
     def past(self, end: int | None) -> bool:
         """Whether an end has come. The second named is no longer in."""
@@ -101,9 +164,9 @@ class Caller:
         return self.claims["idtyp"] == "app" and self.claims.get("scp", "") in ("", "/") and not self.has(*ENTRA_USER)
 
     def looks_like_app(self) -> bool:
-        """Without `idtyp`, where that will do: the subject is the service principal itself, and nothing says user."""
+        """Without `idtyp`: the subject is the service principal itself, and nothing says user."""
         same = self.claims["sub"].lower() == self.claims["oid"].lower()
-        return self.resource.app_only == "compatible" and same and not self.has(*ENTRA_USER, "name", "scp")
+        return same and not self.has(*ENTRA_USER, "name", "scp")
 
     def is_client(self) -> bool:
         """Another issuer's token is its client's own."""
@@ -121,6 +184,13 @@ class Caller:
 
 def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def spelled(value: Any, separator: str | None = None) -> set[str]:
+    """The texts that a claim is or lists; booleans and whole numbers as JSON spells them."""
+    parts = value.split(separator) if isinstance(value, str) and separator else value
+    each = parts if isinstance(parts, list) else [parts]
+    return {one if isinstance(one, str) else json.dumps(one) for one in each if isinstance(one, str | int)}
 
 
 def texts(value: Any) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
-from tenantgate.core.policy import ReportOnly, RequiredClaim, RoleMappingRow, RowData
+from tenantgate.core.policy import ReportOnly, RequiredClaim, RoleAssignmentRow, RoleMappingRow, RowData
 from tests.builders import (
     ACME_CLIENT,
     ACME_OID,
@@ -240,6 +240,19 @@ def test_a_reported_rule_that_is_kept_says_nothing() -> None:
     decision = judged(v2_token(), {"max_lifetime": 86_400, "report_only": report("max_lifetime")})
 
     assert decision.principal.would_deny == ()
+
+
+def test_roles_that_a_token_must_have_too_are_not_cut_while_that_is_reported() -> None:
+    """What is assigned counts whole until the date, also where the token has some of it; from then on both must."""
+    rules = {"token_roles": "intersect", "report_only": report("token_roles", NOW + 1)}
+    writes = RoleAssignmentRow(id="acme_writes", app_role="orders_write", daemon="acme_daemon")
+    token = v2_token(roles=["Orders.Read"])
+
+    before = judged(token, rules, writes).principal
+    assert (before.roles, before.would_deny) == (("Orders.Read", "Orders.Write"), ())
+    assert judged(token, rules, writes, now=NOW + 1).principal.roles == ("Orders.Read",)
+    asked = judged(token, rules, writes, wanted=("Orders.Write",)).principal
+    assert (asked.roles, asked.would_deny) == (("Orders.Read", "Orders.Write"), (R.ROLE_NOT_ASSIGNED,))
 
 
 def test_several_reported_rules_are_all_told() -> None:

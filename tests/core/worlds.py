@@ -17,8 +17,11 @@ from tenantgate.core.policy import (
     DaemonRow,
     IssuerRow,
     PartnerRow,
+    ReportOnly,
+    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
+    RoleMappingRow,
     RowData,
     TenantRow,
 )
@@ -87,8 +90,9 @@ def question(random: Random) -> Question:
     wanted = random.choice(
         ((), (), ("Orders.Read",), ("Orders.Read",), ("Orders.Read", "Orders.Write"), ("Billing.Read",))
     )
-    resource = random.choice(["orders"] * 20 + ["billing", "nothing"])
-    return Question(rows, claims, SIGNERS[name], resource, wanted, NOW + random.choice((*[0] * 12, 0.5, -700, 4_000)))
+    resource = random.choice(["orders"] * 40 + ["billing", "nothing"])
+    now = NOW + random.choice((*[0] * 20, 0.5, -700, 4_000))
+    return Question(rows, claims, SIGNERS[name], resource, wanted, now, random.choice(PEERS))
 
 
 def signer_of(asked: Question) -> Signer:
@@ -99,7 +103,7 @@ def signer_of(asked: Question) -> Signer:
 # Policies
 
 
-def often(random: Random, sound: Any, *others: Any, share: float = 0.9) -> Any:
+def often(random: Random, sound: Any, *others: Any, share: float = 0.95) -> Any:
     """Return the sound value in this share of the draws."""
     return sound if random.random() < share else random.choice(others)
 
@@ -110,7 +114,7 @@ def moment(random: Random) -> int | None:
 
 
 def policy(random: Random) -> Iterator[RowData]:
-    """Yield partners, tenants, daemons, resources, roles and assignments over the four issuers."""
+    """Yield partners, tenants, daemons, resources, roles, assignments and mappings over the four issuers."""
     for name in ("acme", "globex", "initech"):
         state = often(random, "active", "invited", "suspended", "archived")
         ends = often(random, None, NOW - 1, NOW, NOW + 1)
@@ -124,13 +128,17 @@ def policy(random: Random) -> Iterator[RowData]:
         yield a_resource(random, name, audiences)
     roles = [AppRoleRow(id=value.lower(), resource=value.split(".")[0].lower(), value=value) for value in ROLES]
     yield from (role for role in roles if random.random() < 0.97)
-    for place in range(random.randint(len(daemons), 4 * len(daemons) + 3)):
+    for place in range(random.randint(2 * len(daemons), 5 * len(daemons) + 3)):
         held_by = random.choice(daemons * 3 + tenants) if daemons else None
         if held_by is not None:
             holder = {"daemon" if isinstance(held_by, DaemonRow) else "tenant": held_by.id}
             dates = {"not_before": moment(random), "expires_at": moment(random)}
             role = random.choice((roles[0].id, random.choice(roles).id))
             yield RoleAssignmentRow(id=f"g{place}", app_role=role, **holder, **dates)
+    for place in range(random.randint(0, 4)):
+        claim, value = random.choice(("groups", "/realm~1x/roles")), random.choice(("writers", "readers"))
+        issuer, role = random.choice(ISSUERS).id, random.choice(roles).id
+        yield RoleMappingRow(id=f"m{place}", issuer=issuer, claim=claim, value=value, app_role=role)
 
 
 def all_tenants(random: Random) -> Iterator[TenantRow]:
@@ -169,12 +177,40 @@ def a_resource(random: Random, name: str, audiences: tuple[str, ...]) -> Resourc
         id=name,
         audiences=audiences,
         app_only=random.choice(("strict", "compatible")),
-        token_roles=often(random, "ignore", "intersect"),
+        agent_identities=random.random() < 0.4,
+        token_roles=often(random, "ignore", "intersect", share=0.8),
         tenant_wide_roles=random.random() < 0.4,
-        min_credential=often(random, "none", "secret", "certificate"),
-        max_lifetime=often(random, 86_400, 3_600, 3_900, share=0.8),
+        min_credential=often(random, "none", "secret", "certificate", share=0.88),
+        max_lifetime=often(random, 86_400, 3_600, 3_599, 600, share=0.8),
         clock_skew=random.choice((0, 60, 600)),
+        issuers=often(random, (), ("cloud", "oidc"), ("cloud", "named", "other"), ("oidc",), share=0.88),
+        clients=often(random, (), (GUIDS[0], *CLIENTS), GUIDS, (GUIDS[1], GUIDS[2], "nightly"), share=0.88),
+        token_versions=often(random, (), ("1.0",), ("2.0",), ("1.0", "2.0"), share=0.85),
+        required_claims=tuple(
+            RequiredClaim(claim=claim, **random.choice(asked))
+            for claim, asked in REQUIRED.items()
+            if random.random() < 0.06
+        ),
+        addresses=often(random, (), ("192.0.2.0/24",), ("2001:db8::/32", "192.0.2.7/32"), share=0.85),
+        report_only=tuple(
+            ReportOnly(rule=rule, until=often(random, NOW + 10_000, NOW - 1, NOW, NOW + 1, share=0.6))
+            for rule in REPORTABLE
+            if random.random() < 0.4
+        ),
     )
+
+
+REPORTABLE: Final[tuple[Any, ...]] = (
+    "addresses", "app_only", "clients", "issuers", "max_lifetime", "min_credential", "required_claims", "token_roles",
+    "token_versions",
+)  # fmt: skip
+REQUIRED: Final[dict[str, tuple[Any, ...]]] = {
+    "plan": ({}, {"values": ("gold", "tin")}, {"values": ("gold", "7"), "match": "any"}),
+    "/org/a~1b": ({}, {"values": ("gold",)}),
+    "scopes": ({"values": ("a", "b"), "separator": " "}, {"values": ("a b",)}, {"values": ("a",)}),
+    "count": ({"values": ("7",)}, {"values": ("7.0", "true"), "match": "any"}, {"values": ("7", "true")}),
+    "roles": ({"values": ("Orders.Read",)},),
+}
 
 
 # Tokens
@@ -188,7 +224,7 @@ def token(random: Random, rows: tuple[RowData, ...]) -> tuple[dict[str, Any], st
     daemon = often(random, random.choice([row for row in rows if isinstance(row, DaemonRow)] or [unlisted]), unlisted)
     tenant = tenants.get(daemon.tenant) or often(random, stranger, *tenants.values(), share=0.5)
     claims = base(random, tenant, daemon)
-    for _ in range(random.choice((0, 0, 0, 1, 1, 2, 3))):
+    for _ in range(random.choice((0, 0, 0, 0, 0, 1, 1, 2, 3))):
         spoils = often(random, SPOILS, MARKS)
         name = random.choice(sorted(spoils))
         claims = changed(claims, {name: random.choice(spoils[name])})
@@ -202,6 +238,7 @@ def base(random: Random, tenant: TenantRow, daemon: DaemonRow) -> dict[str, Any]
     roles = random.choice((REMOVE, [ROLES[0]], list(ROLES), []))
     times = {"iat": NOW - 600, "nbf": NOW - 600, "exp": NOW + 3_300}
     common = {"aud": random.choice((AUDIENCES[0], [AUDIENCES[1], "x"])), "sub": subject, **times, "roles": roles}
+    common |= {name: random.choice(values) for name, values in CARRIED.items() if random.random() < 0.7}
     if tenant.tid is None:
         name = "cid" if tenant.issuer == "named" else random.choice(("client_id", "azp"))
         iss = OTHER_OIDC if tenant.issuer == "named" else OIDC_ISSUER
@@ -211,9 +248,28 @@ def base(random: Random, tenant: TenantRow, daemon: DaemonRow) -> dict[str, Any]
     tid = often(random, tenant.tid, tenant.tid.upper(), share=0.95)
     client = {"appid" if v1 else "azp": daemon.client_id, "appidacr" if v1 else "azpacr": often(random, "2", "0", "1")}
     named = {"iss": template.replace("{tenantid}", tid), "tid": tid, "oid": subject, "ver": "1.0" if v1 else "2.0"}
-    return changed(common, {**named, **client, "idtyp": often(random, "app", REMOVE, share=0.8)})
+    kind = {name: values[0] for name, values in KINDS.items() if random.random() < 0.07}
+    return changed(common, {**named, **client, **kind, "idtyp": often(random, "app", REMOVE, share=0.8)})
 
 
+CARRIED: Final[dict[str, tuple[Any, ...]]] = {
+    "plan": ("gold", "tin", ["gold", "tin"], ["tin", 7], 7, "", None, None, {}),
+    "org": ({"a/b": "gold"}, {"a/b": ["gold", {}]}, {"a/b": "tin"}, {"a/b": None}, {"a": {"b": "gold"}}, ["gold"], "x"),
+    "scopes": ("a b", "b  a", "a", "a bc", ["a b"], ["b", "a"]),
+    "count": (7, [7, True], True, 7.0, 7.0, "True", 1, [[7]]),
+    "groups": ("writers", ["readers", "writers"], ["x", "readers"], "writers readers", {"writers": 1}),
+    "realm/x": ({"roles": ["writers"]}, {"roles": "readers"}, {"roles": None}, ["writers"], "readers"),
+}
+KINDS: Final[dict[str, tuple[Any, ...]]] = {
+    "xms_act_fct": ("3 11", "3", [11], 11, "x", None),
+    "xms_idrel": ("33 28", "7", "7 28", "33", "13", "7 13", 7, [7, "1"], [1], "", "x", -7, True, None, "7" * 19),
+    "xms_ficinfo": ("opaque", "", None),
+    "xms_mirid": ("/subscriptions/x", None),
+}
+PEERS: Final = (
+    "192.0.2.7", "192.0.2.7", "192.0.2.8", "::ffff:192.0.2.7", "2001:db8::1", "192.0.3.1", "::ffff:192.0.3.1",
+    "2001:db9::1", "192.0.2.7:443", "x", "", None,
+)  # fmt: skip
 MARKS: Final = dict.fromkeys(
     (
         "nonce", "at_hash", "c_hash", "s_hash", "events", "act", "may_act", "actortoken", "cnf", "name", "upn", "puid",
@@ -249,8 +305,7 @@ SPOILS: Final[dict[str, tuple[Any, ...]]] = {
     "roles": ([], [ROLES[1]], list(ROLES), [7], "Orders.Read", {}, None, REMOVE),
     "idtyp": ("app", "user", "App", None, True, REMOVE),
     "scp": ("", "/", " ", "Orders.Read", None, []),
-    "xms_idrel": ("7", "7 28", "33", "13", "7 13", 7, [7, "1"], [1], "", "x", -7, True, None, "7" * 19),
-    "xms_act_fct": ("3", "11", [11], 11, "x", None),
+    **KINDS,
     "xms_sub_fct": ("3", "11", "9 11", "٧", []),
     "typ": ("Bearer", "JWT", "at+jwt", "ID", "", 7, None),
     "token_use": ("access", "id", None),
