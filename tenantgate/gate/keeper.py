@@ -110,7 +110,7 @@ class Keeper:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(
-                target=_serve, args=(self._loop, self._keys), name="tenantgate-keeper", daemon=True
+                target=serve, args=(self._loop, self._keys), name="tenantgate-keeper", daemon=True
             )
             self._thread.start()
         return self._loop
@@ -124,19 +124,26 @@ class Keeper:
             self.start()
 
 
-def _serve(loop: asyncio.AbstractEventLoop, keys: Keys) -> None:
-    """Run the loop until it is stopped, then end every task and release what they held."""
+def serve(loop: asyncio.AbstractEventLoop, keys: Keys) -> None:
+    """Run the loop until it is stopped, then end what runs on it and release what it held.
+
+    The keyring ends its own fetches, before anything else is cancelled: a task group in them (anyio's, while it
+    connects) must be ended through its parent. A child of it that is cancelled before its first step leaves a
+    coroutine never awaited.
+    """
     asyncio.set_event_loop(loop)
     refresh: asyncio.Task[None] = loop.create_task(keys.run())
     refresh.add_done_callback(_report)
     try:
         loop.run_forever()
     finally:
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        refresh.cancel()
+        loop.run_until_complete(asyncio.wait([refresh]))
         loop.run_until_complete(keys.aclose())
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
