@@ -83,9 +83,9 @@ class OidcReader:
         for fixed in profile.fixed:
             _check_fixed(payload, fixed)
         client = self._read_client(payload)
-        check_token_id(payload, "jti")
+        check_token_id(payload)
         check_token_id(payload, "uti")
-        sub = _identity(payload.get("sub", ABSENT), _SUB)
+        sub = _identity(payload.get("sub"), _SUB)
         if profile.scope is not None:
             _check_scope(payload, profile.scope)
         caller = Caller(

@@ -84,3 +84,13 @@ def test_numbers_that_cannot_be_read_refuse(claim: str, numbers: object):
 def test_numbers_that_say_service_principal_pass(numbers: object):
     """7 and 33 are service principals, in each of the three spellings, up to 18 digits."""
     assert entra(idtyp="app", xms_idrel=numbers) == AppOnly(None, None)
+
+
+def test_what_a_trace_says_of_a_caller_is_bounded_to_the_letter():
+    """Three hundred characters are said whole; of one more, the first 299 and that more was there."""
+    payload = {"typ": "t" * 100, "gty": "g" * 84}
+    whole = f"sub {'s' * 100}, typ {'t' * 100}, gty {'g' * 84}"
+
+    assert len(whole) == 300
+    assert READER.told(payload, "s" * 100) == whole
+    assert READER.told(payload | {"gty": "g" * 85}, "s" * 100) == whole[:299] + "…"
