@@ -9,7 +9,7 @@ import pytest
 from tenantgate.core.app_only import AppOnly, read_entra_app_only
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.oidc import OidcReader
-from tenantgate.core.policy import IssuerRow
+from tenantgate.core.policy import IssuerRow, PolicyError
 from tenantgate.core.strict import guid_bytes
 from tests.builders import ACME_OID
 
@@ -94,3 +94,22 @@ def test_what_a_trace_says_of_a_caller_is_bounded_to_the_letter():
     assert len(whole) == 300
     assert READER.told(payload, "s" * 100) == whole
     assert READER.told(payload | {"gty": "g" * 85}, "s" * 100) == whole[:299] + "…"
+
+
+def test_roles_in_one_text_are_parted_by_blanks_alone():
+    """RFC 6749 §3.3 knows no other: what a tab joins is one word, and not the role before the tab."""
+    reader = OidcReader(IssuerRow(id="oidc", kind="oidc", issuer="https://id.example", roles_claim="roles"))
+    payload = {"client_id": "nightly", "sub": "nightly", "aud": "a", "iat": 1, "exp": 2}
+
+    assert reader.read(payload | {"roles": "Read  Write\tAll"}).roles == ("Read", "Write\tAll")
+
+
+@pytest.mark.parametrize("member", ["client_id_claim", "roles_claim"])
+def test_a_place_that_cannot_be_read_is_named(member: str):
+    """A row that came past the rules is refused by its reader, by the member's name."""
+    row = IssuerRow(id="oidc", kind="oidc", issuer="https://id.example", **{member: "/a//b"})
+
+    with pytest.raises(PolicyError) as caught:
+        OidcReader(row)
+
+    assert (caught.value.code, caught.value.path) == ("pointer_malformed", member)

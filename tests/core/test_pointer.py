@@ -85,6 +85,11 @@ def test_what_cannot_be_a_place_is_refused(text: str, code: str):
     assert (caught.value.code, caught.value.path) == (code, "roles_claim")
 
 
+def test_the_longest_place_is_read():
+    """As many names as may be are not too many."""
+    assert parse_pointer("/a" * MAX_STEPS, "claim") == ("a",) * MAX_STEPS
+
+
 def test_tilde_one_is_read_before_tilde_zero():
     """`~01` is `~1`, never `/` (RFC 6901 §4)."""
     assert parse_pointer("/a~01b", "claim") == ("a~1b",)
@@ -114,6 +119,7 @@ def test_following_never_fails(payload: dict[str, Any], steps: list[str]):
         (None, None, ()),
         ("a b", None, ("a b",)),
         ("a  b", " ", ("a", "b")),
+        ("a\tb c", " ", ("a\tb", "c")),
         (["a", True, 7, None, ["b"], {"c": 1}, 1.5], None, ("a", "true", "7")),
         (False, None, ("false",)),
         ({"a": 1}, " ", ()),
