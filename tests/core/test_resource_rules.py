@@ -355,8 +355,13 @@ def test_a_mapping_gives_a_role_where_none_is_assigned() -> None:
 
 
 def test_a_mapping_to_another_resources_role_gives_nothing_here() -> None:
-    """Roles belong to resources."""
-    assert roles_of(oidc_token(**WRITERS), mapping(app_role="billing_read")) == ("Orders.Read",)
+    """Roles belong to resources. A mapping that is for another ends nothing for those after it."""
+    billing = mapping(id="bills", app_role="billing_read")
+    decision = judged(oidc_token(**WRITERS), {}, billing, mapping(), wanted=())
+
+    assert roles_of(oidc_token(**WRITERS), billing) == ("Orders.Read",)
+    assert isinstance(decision, Granted)
+    assert decision.principal.roles == ("Orders.Read", "Orders.Write")
 
 
 def test_what_is_mapped_comes_from_the_token_already() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tenantgate.core.decision import DenialReason as R
+from tenantgate.core.oidc import OidcReader
+from tenantgate.core.policy import IssuerRow
+from tenantgate.core.token import Refused
 from tests.core.profiles.made import Made, principal_of
 
 NUMBER = "104400000000000000001"
@@ -90,3 +93,13 @@ def test_a_pin_does_not_make_a_person_a_service_account():
     decision = GOOGLE.ask(GOOGLE.token(**USER), daemon={"subject": NUMBER})
 
     assert getattr(decision, "reason", None) is R.NOT_APP_ONLY
+
+
+def test_a_number_that_is_none_is_shown():
+    """A trace says which claim it was, and what stood there."""
+    reader = OidcReader(IssuerRow(id="google", kind="oidc", issuer=GOOGLE.iss, profile="google"))
+
+    with pytest.raises(Refused) as caught:
+        reader.read({"sub": "nightly", "azp": "nightly", "aud": "a", "iat": 1, "exp": 2, "email_verified": True})
+
+    assert caught.value.detail == "sub is not a string of digits: nightly"
