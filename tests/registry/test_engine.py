@@ -168,6 +168,8 @@ def test_two_processes_may_make_the_same_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "open", taken)
     open_engine(url_of(tmp_path / "registry.db")).dispose()
 
+    assert (tmp_path / "registry.db").is_file()
+
 
 def test_writers_wait_at_the_door(registry: Registry):
     """A second writer is refused before it has read anything, and nothing of it is written."""
