@@ -34,6 +34,7 @@ from tenantgate.core.policy import (
     RoleMappingRow,
     Row,
     TenantRow,
+    one_spelling,
 )
 from tenantgate.core.recognise import Recognised
 from tenantgate.core.strict import guid_bytes
@@ -131,11 +132,16 @@ class ResourceEntry(msgspec.Struct, gc=False):
     plan: Any = None
 
 
+def _spellings(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the names as written and, of a GUID, as Entra writes it; another issuer's is compared to the letter."""
+    return frozenset((*names, *map(one_spelling, names)))
+
+
 def _resource_entry(row: ResourceRow) -> ResourceEntry:
     return ResourceEntry(
         row,
-        frozenset(row.audiences),
-        frozenset(row.clients),
+        _spellings(row.audiences),
+        _spellings(row.clients),
         tuple((claim, parse_pointer(claim.claim, "required_claims")) for claim in row.required_claims),
         tuple(ipaddress.ip_network(each) for each in row.addresses),
         float("inf") if any(each.rule == "max_lifetime" for each in row.report_only) else row.max_lifetime + BACKDATED,

@@ -332,3 +332,8 @@ def is_id(value: str) -> bool:
 def is_guid(value: str) -> bool:
     """Whether `value` is a GUID in its 8-4-4-4-12 form, either case."""
     return _GUID.match(value) is not None
+
+
+def one_spelling(value: str) -> str:
+    """Return a GUID in lower case, as Entra writes it, and anything else as it is: texts equal by this are one name."""
+    return value.lower() if is_guid(value) else value

@@ -26,6 +26,7 @@ from tenantgate.core.policy import (
     TenantRow,
     is_guid,
     kind_of,
+    one_spelling,
 )
 from tenantgate.core.profiles.table import get_profile, wants_pin
 
@@ -200,7 +201,7 @@ class _Whole:
 
     def _resource(self, row: ResourceRow) -> None:
         for place, audience in enumerate(row.audiences):
-            self._take("audience_overlap", f"audiences[{place}]", row.id, audience)
+            self._take("audience_overlap", f"audiences[{place}]", row.id, one_spelling(audience))
         for place, issuer in enumerate(row.issuers):
             self._get("issuer", issuer, f"issuers[{place}]")
 

@@ -30,7 +30,7 @@ from tenantgate.core.policy import (
     ResourceRule,
     TokenRoles,
     TokenVersion,
-    is_guid,
+    one_spelling,
 )
 
 LONGEST_LIFETIME: Final = 31 * 86_400
@@ -58,13 +58,13 @@ _TAKEN_HEADERS: Final = frozenset(
 
 
 def check_resource(row: ResourceRow) -> ResourceRow:
-    """Return the resource with GUIDs in lower case and networks in their usual form, or refuse it.
+    """Return the resource with its key's GUID in lower case and networks in their usual form, or refuse it.
 
     Raises:
         PolicyError: `path` is the member.
     """
-    row = replace(row, audiences=_identities(row.audiences, "audiences"), clients=_identities(row.clients, "clients"))
-    check_list(row.audiences, "audiences", empty=False)
+    _check_identities(row.audiences, "audiences", empty=False)
+    _check_identities(row.clients, "clients")
     check_value(row.app_only, "app_only", AppOnlyRule)
     check_value(row.token_roles, "token_roles", TokenRoles)
     check_value(row.min_credential, "min_credential", CredentialStrength)
@@ -86,12 +86,11 @@ def check_resource(row: ResourceRow) -> ResourceRow:
     return row
 
 
-def _identities(values: tuple[str, ...], path: str) -> tuple[str, ...]:
+def _check_identities(values: tuple[str, ...], path: str, *, empty: bool = True) -> None:
+    # Kept as written: an issuer other than Entra may write a GUID in upper case, and means it to the letter.
     for place, value in enumerate(values):
         check_text(value, f"{path}[{place}]", limit=IDENTITY_LENGTH, spaces=False)
-    found = tuple(each.lower() if is_guid(each) else each for each in values)
-    check_list(found, path)
-    return found
+    check_list(tuple(map(one_spelling, values)), path, empty=empty)
 
 
 def _networks(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from tenantgate.core.policy import (
     ResourceRow,
     TokenRoles,
     TokenVersion,
+    one_spelling,
 )
 from tenantgate.registry.errors import ConflictError
 from tenantgate.registry.rows import columns_of, data_of_row
@@ -101,8 +102,9 @@ def _check_fit(work: Work, data: ResourceRow, known: tuple[ReportOnly, ...]) -> 
     """Refuse what does not fit the other rows or the time. `known` was there before and may have ended since."""
     # Resources are few: all of them are looked at.
     for other in work.session.exec(select(Resource).where(col(Resource.id) != data.id)):
+        taken = set(map(one_spelling, other.audiences))
         for place, audience in enumerate(data.audiences):
-            if audience in other.audiences:
+            if one_spelling(audience) in taken:
                 message = f"audience {audience} is already accepted by resource {other.id}"
                 raise ConflictError("audience_overlap", message, field=f"audiences[{place}]", holder=other.id)
     for place, issuer in enumerate(data.issuers):

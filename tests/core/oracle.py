@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.policy import IssuerRow
-from tests.core.oracle_caller import Caller, Question, audience, guid, instant, items, named, sane, texts
+from tests.core.oracle_caller import Caller, Question, as_accepted, audience, guid, instant, items, named, sane, texts
 
 NUMBERS, ACCESS = ("xms_idrel", "xms_act_fct", "xms_sub_fct"), ("bearer", "jwt", "at+jwt")
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -89,7 +89,10 @@ AUTHENTIC: Any = (
 )
 CONFIGURED: Any = ((lambda c: c.resource is None, R.POLICY_UNAVAILABLE),)
 WELCOME: Any = (
-    (lambda c: not set(c.resource.audiences) & {*items(c.claims["aud"]), str(c.claims["aud"])}, R.AUDIENCE_MISMATCH),
+    (
+        lambda c: not as_accepted(c.resource.audiences) & {*items(c.claims["aud"]), str(c.claims["aud"])},
+        R.AUDIENCE_MISMATCH,
+    ),
     (lambda c: c.claims["exp"] + c.resource.clock_skew <= c.asked.now, R.TOKEN_EXPIRED),
     (lambda c: c.claims.get("nbf", 0) > c.asked.now + c.resource.clock_skew, R.TOKEN_NOT_YET_VALID),
     (lambda c: c.claims["iat"] > c.asked.now + c.resource.clock_skew, R.TOKEN_ISSUED_IN_FUTURE),
@@ -135,7 +138,7 @@ RULES: Any = {
     "app_only": (lambda c: c.tid and c.resource.app_only == "strict" and not c.has("idtyp"), R.NOT_APP_ONLY),
     "required_claims": (lambda c: not all(map(c.carries, c.resource.required_claims)), R.REQUIRED_CLAIM_MISMATCH),
     "issuers": (lambda c: c.issuer.id not in (c.resource.issuers or [c.issuer.id]), R.ISSUER_NOT_ACCEPTED),
-    "clients": (lambda c: c.client not in (c.resource.clients or [c.client]), R.CLIENT_NOT_ACCEPTED),
+    "clients": (lambda c: c.client not in (as_accepted(c.resource.clients) or [c.client]), R.CLIENT_NOT_ACCEPTED),
     "min_credential": (lambda c: RANK[c.acr_value] < RANK[c.resource.min_credential], R.CREDENTIAL_TOO_WEAK),
     "addresses": (lambda c: c.resource.addresses and not c.calls_from(c.resource.addresses), R.ADDRESS_NOT_ALLOWED),
     "token_roles": (lambda c: c.daemon and not c.suffice(c.roles_told()), R.ROLE_NOT_ASSIGNED),

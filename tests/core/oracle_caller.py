@@ -197,6 +197,11 @@ def texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
+def as_accepted(names: tuple[str, ...]) -> set[str]:
+    """Return names as written and, of GUIDs, as Entra writes them."""
+    return {*names, *(each.lower() for each in names if guid(each))}
+
+
 def sane(value: Any) -> bool:
     fits = isinstance(value, str) and 0 < len(value) <= 512 and unicodedata.is_normalized("NFC", value)
     return fits and all(unicodedata.category(each)[0] != "C" for each in value)

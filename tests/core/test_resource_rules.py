@@ -58,6 +58,27 @@ def test_issuers_clients_and_versions_that_are_asked_for_pass() -> None:
     assert granted(oidc_token(), {"issuers": ("oidc", "cloud"), "clients": ("globex-sync",)})
 
 
+CAPITALS = "A1B2C3D4-0000-4000-8000-00000000000E"
+
+
+@pytest.mark.parametrize("written", [ACME_CLIENT, ACME_CLIENT.upper()])
+def test_a_guid_is_accepted_as_entra_writes_it(written: str) -> None:
+    """Entra writes GUIDs in lower case, whatever the operator pasted."""
+    assert granted(v2_token(aud=ACME_CLIENT), {"audiences": (written,), "clients": (written,)})
+
+
+@pytest.mark.parametrize("rule", ["audiences", "clients"])
+def test_a_guid_of_another_issuer_is_accepted_to_the_letter(rule: str) -> None:
+    """An issuer that writes its GUIDs in upper case is understood; one that was listed in lower case stays so."""
+    token = oidc_token(aud=CAPITALS, client_id=CAPITALS, sub=CAPITALS)
+    rules = {"audiences": (CAPITALS,), "clients": (CAPITALS,)}
+    listed = {"globex_daemon": {"client_id": CAPITALS}}
+    other = R.AUDIENCE_MISMATCH if rule == "audiences" else R.CLIENT_NOT_ACCEPTED
+
+    assert reason(token, rules, **listed) is None
+    assert reason(token, rules | {rule: (CAPITALS.lower(),)}, **listed) is other
+
+
 def test_a_token_without_a_version_passes_a_rule_about_entras() -> None:
     """`token_versions` speaks of Entra's two forms; other issuers have none."""
     assert granted(oidc_token(), {"token_versions": ("2.0",)})

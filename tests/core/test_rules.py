@@ -397,30 +397,29 @@ def test_http_is_for_this_machine(host: str):
 
 
 def test_guids_are_kept_in_lower_case():
-    """tid, oid and a GUID audience have one spelling."""
+    """tid and oid have one spelling: they are Entra's alone."""
     tenant = check_row(TENANT)
     daemon = check_row(replace(DAEMON, oid=TID))
-    resource = check_row(replace(RESOURCE, audiences=(TID, "api://" + TID)))
 
     assert isinstance(tenant, TenantRow)
     assert isinstance(daemon, DaemonRow)
-    assert isinstance(resource, ResourceRow)
     assert (tenant.tid, daemon.oid) == (TID.lower(), TID.lower())
-    assert resource.audiences == (TID.lower(), "api://" + TID)
 
 
 def test_rules_of_a_resource_are_kept_in_their_usual_form():
-    """Clients and the key's application in lower case where they are GUIDs, networks as CIDR writes them."""
+    """The key's application in lower case, networks as CIDR writes them, names to the letter."""
     row = check_resource(
         replace(
             RESOURCE,
+            audiences=(TID, "api://" + TID),
             clients=(CLIENT_ID.upper(), "Globex-Sync"),
             signing_keys_appid=CLIENT_ID.upper(),
             addresses=("192.0.2.7", "198.51.100.0/255.255.255.0", "2001:DB8:0::/48"),
         )
     )
 
-    assert row.clients == (CLIENT_ID, "Globex-Sync")
+    assert row.audiences == (TID, "api://" + TID)
+    assert row.clients == (CLIENT_ID.upper(), "Globex-Sync")
     assert row.signing_keys_appid == CLIENT_ID
     assert row.addresses == ("192.0.2.7/32", "198.51.100.0/24", "2001:db8::/48")
 
@@ -543,6 +542,12 @@ WHOLE: list[tuple[dict[str, dict[str, Any] | None], tuple[RowData, ...], str, st
     ({"nightly": {"tenant": "own"}}, (), "member_missing", "daemons[0].partner"),
     ({}, (replace(ROLE, id="twice"),), "role_value_duplicate", "app_roles[1].value"),
     ({}, (ResourceRow(id="more", audiences=("x", "api://orders")),), "audience_overlap", "resources[1].audiences[1]"),
+    (
+        {"orders": {"audiences": (TID,)}},
+        (ResourceRow(id="more", audiences=(TID.lower(),)),),
+        "audience_overlap",
+        "resources[1].audiences[0]",
+    ),
     ({"orders": {"tenant_wide_roles": False}}, (), "tenant_wide_not_allowed", "role_assignments[1].tenant"),
     ({"all-read": {"tenant": "own"}}, (), "tenant_wide_not_allowed", "role_assignments[1].tenant"),
     ({"orders": {"issuers": ("entra", "nothing")}}, (), "reference_unknown", "resources[0].issuers[1]"),

@@ -89,6 +89,7 @@ white space is not allowed here
 """
 OF_A_POLICY = """
 11111111-2222-4333-8444-5555555555ab is already taken by contoso-entra
+11111111-2222-4333-8444-5555555555ab is already taken by orders
 Orders.Read is already taken by orders-read
 a daemon of issuer keycloak needs its subject
 a hosted tenant's daemon names its partner

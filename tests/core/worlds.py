@@ -173,9 +173,10 @@ def all_daemons(random: Random, tenant: TenantRow) -> Iterator[DaemonRow]:
 
 def a_resource(random: Random, name: str, audiences: tuple[str, ...]) -> ResourceRow:
     """Return a resource with rules of any kind."""
+    capitals = {AUDIENCES[1]: AUDIENCES[1].upper(), GUIDS[0]: GUIDS[0].upper()}
     return ResourceRow(
         id=name,
-        audiences=audiences,
+        audiences=often(random, audiences, tuple(capitals.get(each, each) for each in audiences)),
         app_only=random.choice(("strict", "compatible")),
         agent_identities=random.random() < 0.4,
         token_roles=often(random, "ignore", "intersect", share=0.8),
@@ -184,7 +185,7 @@ def a_resource(random: Random, name: str, audiences: tuple[str, ...]) -> Resourc
         max_lifetime=often(random, 86_400, 3_600, 3_599, 600, share=0.8),
         clock_skew=random.choice((0, 60, 600)),
         issuers=often(random, (), ("cloud", "oidc"), ("cloud", "named", "other"), ("oidc",), share=0.88),
-        clients=often(random, (), (GUIDS[0], *CLIENTS), GUIDS, (GUIDS[1], GUIDS[2], "nightly"), share=0.88),
+        clients=often(random, (), (GUIDS[0], *CLIENTS), GUIDS, (capitals[GUIDS[0]], GUIDS[2], "nightly"), share=0.88),
         token_versions=often(random, (), ("1.0",), ("2.0",), ("1.0", "2.0"), share=0.85),
         required_claims=tuple(
             RequiredClaim(claim=claim, **random.choice(asked))

@@ -178,6 +178,18 @@ def test_a_change_that_the_rules_refuse_changes_nothing(
     assert row_of(registry, "resource", "orders") == before
 
 
+def test_an_audience_is_one_resources_however_its_guid_is_written(registry: Registry):
+    """Both would take Entra's spelling of it."""
+    guid = "a1b2c3d4-0000-4000-8000-00000000000e"
+    with registry.work() as work:
+        a_resource(work, id="bills", audiences=(guid.upper(),))
+
+    error = refused(registry, audiences=("api://orders", guid))
+
+    assert isinstance(error, ConflictError)
+    assert (error.code, error.field, error.holder) == ("audience_overlap", "audiences[1]", "bills")
+
+
 def test_an_audience_is_one_resources(registry: Registry):
     """A change cannot take another's audience; its own it may keep."""
     with registry.work() as work:
