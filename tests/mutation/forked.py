@@ -54,7 +54,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
 def wanted() -> Iterator[str]:
     """Yield the mutants to try: named ones, else all that were not tried."""
     globs = [glob for glob in os.environ.get(WANTED, "").split(":") if glob]
-    for path in sorted(CORE.glob("*.py.meta")):
+    for path in sorted(CORE.rglob("*.py.meta")):
         for name, code in json.loads(path.read_text())["exit_code_by_key"].items():
             if any(fnmatch.fnmatch(name, glob) for glob in globs) if globs else code is None:
                 yield name
@@ -100,7 +100,7 @@ def settle(running: dict[int, str]) -> None:
     child, status = os.wait()
     name = running.pop(child)
     code = os.waitstatus_to_exitcode(status)
-    path = CORE / f"{name.removeprefix('tenantgate.core.').split('.')[0]}.py.meta"
+    path = Path(*name.rpartition(".")[0].split(".")).with_suffix(".py.meta")
     meta = json.loads(path.read_text())
     meta["exit_code_by_key"][name] = TIMED_OUT if code < 0 else code
     path.write_text(json.dumps(meta, indent=4))

@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
     @property
     def module(self) -> str:
-        """The core module the function is in."""
+        """The core module the function is in; of a room inside the core (`profiles`), the room."""
         return self.function.split(".")[0]
 
 
@@ -58,14 +58,17 @@ def collect(root: Path) -> Results:
     """Read the results of the last runs from the `mutants` folder of a checkout."""
     modules: dict[str, Count] = {}
     survived: list[Change] = []
-    for path in sorted((root / "mutants" / "tenantgate" / "core").glob("*.py.meta")):
+    core = root / "mutants" / "tenantgate" / "core"
+    for path in sorted(core.rglob("*.py.meta")):
         codes = json.loads(path.read_text())["exit_code_by_key"]
-        source = path.with_suffix("")
+        source = path.relative_to(core).with_suffix("")
         alive = [name for name, code in codes.items() if code not in KILLED | TIMED_OUT | {UNTRIED}]
-        survived.extend(change_of(name, Path("tenantgate", "core", source.name)) for name in alive)
+        survived.extend(change_of(name, Path("tenantgate", "core", source)) for name in alive)
         untried = sum(code is UNTRIED for code in codes.values())
         if codes:
-            modules[source.stem] = Count(len(codes) - len(alive) - untried, len(alive), untried)
+            module = source.parts[0].removesuffix(".py")
+            found = Count(len(codes) - len(alive) - untried, len(alive), untried)
+            modules[module] = Count(*map(sum, zip(found, modules.get(module, (0, 0, 0)), strict=True)))
     return Results(modules, tuple(survived))
 
 
@@ -80,5 +83,5 @@ def change_of(mutant: str, path: Path) -> Change:
 
 def function_of(mutant: str) -> str:
     """Return `keys.KeySet.find` for `tenantgate.core.keys.xǁKeySetǁfind__mutmut_3`."""
-    module, name = re.sub(r"__mutmut_\d+$", "", mutant).removeprefix("tenantgate.core.").split(".", 1)
+    module, _, name = re.sub(r"__mutmut_\d+$", "", mutant).removeprefix("tenantgate.core.").rpartition(".")
     return f"{module}." + (name[2:].replace("ǁ", ".") if name.startswith("xǁ") else name.removeprefix("x_"))

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from tests.mutation.results import Change, Results
 
 FILE: Final = Path(__file__).parent / "survivors.toml"
-CLAIM_CHECKS: Final = ("judge", "claims", "app_only", "profiles")
+CLAIM_CHECKS: Final = ("judge", "claims", "app_only", "oidc", "profiles")
 """Modules whose every mutant must die or be listed."""
 LEAST: Final = 0.90
 """Of all mutants of the core, the share that must die."""

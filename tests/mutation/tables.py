@@ -1,7 +1,7 @@
 """What mutmut leaves alone: the tables and numbers at the top of a module, without one member, or one more.
 
 The core keeps much of what it knows there (claims that mark a user, header members that are never followed, limits), so
-each member must be missed by a test.
+each member must be missed by a test. What a profile says of its make of issuer is such a table: its members have names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def changes(module: str, source: str) -> Iterator[tuple[Change, str]]:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
         target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-        for was, now in variants(statement.value):
+        for was, now in (*variants(statement.value), *without_named(statement.value)):
             whole = copy.copy(tree)
             changed = copy.copy(statement)
             changed.value = now
@@ -54,6 +54,15 @@ def variants(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
                 was = f"{ast.unparse(table.keys[place] or value)}: {was}"
                 del table.keys[place]
             yield was, changed
+
+
+def without_named(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """Yield what is made at the top of a module, without one of its named members."""
+    for place, given in enumerate(value.keywords if isinstance(value, ast.Call) else ()):
+        changed = copy.deepcopy(value)
+        assert isinstance(changed, ast.Call)
+        del changed.keywords[place]
+        yield ast.unparse(given), changed
 
 
 def members_of(node: ast.AST) -> list[ast.expr]:
@@ -90,15 +99,26 @@ def is_number(value: ast.expr) -> bool:
 def survivors(root: Path, modules: list[str], workers: int) -> tuple[int, list[Change]]:
     """Try every change of these modules (all, if none is named); return how many there are, and those that live."""
     core = root / "tenantgate" / "core"
-    paths = [core / f"{name}.py" for name in modules] or sorted(core.glob("[a-z]*.py"))
-    todo = [(path.name, *each) for path in paths for each in changes(path.stem, path.read_text())]
+    paths = [path for name in modules or [""] for path in sources(core, name)]
+    todo = [(path, *each) for path in paths for each in changes(name_of(path), (core / path).read_text())]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):
             copies.put(copied(root, Path(folder) / str(number)))
-        assert lives(copies, paths[0].name, paths[0].read_text()), "the tests fail before anything is changed"
+        assert lives(copies, paths[0], (core / paths[0]).read_text()), "the tests fail before anything is changed"
         alive = list(pool.map(lambda each: lives(copies, each[0], each[2]), todo))
     return len(todo), [change for (_, change, _), alive_one in zip(todo, alive, strict=True) if alive_one]
+
+
+def sources(core: Path, name: str) -> list[Path]:
+    """Return the files of a module, or of a room inside the core; of all of them where no name is given."""
+    files = sorted(path.relative_to(core) for path in core.rglob("[a-z]*.py"))
+    return [path for path in files if name in ("", path.parts[0].removesuffix(".py"), name_of(path))]
+
+
+def name_of(path: Path) -> str:
+    """Return `profiles.okta` for `profiles/okta.py`."""
+    return ".".join(path.with_suffix("").parts)
 
 
 def copied(root: Path, folder: Path) -> Path:
@@ -109,10 +129,10 @@ def copied(root: Path, folder: Path) -> Path:
     return folder
 
 
-def lives(copies: SimpleQueue[Path], name: str, source: str) -> bool:
+def lives(copies: SimpleQueue[Path], changed: Path, source: str) -> bool:
     """Run the core's tests with one module changed; whether they all pass."""
     folder = copies.get()
-    path = folder / "tenantgate" / "core" / name
+    path = folder / "tenantgate" / "core" / changed
     kept = path.read_text()
     try:
         path.write_text(source)

@@ -83,6 +83,7 @@ MARKS = frozenset(("a", "b"))
 NAMES = {"one": (1, 2)}
 FLAG = True
 CHECKS = (Check("x", lambda c: ("never", "looked at")),)
+MADE = Made(named=1)
 def f(): return ("a", "b")
 """
 
@@ -99,7 +100,9 @@ def test_each_member_of_a_table_is_left_out_once():
         ("m.NAMES", "1"),
         ("m.NAMES", "2"),
         ("m.CHECKS", "Check('x', lambda c: ('never', 'looked at'))"),
+        ("m.MADE", "named=1"),
     }
+    assert "MADE = Made()" in made["m.MADE", "named=1"]
     assert "LIMIT: Final = 2 * 8 + 1" in made["m.LIMIT", "2 * 8"]
     assert "MARKS = frozenset(('b',))" in made["m.MARKS", "'a'"]
     assert "NAMES = {}" in made["m.NAMES", "'one': (1, 2)"]
@@ -113,6 +116,7 @@ def test_each_member_of_a_table_is_left_out_once():
         ("tenantgate.core.keys.x__check_rsa__mutmut_12", "keys._check_rsa"),
         ("tenantgate.core.keys.xǁKeySetǁfind__mutmut_3", "keys.KeySet.find"),
         ("tenantgate.core.index.xǁPolicyIndexǁ_fit__mutmut_1", "index.PolicyIndex._fit"),
+        ("tenantgate.core.profiles.okta.x_no_user__mutmut_1", "profiles.okta.no_user"),
     ],
 )
 def test_a_mutant_is_known_by_its_function(mutant: str, function: str):
@@ -127,8 +131,11 @@ def test_results_are_read_from_what_mutmut_leaves(tmp_path: Path):
     codes = {"a__mutmut_1": 1, "a__mutmut_2": 36, "a__mutmut_3": None, "a__mutmut_4": 3}
     (folder / "keys.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
     (folder / "decision.py.meta").write_text(json.dumps({"exit_code_by_key": {}}))
+    (folder / "profiles").mkdir()
+    for name in ("okta", "auth0"):
+        (folder / "profiles" / f"{name}.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
 
-    assert collect(tmp_path) == Results({"keys": Count(3, 0, 1)}, ())
+    assert collect(tmp_path) == Results({"keys": Count(3, 0, 1), "profiles": Count(6, 0, 2)}, ())
 
 
 def test_the_report_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
