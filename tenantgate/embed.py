@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenantgate.core.limits import LIMITS, Limits
+from tenantgate.discovery.disk import Disk
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.feed.file import FileSource
@@ -23,19 +24,26 @@ if TYPE_CHECKING:
 
 
 def open_gate(
-    source: str | os.PathLike[str], *, resource: str, key_limits: KeyLimits | None = None, limits: Limits = LIMITS
+    source: str | os.PathLike[str],
+    *,
+    resource: str,
+    key_limits: KeyLimits | None = None,
+    limits: Limits = LIMITS,
+    state_dir: str | os.PathLike[str] | None = None,
 ) -> Gate:
     """Open a gate for one resource over a policy file or a database, and follow it until `close`.
 
     `source` is the path of a policy file (TOML or JSON), or a database URL (`sqlite:///…`). The policy is
     loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
-    and how long keys are fetched and kept, `limits` how much of a token is read.
+    and how long keys are fetched and kept, `limits` how much of a token is read. `state_dir` is a folder of this user's
+    own, in which the issuers' last good keys outlive the process; without it a restart needs the issuers.
 
     Raises:
+        StateDirUnusable: keys cannot be kept there.
         FeedError: the source has no policy to give (its `code` says why).
         PolicyError: the policy cannot be used, or does not know the resource (`resource_unknown`).
     """
-    gate = new_gate(resource, key_limits, limits)
+    gate = new_gate(resource, key_limits, limits, None if state_dir is None else Path(state_dir))
     try:
         gate.follow(_source(source))
         gate.require_resource()
@@ -45,9 +53,22 @@ def open_gate(
     return gate
 
 
-def new_gate(resource: str, key_limits: KeyLimits | None = None, limits: Limits = LIMITS) -> Gate:
-    """Return a gate with the real clocks and network, and no policy yet."""
-    keyring = Keyring(_open_door, clock=time.monotonic, jitter=random.random, limits=key_limits or KeyLimits())
+def new_gate(
+    resource: str, key_limits: KeyLimits | None = None, limits: Limits = LIMITS, state_dir: Path | None = None
+) -> Gate:
+    """Return a gate with the real clocks and network, and no policy yet.
+
+    Raises:
+        StateDirUnusable: keys cannot be kept in `state_dir`.
+    """
+    keyring = Keyring(
+        _open_door,
+        clock=time.monotonic,
+        jitter=random.random,
+        limits=key_limits or KeyLimits(),
+        wall=time.time,
+        store=None if state_dir is None else Disk(state_dir, time.time),
+    )
     return Gate(
         resource,
         keyring,

@@ -69,6 +69,7 @@ def build_service(settings: Settings, address: str) -> Service:
     Raises:
         SettingsError: a setting is missing or unsafe.
         RegistryError, FeedError, PolicyError: database or policy cannot be used.
+        StateDirUnusable: nothing can be kept where TENANTGATE_STATE_DIR says.
     """
     check_settings(settings)
     context = _open_administration(settings, settings.public_url or address)
@@ -119,7 +120,7 @@ def _open_gate(settings: Settings) -> Gate | None:
     """Return the gate behind /auth/check, following what the administration writes; none without a resource."""
     if settings.resource is None:
         return None
-    gate = new_gate(settings.resource, limits=settings.limits)
+    gate = new_gate(settings.resource, limits=settings.limits, state_dir=settings.state_folder)
     try:
         if settings.policy is not None:
             gate.follow(FileSource(settings.policy))

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     resource: str | None = None
     bind: str = "127.0.0.1:8440"
     public_url: str | None = None
+    state_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_token_bytes: int = LIMITS.token_bytes
     max_header_bytes: int = LIMITS.header_bytes
@@ -110,6 +111,13 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """How much of a token is read."""
         return Limits(**{name: getattr(self, f"max_{name}") for name in BOUNDS})
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Where what outlives the process is kept: as set, else beside the database, else nowhere."""
+        if self.state_dir is not None or self.database_url is None:
+            return self.state_dir
+        return Path(f"{self.database_url.removeprefix('sqlite:///')}.state")
 
     @property
     def host(self) -> str:

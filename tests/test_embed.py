@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tenantgate.core.limits import BOUNDS, LIMITS, Limits
+from tenantgate.discovery.disk import StateDirUnusable
 from tenantgate.embed import open_gate
 from tenantgate.server import build_service
 from tenantgate.settings import read_settings
@@ -49,3 +50,50 @@ def test_the_servers_gate_has_the_limits_of_the_settings(policy: Path, monkeypat
         assert gate.limits == OWN
     finally:
         gate.close()
+
+
+def test_keys_are_kept_where_the_caller_says(policy: Path, tmp_path: Path):
+    """`state_dir` is made where it is not there; left out, nothing is written anywhere."""
+    for state_dir, made in ((tmp_path / "state", True), (None, False)):
+        before = set(tmp_path.iterdir())
+        open_gate(policy, resource="orders", state_dir=state_dir).close()
+        assert (set(tmp_path.iterdir()) - before == {tmp_path / "state"}) is made
+
+
+def test_a_folder_that_is_not_ours_alone_ends_the_start(policy: Path, tmp_path: Path):
+    """Whoever may write there would say which keys are an issuer's."""
+    folder = tmp_path / "state" / "keys"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+
+    with pytest.raises(StateDirUnusable, match=f"keys cannot be kept in {folder}: others may write to it"):
+        open_gate(policy, resource="orders", state_dir=tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ({"database_url": "sqlite:////var/lib/tenantgate/a.db"}, Path("/var/lib/tenantgate/a.db.state")),
+        ({"database_url": "sqlite:///a.db"}, Path("a.db.state")),
+        ({"database_url": "sqlite:///a.db", "state_dir": "/var/lib/x"}, Path("/var/lib/x")),
+        ({"policy": "policy.toml", "resource": "orders"}, None),
+        ({"policy": "policy.toml", "resource": "orders", "state_dir": "here"}, Path("here")),
+    ],
+)
+def test_a_server_keeps_keys_beside_its_database(
+    given: dict[str, str], folder: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Unless a setting says where else; with a policy file nowhere."""
+    monkeypatch.chdir(tmp_path)
+    assert read_settings({}, **given).state_folder == folder
+
+
+def test_the_servers_gate_keeps_keys_in_that_folder(policy: Path, tmp_path: Path):
+    """The setting reaches the gate behind /auth/check."""
+    service = build_service(
+        read_settings({}, policy=policy, resource="orders", state_dir=tmp_path / "s"), "http://127.0.0.1:1"
+    )
+    assert service._gate is not None
+    service._gate.close()
+
+    assert (tmp_path / "s" / "keys").is_dir()

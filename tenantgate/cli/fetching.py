@@ -28,7 +28,7 @@ def fetched_keys(token: str, index: PolicyIndex, resource: str) -> KeySource:
     """
     # What goes wrong is told below; without a handler Python would write the keyring's own line beside it.
     logging.getLogger("tenantgate.discovery").addHandler(logging.NullHandler())
-    keyring = Keyring(HttpDoor, clock=time.monotonic, jitter=random.random, limits=_LIMITS)
+    keyring = Keyring(HttpDoor, clock=time.monotonic, wall=time.time, jitter=random.random, limits=_LIMITS)
     entry = index.resources.get(resource)
     appid = None if entry is None else entry.row.signing_keys_appid
     keyring.set_issuers([each.row for each in index.issuers.values()], () if appid is None else (appid,))

@@ -9,6 +9,7 @@ import typer
 
 from tenantgate.cli.serving import address_of, bind, serve_on
 from tenantgate.core.policy import PolicyError
+from tenantgate.discovery.disk import StateDirUnusable
 from tenantgate.feed.source import FeedError
 from tenantgate.registry.errors import RegistryError
 from tenantgate.server import build_service, check_settings, configure_logging
@@ -43,7 +44,7 @@ def serve(
     except SettingsError as error:
         listening.close()
         raise _refused("settings_invalid", error) from None
-    except (RegistryError, FeedError, PolicyError) as error:
+    except (RegistryError, FeedError, PolicyError, StateDirUnusable) as error:
         listening.close()
         raise _refused(error.code, error) from None
     serve_on(listening, service)

@@ -223,6 +223,13 @@ def parse_jwk(jwk: object, issuer: IssuerRow) -> VerifyKey:
     return VerifyKey(kid, alg, public, _checker(alg, algorithm, public), named)
 
 
+def public_jwk(key: VerifyKey) -> dict[str, Any]:
+    """Return a key as a JWK from which `parse_jwk` makes the same key for the same use."""
+    members = {"alg": key.alg, "kid": key.kid, "issuer": key.issuer}
+    numbers = _algorithm(key.alg).to_jwk(key.key, as_dict=True)
+    return numbers | {name: value for name, value in members.items() if value is not None}
+
+
 def _checker(alg: str, algorithm: Algorithm, public: Any) -> Callable[[bytes, bytes], bool]:
     """Return the verification of one key.
 

@@ -37,6 +37,19 @@ def say_dropped(state: IssuerState, known: tuple[DroppedKey, ...]) -> None:
     log.warning("published keys are not used: %s%s", named, more, extra=extra)
 
 
+def say_unused(issuer: str, code: str, why: str) -> None:
+    """Write down that what an earlier process left of an issuer's keys is not believed."""
+    log.warning("keys on disk are not used: %s", why, extra={"code": code, "issuer": issuer})
+
+
+def say_written(complaint: str | None, before: str | None) -> None:
+    """Write down that keys cannot be kept on disk, once for each reason, and that they can again."""
+    if complaint is not None and complaint != before:
+        log.warning("keys cannot be written to disk: %s", complaint, extra={"code": "stored_unwritable"})
+    elif complaint is None and before is not None:
+        log.info("keys are written to disk again")
+
+
 def _issuer(state: IssuerState) -> dict[str, str]:
     named = {"issuer": state.ref.issuer, "document": state.document}
     return named if state.ref.appid is None else {**named, "appid": state.ref.appid}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -14,11 +15,19 @@ from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Document, metadata_url
 from tenantgate.discovery.published import Published
 from tenantgate.discovery.state import IssuerState
-
-_HOW_READ: Final = ("profile", "client_id_claim", "roles_claim", "subject_pin", "token_types")
-"""Members of an issuer's row that say how its tokens are read, and nothing about its keys."""
+from tenantgate.discovery.stored import HOW_READ, Restored
 
 States = Mapping[KeySetRef, IssuerState]
+
+
+Restore = Callable[[IssuerRow], Mapping[KeySetRef, Restored]]
+"""Returns what an earlier process left of an issuer's keys."""
+
+
+def nothing(row: IssuerRow) -> Mapping[KeySetRef, Restored]:
+    """Restore nothing, where nothing is kept."""
+    del row
+    return {}
 
 
 def states_for(
@@ -27,8 +36,9 @@ def states_for(
     limits: KeyLimits,
     clock: Callable[[], float],
     appids: Collection[str] = (),
+    restore: Restore = nothing,
 ) -> dict[KeySetRef, IssuerState]:
-    """Return the state of every key set these rows name, taken over from `old` where it may be.
+    """Return the state of every key set these rows name, taken over from `old` where it may be, else restored.
 
     Each application in `appids` has a key set of its own wherever an issuer knows such a thing.
     Called by the policy's thread while the Keeper's loop may be writing to the old states: they are only
@@ -36,12 +46,13 @@ def states_for(
     """
     states: dict[KeySetRef, IssuerState] = {}
     for row in rows:
+        left = functools.cache(functools.partial(restore, row))
         for ref, document in _key_sets(row, appids):
             before = old.get(ref)
             if before is not None and before.row == row:
                 states[ref] = before
             else:
-                states[ref] = _new_state(ref, row, document, before, limits, clock)
+                states[ref] = _new_state(ref, row, document, before, limits, clock, left)
     return states
 
 
@@ -68,6 +79,7 @@ def _new_state(
     before: IssuerState | None,
     limits: KeyLimits,
     clock: Callable[[], float],
+    left: Callable[[], Mapping[KeySetRef, Restored]],
 ) -> IssuerState:
     given = static_keys(row, document)
     state = IssuerState(ref, row, document, static=given is not None)
@@ -76,6 +88,9 @@ def _new_state(
         _publish_static(state, given, clock())
     elif before is not None and _same_keys(before.row, row):
         _take_over(state, before)
+    elif (found := left().get(ref)) is not None:
+        state.metadata, state.metadata_at, state.published, state.fetched_wall = found
+        state.restored = True
     return state
 
 
@@ -91,7 +106,7 @@ def _publish_static(state: IssuerState, given: dict[str, Any], now: float) -> No
 
 def _same_keys(old: IssuerRow, new: IssuerRow) -> bool:
     """Whether two rows get the same keys from the same place: they differ only in how tokens are read."""
-    return old == msgspec.structs.replace(new, **{name: getattr(old, name) for name in _HOW_READ})
+    return old == msgspec.structs.replace(new, **{name: getattr(old, name) for name in HOW_READ})
 
 
 def _take_over(state: IssuerState, before: IssuerState) -> None:
@@ -101,6 +116,7 @@ def _take_over(state: IssuerState, before: IssuerState) -> None:
     """
     published = before.published
     state.published = published and published.remade()
+    state.fetched_wall, state.restored = before.fetched_wall, before.restored
     state.metadata, state.metadata_at, state.metadata_error = before.metadata, before.metadata_at, before.metadata_error
     state.tried_at, state.open_at, state.due_at = before.tried_at, before.open_at, before.due_at
     state.failures, state.last_error, state.last_detail = before.failures, before.last_error, before.last_detail

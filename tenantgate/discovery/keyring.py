@@ -17,7 +17,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
-from tenantgate.discovery.alarms import say_dropped, say_failure
+from tenantgate.discovery.alarms import say_dropped, say_failure, say_unused
+from tenantgate.discovery.disk import KeyStore
 from tenantgate.discovery.errors import UNEXPECTED, DiscoveryError, FetchFailed
 from tenantgate.discovery.fetch import fetch_keys, fetch_metadata
 from tenantgate.discovery.issuers import states_for
@@ -25,6 +26,7 @@ from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Metadata
 from tenantgate.discovery.published import Merging, merge
 from tenantgate.discovery.state import Flight, IssuerHealth, IssuerState, health_of
+from tenantgate.discovery.stored import Clocks, Restored, UnusableStored, from_stored, to_stored
 from tenantgate.net.door import Door
 
 # What a moved or mistaken `jwks_uri` looks like: the background reads the metadata again before its timer.
@@ -34,8 +36,9 @@ _LED_ASTRAY = ("status", "redirect", "dns", "key_set_malformed")
 class Keyring:
     """A KeySource that fetches. One instance a process.
 
-    `open_door` is called on the loop, at the first fetch. `clock`: monotonic seconds. `jitter`: a number in
-    [0, 1), anew at each call. `sleep`: how the background waits.
+    `open_door` is called on the loop, at the first fetch. `clock`: monotonic seconds. `wall`: epoch seconds, for what
+    outlives the process. `jitter`: a number in [0, 1), anew at each call. `sleep`: how the background waits. `store`:
+    where keys are kept for the next process, if anywhere.
     """
 
     def __init__(
@@ -44,14 +47,18 @@ class Keyring:
         *,
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        wall: Callable[[], float],
         limits: KeyLimits = KeyLimits(),  # noqa: B008 - frozen
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        store: KeyStore | None = None,
     ) -> None:
         self._open_door = open_door
         self._clock = clock
         self._jitter = jitter
         self._limits = limits
         self._sleep = sleep
+        self._wall = wall
+        self._store = store
         self._states: Mapping[KeySetRef, IssuerState] = {}
         self._door: Door | None = None
         self._flights: set[asyncio.Task[None]] = set()
@@ -65,7 +72,7 @@ class Keyring:
         change says nothing about keys, they go on serving as new objects. A static key set that is
         malformed leaves that issuer without keys, and says so in its health.
         """
-        self._states = states_for(rows, self._states, self._limits, self._clock, appids)
+        self._states = states_for(rows, self._states, self._limits, self._clock, appids, self._restore)
         wake = self._wake
         if wake is not None:
             try:
@@ -161,9 +168,13 @@ class Keyring:
         door, self._door = self._door, None
         if door is not None:
             await door.aclose()
+        if self._store is not None:
+            self._store.close()
 
     def reset_after_fork(self) -> None:
         """Forget what belongs to the parent's loop: door, fetches, background. Keys and timers stay."""
+        if self._store is not None:
+            self._store.reset_after_fork()
         self._door, self._wake, self._flights = None, None, set()
         for state in self._states.values():
             state.forget_flight(self._limits, self._clock)
@@ -210,6 +221,7 @@ class Keyring:
             state.failed(UNEXPECTED, type(error).__name__)
         finally:
             self._land(state, wait, retry_after)
+        self._keep(state)
         say_failure(state, before)
 
     async def _fetch(self, state: IssuerState, *, background: bool) -> float:
@@ -226,7 +238,7 @@ class Keyring:
         how = Merging(self._clock(), limits.hard_age, limits.retire(state.row), limits.retained)
         published, events = merge(state.published, fresh.keys, how)
         known = state.published.keys.dropped if state.published is not None else ()
-        state.succeeded(published, events)
+        state.succeeded(published, events, self._wall())
         say_dropped(state, known)
         wait = self._jittered(limits.refresh(state.row, fresh.max_age))
         if published.absent:
@@ -259,6 +271,26 @@ class Keyring:
         pause = max(limits.cooldown, min(retry_after, limits.backoff))
         state.tried_at, state.open_at, state.due_at = now, now + pause, now + max(wait, pause)
         state.flight = None
+
+    def _keep(self, state: IssuerState) -> None:
+        """Have the issuer's keys written down: after a failure too, so that what is on disk says how old they are."""
+        if self._store is not None and state.published is not None:
+            row, states = state.row, self._states
+            self._store.put(row, lambda: to_stored(row, states.values(), self._both_clocks()))
+
+    def _restore(self, row: IssuerRow) -> Mapping[KeySetRef, Restored]:
+        """Return the keys that an earlier process left, with the age they have by now."""
+        stored = self._store.load(row) if self._store is not None else None
+        if stored is None:
+            return {}
+        try:
+            return from_stored(stored, row, self._both_clocks(), self._limits.hard_age)
+        except UnusableStored as error:
+            say_unused(row.id, error.code, str(error))
+            return {}
+
+    def _both_clocks(self) -> Clocks:
+        return Clocks(self._clock(), self._wall())
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1.0 + self._limits.jitter * (2.0 * self._jitter() - 1.0))

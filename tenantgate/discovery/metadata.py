@@ -64,11 +64,16 @@ def parse_metadata(raw: bytes, row: IssuerRow, document: Document) -> Metadata:
         raise IssuerMismatch(f"the metadata is of {shown(issuer)}, not of {wanted}")
     if type(uri) is not str:
         raise MetadataMalformed("the metadata has no jwks_uri")
-    _check_jwks_uri(uri, row, document)
+    check_jwks_uri(uri, row, document)
     return Metadata(issuer, uri)
 
 
-def _check_jwks_uri(uri: str, row: IssuerRow, document: Document) -> None:
+def check_jwks_uri(uri: str, row: IssuerRow, document: Document) -> None:
+    """Refuse an address of keys to which an issuer's row does not lead.
+
+    Raises:
+        JwksUriRefused: not https, or on a host that is neither the metadata's own nor listed.
+    """
     try:
         check_url(uri, "jwks_uri", allow_http=row.insecure_allow_http, query=True)
     except PolicyError as error:

@@ -38,8 +38,9 @@ class IssuerState:
     """
 
     __slots__ = (
-        "document", "due_at", "failures", "flight", "history", "last_detail", "last_error", "metadata", "metadata_at",
-        "metadata_error", "open_at", "published", "ref", "row", "static", "tried_at", "unknown",
+        "document", "due_at", "failures", "fetched_wall", "flight", "history", "last_detail", "last_error", "metadata",
+        "metadata_at", "metadata_error", "open_at", "published", "ref", "restored", "row", "static", "tried_at",
+        "unknown",
     )  # fmt: skip
 
     def __init__(self, ref: KeySetRef, row: IssuerRow, document: Document, *, static: bool) -> None:
@@ -48,6 +49,8 @@ class IssuerState:
         self.document: Document = document
         self.static = static
         self.published: Published | None = None
+        self.fetched_wall = 0.0  # epoch seconds of the last success, by the clock of the process that had it
+        self.restored = False  # what is published came from disk, and no fetch has succeeded since
         self.metadata: Metadata | None = None
         self.metadata_at = 0.0
         self.metadata_error: str | None = None
@@ -71,9 +74,9 @@ class IssuerState:
         self.failures += 1
         self.last_error, self.last_detail = code, detail
 
-    def succeeded(self, published: Published, events: tuple[KeyEvent, ...]) -> None:
-        """Publish what a fetch brought."""
-        self.published = published
+    def succeeded(self, published: Published, events: tuple[KeyEvent, ...], wall: float) -> None:
+        """Publish what a fetch brought at `wall`, epoch seconds."""
+        self.published, self.restored, self.fetched_wall = published, False, wall
         self.history = (*self.history, *events)[-HISTORY:]
         self.failures = 0
         self.last_error, self.last_detail = None, ""
@@ -82,7 +85,8 @@ class IssuerState:
 class IssuerHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How one key set is doing; with `appid`, that of an application's own keys.
 
-    Ages and waits in seconds; `last_error` is a stable code, None after a success.
+    Ages and waits in seconds; `last_error` is a stable code, None after a success. `restored`: the keys in use are
+    those that an earlier process left on disk.
 
     `metadata_error`: the metadata was due and could not be had; the one at hand goes on.
 
@@ -94,6 +98,7 @@ class IssuerHealth(msgspec.Struct, frozen=True, kw_only=True):
     document: str
     appid: str | None
     static: bool
+    restored: bool
     kids: tuple[str, ...]
     withdrawn: tuple[str, ...]
     dropped: tuple[DroppedKey, ...]
@@ -116,6 +121,7 @@ def health_of(state: IssuerState, now: float) -> IssuerHealth:
         document=state.document,
         appid=state.ref.appid,
         static=state.static,
+        restored=state.restored,
         kids=_kids(published),
         withdrawn=tuple(published.absent) if published else (),
         dropped=published.keys.dropped if published else (),

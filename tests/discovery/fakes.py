@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from tenantgate.core.policy import IssuerRow
 from tenantgate.core.rules import check_row
+from tenantgate.discovery.disk import Disk
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.state import IssuerHealth
@@ -97,6 +99,7 @@ class FakeDoor:
 
 
 ISSUER = "https://id.globex.example"
+EPOCH = 1_800_000_000.0
 METADATA = f"{ISSUER}/.well-known/openid-configuration"
 JWKS = f"{ISSUER}/keys"
 
@@ -127,8 +130,11 @@ def key_document(*signers: Signer, **changes: Any) -> bytes:
 class World:
     """A Keyring over a fake door and a fake clock, with the one issuer `globex` served unless told otherwise."""
 
-    def __init__(self, *signers: Signer, rows: Iterable[IssuerRow] | None = None, **limits: Any) -> None:
+    def __init__(
+        self, *signers: Signer, rows: Iterable[IssuerRow] | None = None, folder: Path | None = None, **limits: Any
+    ) -> None:
         self.clock = FakeClock()
+        self.epoch = EPOCH  # what the wall clock says when the steady one stands at 0
         self.door = FakeDoor()
         self.door.documents = {METADATA: metadata(), JWKS: key_document(*signers)}
         self.luck = 0.5
@@ -138,8 +144,14 @@ class World:
             jitter=lambda: self.luck,
             limits=KeyLimits(**limits),
             sleep=self.clock.sleep,
+            wall=self.wall,
+            store=None if folder is None else Disk(folder, self.wall),
         )
         self.keyring.set_issuers([a_row()] if rows is None else rows)
+
+    def wall(self) -> float:
+        """Return the time of day."""
+        return self.epoch + self.clock.now
 
     def publish(self, *signers: Signer, **changes: Any) -> None:
         """Change what the issuer publishes."""

@@ -47,7 +47,9 @@ async def provided(provider: Provider) -> AsyncIterator[Keyring]:
     """Yield a keyring with that provider as its issuer; cooldowns last no time."""
     async with serving(provider) as server:
         provider.server = server
-        keyring = Keyring(HttpDoor, clock=time.monotonic, jitter=lambda: 0.5, limits=KeyLimits(cooldown=0.0))
+        keyring = Keyring(
+            HttpDoor, clock=time.monotonic, wall=time.time, jitter=lambda: 0.5, limits=KeyLimits(cooldown=0.0)
+        )
         keyring.set_issuers([a_row(issuer=f"http://127.0.0.1:{server.port}", insecure_allow_http=True)])
         try:
             yield keyring

@@ -181,7 +181,7 @@ def a_fetched_snapshot(revision: int = 1) -> PolicySnapshot:
 
 def a_keyring(door: FakeDoor, **limits: Any) -> Keyring:
     """Return the real Keyring over a fake door, on the real monotonic clock."""
-    return Keyring(door.open, clock=time.monotonic, jitter=lambda: 0.5, limits=KeyLimits(**limits))
+    return Keyring(door.open, clock=time.monotonic, wall=time.time, jitter=lambda: 0.5, limits=KeyLimits(**limits))
 
 
 # Gates

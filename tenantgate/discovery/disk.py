@@ -1,0 +1,206 @@
+"""Files of last-known-good keys: one an issuer, written whole or not at all, believed only where they are our own.
+
+Reading happens on the policy's thread, when an issuer is first served. Writing happens on a thread of its own, started
+on need, so that a disk that hangs delays neither a fetch nor an exit; of several states of one issuer that wait, the
+newest is written. What cannot be read or written is said, and never keeps anybody from judging.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.alarms import say_unused, say_written
+from tenantgate.discovery.stored import Stored, UnusableStored, newest, read_stored, write_stored
+
+FOLDER: Final = "keys"
+_MOST_BYTES: Final = 8 << 20
+_UNFINISHED: Final = ".new"
+_CLOSING: Final = 2.0
+"""Seconds that `close` waits for what is still to be written."""
+
+
+class StateDirUnusable(Exception):
+    """The folder for what outlives the process cannot be made, or others may write to it. Said at the start."""
+
+    code: Final = "state_dir_unusable"
+
+
+class KeyStore(Protocol):
+    """Where keys are kept beyond the life of a process. Nothing here raises for what goes wrong with a disk."""
+
+    def load(self, row: IssuerRow) -> Stored | None:
+        """Return what is known of an issuer; None where there is nothing that may be believed."""
+        ...
+
+    def put(self, row: IssuerRow, render: Callable[[], Stored]) -> None:
+        """Have an issuer's keys written soon. `render` is called on another thread, and only if nothing newer waits."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits, for a short while at most."""
+        ...
+
+    def reset_after_fork(self) -> None:
+        """Forget the parent's thread."""
+        ...
+
+
+class Disk:
+    """A KeyStore in `folder`/keys; `wall` gives epoch seconds.
+
+    Several processes may share the folder: of each key set the newest fetch stays.
+
+    Raises:
+        StateDirUnusable: the folder cannot be made, or is not ours alone to write to.
+    """
+
+    def __init__(self, folder: Path, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._folder = folder / FOLDER
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_own(self._folder.stat(), stat.S_ISDIR)
+        except OSError as error:
+            raise StateDirUnusable(f"keys cannot be kept in {self._folder}: {_words(error)}") from None
+        self._complaint: str | None = None
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[IssuerRow, Callable[[], Stored]]] = {}
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._clear_away()
+
+    def load(self, row: IssuerRow) -> Stored | None:
+        """Return what was last written of an issuer, if it is ours, whole, and of this very row."""
+        try:
+            return self._read(row)
+        except OSError as error:
+            say_unused(row.id, "stored_unreadable", _words(error))
+        except UnusableStored as error:
+            say_unused(row.id, error.code, str(error))
+        return None
+
+    def put(self, row: IssuerRow, render: Callable[[], Stored]) -> None:
+        """Have an issuer's file written by the writing thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._waiting[row.id] = (row, render)
+            if self._thread is None:
+                thread = threading.Thread(target=self._write_all, name="tenantgate-keys-on-disk", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the machine gives no thread now; the next fetch asks again
+                    self._complain("no thread could be started")
+                    return
+                self._thread = thread
+
+    def close(self) -> None:
+        """Take no more, and wait shortly for what is being written."""
+        with self._lock:
+            self._closed, thread = True, self._thread
+        if thread is not None:
+            thread.join(_CLOSING)
+
+    def reset_after_fork(self) -> None:
+        """Forget the parent's thread and what it was about to write: the parent does that."""
+        self._lock = threading.Lock()
+        self._waiting, self._thread = {}, None
+
+    def _clear_away(self) -> None:
+        """Remove what killed processes left half-written; an hour is longer than any writing takes."""
+        for path in self._folder.glob(f".*{_UNFINISHED}"):
+            with contextlib.suppress(OSError):
+                if path.lstat().st_mtime < self._wall() - 3600:
+                    path.unlink()
+
+    def _path(self, issuer: str) -> Path:
+        return self._folder / f"{issuer}.json"  # ids are slugs: a name of one file, and never a hidden one
+
+    def _write_all(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+                row, render = self._waiting.pop(next(iter(self._waiting)))
+            self._write(row, render)
+
+    def _write(self, row: IssuerRow, render: Callable[[], Stored]) -> None:
+        try:
+            self._replace(row, render())
+            self._complain(None)
+        except OSError as error:
+            self._complain(_words(error))
+        except Exception as error:  # noqa: BLE001 - a defect must not end this thread: nothing would be written any more
+            self._complain(f"unexpected: {type(error).__name__}")
+
+    def _replace(self, row: IssuerRow, stored: Stored) -> None:
+        """Write an issuer's file; what another process has fetched since stays in it."""
+        with contextlib.suppress(OSError, UnusableStored):  # what is there is of no use, and is replaced
+            there = self._read(row)
+            if there is not None:
+                stored = newest(stored, there, self._wall())
+        _replace(self._path(row.id), write_stored(stored))
+
+    def _read(self, row: IssuerRow) -> Stored | None:
+        try:
+            return read_stored(_read_own(self._path(row.id)), row)
+        except FileNotFoundError:
+            return None
+
+    def _complain(self, complaint: str | None) -> None:
+        say_written(complaint, self._complaint)
+        self._complaint = complaint
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _read_own(path: Path) -> bytes:
+    """Return the bytes of a regular file that is ours alone to write to. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        _require_own(os.fstat(file.fileno()), stat.S_ISREG)
+        raw = file.read(_MOST_BYTES + 1)
+    if len(raw) > _MOST_BYTES:
+        raise OSError(None, "it is larger than any that is written")
+    return raw
+
+
+def _require_own(found: os.stat_result, is_kind: Callable[[int], bool]) -> None:
+    """Refuse what others can write to: who writes there says which keys are an issuer's."""
+    if not is_kind(found.st_mode):
+        raise OSError(None, "it is neither a plain file nor a folder")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(None, "it belongs to another user")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(None, "others may write to it")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, for our eyes only. Raises OSError."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=_UNFINISHED, dir=path.parent)  # of mode 0600
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
