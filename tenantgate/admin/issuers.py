@@ -6,7 +6,7 @@ from typing import Final
 
 from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes import IssuerIn, IssuerOut
+from tenantgate.admin.shapes import IssuerIn, IssuerOut, KeyIn
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import IssuerKind
 from tenantgate.registry import issuers
@@ -39,3 +39,19 @@ def get_issuer(call: Calling, id_: PathId) -> IssuerOut:
     """Show an issuer."""
     with call.reading() as session:
         return IssuerOut.model_validate(issuers.get(session, id_))
+
+
+@routes.change("/issuers/{id}/distrust-key", NotFoundError, body=True)
+def distrust_issuer_key(call: Calling, id_: PathId, body: KeyIn) -> IssuerOut:
+    """Let no token in that this key signed, from the next request on, whatever the issuer publishes."""
+    with call.changing() as work:
+        row = issuers.distrust_key(work, id_, body.key)
+    return IssuerOut.model_validate(row)
+
+
+@routes.change("/issuers/{id}/trust-key", NotFoundError, body=True)
+def trust_issuer_key(call: Calling, id_: PathId, body: KeyIn) -> IssuerOut:
+    """Let a distrusted key count again, named as it was when it was distrusted."""
+    with call.changing() as work:
+        row = issuers.trust_key(work, id_, body.key)
+    return IssuerOut.model_validate(row)

@@ -174,9 +174,12 @@ class Routes:
         """Make something: 201 and Location."""
         return self._route("POST", path, 201, problems(*refusals) | body_problems(), _headers("Location", policy))
 
-    def change(self, path: str, *refusals: type[RegistryError], policy: bool = True) -> Callable[[F], F]:
-        """Put something into another state; the body is empty."""
-        return self._route("POST", path, 200, problems(*refusals), _headers("", policy))
+    def change(
+        self, path: str, *refusals: type[RegistryError], policy: bool = True, body: bool = False
+    ) -> Callable[[F], F]:
+        """Put something into another state; the body is empty unless it takes words to say which."""
+        answers = problems(*refusals) | (body_problems() if body else {})
+        return self._route("POST", path, 200, answers, _headers("", policy))
 
     def amend(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
         """Change members of something; the body has those that are to be different."""

@@ -119,6 +119,16 @@ class IssuerIn(In):
     token_types: list[str] = Field(["JWT", "at+jwt"], description="Accepted `typ`.", json_schema_extra=_LIST)
     allow_private_addresses: bool = Field(False, description="Whether its addresses may be private ones.")
     insecure_allow_http: bool = Field(False, description="Plain http, on this machine only.")
+    distrusted_keys: list[str] = Field(
+        [], description="Keys that verify nothing: `kid` or RFC 7638 thumbprint.", json_schema_extra=_LIST
+    )
+    max_key_age: int | None = Field(
+        None, description="Seconds after the last fetch until its keys judge no more; 72 hours where left out."
+    )
+    ca_bundle: str | None = Field(
+        None, description="PEM certificates of the authorities for its addresses, instead of the public ones."
+    )
+    proxy: Url | None = Field(None, description="The HTTP proxy by which it is reached, without a password.")
 
     def to_spec(self) -> IssuerSpec:
         """Return what the service asks for."""
@@ -146,6 +156,20 @@ class IssuerOut(Written):
     token_types: list[str]
     allow_private_addresses: bool
     insecure_allow_http: bool
+    distrusted_keys: list[str]
+    max_key_age: int | None
+    ca_bundle: str | None
+    proxy: str | None
+
+
+class KeyIn(In):
+    """One key of an issuer."""
+
+    model_config = example(key="1a2b3c")
+    key: str = Field(
+        description="Its `kid`, or its RFC 7638 thumbprint (SHA-256, base64url), which follows it under any name.",
+        examples=["1a2b3c"],
+    )
 
 
 class PartnerIn(In):

@@ -57,6 +57,13 @@ def create(
         bool, typer.Option("--allow-private-addresses", help="An inner issuer.")
     ] = False,
     insecure_allow_http: Annotated[bool, typer.Option("--insecure-allow-http", help="Loopback only.")] = False,
+    max_key_age: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="How long its keys judge after the last fetch; 72 hours.")
+    ] = None,
+    ca_bundle_file: Annotated[
+        Path | None, typer.Option(help="PEM certificates of its authorities, instead of the public ones.")
+    ] = None,
+    proxy: Annotated[str | None, typer.Option(metavar="URL", help="The HTTP proxy by which it is reached.")] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -80,6 +87,9 @@ def create(
         subject_pin=subject_pin,
         allow_private_addresses=allow_private_addresses,
         insecure_allow_http=insecure_allow_http,
+        max_key_age=max_key_age,
+        ca_bundle=_text_in(ca_bundle_file),
+        proxy=proxy,
     )
     if token_type:
         spec = replace(spec, token_types=tuple(token_type))
@@ -112,6 +122,43 @@ def show_(
     """Show an issuer, with what was filled in."""
     with office(database) as desk, desk.reading() as session:
         show(IssuerOut.model_validate(issuers.get(session, id_)), as_json=as_json)
+
+
+IssuerId = Annotated[str, typer.Argument(metavar="ID", help="Id of the issuer.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Its kid, or its RFC 7638 thumbprint.")]
+
+
+@app.command("distrust-key")
+def distrust_key(id_: IssuerId, key: Key, database: Database = None, as_json: Json = False) -> None:
+    """Let no token in any more that this key signed, whatever the issuer publishes.
+
+    A kid is a name: it shuts out whatever key the issuer publishes under it, also a new one. A thumbprint is the
+    key itself, under any name.
+    """
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = issuers.distrust_key(work, id_, key)
+        show_change(IssuerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("trust-key")
+def trust_key(id_: IssuerId, key: Key, database: Database = None, as_json: Json = False) -> None:
+    """Let a distrusted key count again, named as it was when it was distrusted."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = issuers.trust_key(work, id_, key)
+        show_change(IssuerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+def _text_in(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("ascii")
+    except OSError as error:
+        raise told("file_unreadable", f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise told("ca_bundle_malformed", f"{path} must be certificates in PEM") from None
 
 
 def _keys_in(path: Path | None) -> dict[str, Any] | None:

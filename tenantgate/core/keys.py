@@ -7,11 +7,13 @@ documents come from the network: nothing in them is trusted beyond "these are th
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
+import pybase64
 
 from tenantgate.core.clouds import find_cloud
 from tenantgate.core.limits import LIMITS
@@ -63,7 +65,7 @@ class VerifyKey(msgspec.Struct, frozen=True, eq=False):
     """A public key and the one algorithm it may be used with.
 
     `issuer` is the JWK's own `issuer` member (an Entra extension), maybe a `{tenantid}` template. `check` is `verify`
-    with everything prepared.
+    with everything prepared. `distrusted`: an operator said that it verifies nothing.
     """
 
     kid: str | None
@@ -71,6 +73,7 @@ class VerifyKey(msgspec.Struct, frozen=True, eq=False):
     key: Any
     check: Callable[[bytes, bytes], bool]
     issuer: str | None = None
+    distrusted: bool = False
 
     def verify(self, signed: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `signed`."""
@@ -220,14 +223,33 @@ def parse_jwk(jwk: object, issuer: IssuerRow) -> VerifyKey:
         _check_rsa(public)
     elif jwk["kty"] == "OKP":
         _check_ed25519(public)
-    return VerifyKey(kid, alg, public, _checker(alg, algorithm, public), named)
+    distrusted = is_distrusted(kid, alg, public, issuer)
+    return VerifyKey(kid, alg, public, _checker(alg, algorithm, public), named, distrusted)
 
 
 def public_jwk(key: VerifyKey) -> dict[str, Any]:
     """Return a key as a JWK from which `parse_jwk` makes the same key for the same use."""
     members = {"alg": key.alg, "kid": key.kid, "issuer": key.issuer}
-    numbers = _algorithm(key.alg).to_jwk(key.key, as_dict=True)
-    return numbers | {name: value for name, value in members.items() if value is not None}
+    return _numbers(key.alg, key.key) | {name: value for name, value in members.items() if value is not None}
+
+
+def thumbprint(alg: str, public: Any) -> str:
+    """Return a public key's name by its numbers alone (RFC 7638, SHA-256, base64url)."""
+    numbers = _numbers(alg, public)
+    needed = {name: numbers[name] for name in ("crv", "e", "kty", "n", "x", "y") if name in numbers}
+    text = msgspec.json.encode(needed, order="sorted")
+    return pybase64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
+
+
+def is_distrusted(kid: str | None, alg: str, public: Any, issuer: IssuerRow) -> bool:
+    """Whether an operator has distrusted a key of an issuer: by its `kid`, or by its thumbprint under any name."""
+    named = issuer.distrusted_keys
+    return bool(named) and (kid in named or thumbprint(alg, public) in named)
+
+
+def _numbers(alg: str, public: Any) -> dict[str, Any]:
+    numbers: dict[str, Any] = _algorithm(alg).to_jwk(public, as_dict=True)
+    return numbers
 
 
 def _checker(alg: str, algorithm: Algorithm, public: Any) -> Callable[[bytes, bytes], bool]:

@@ -83,6 +83,11 @@ class IssuerRow(_Data, frozen=True, kw_only=True):
     this one issuer: `client_id_claim` and `roles_claim` are a claim's name, or a JSON Pointer where they begin with `/`
     (RFC 6901); `subject_pin` is whether each daemon must name its `subject` (None: as the profile has it);
     `token_types` may narrow what a profile accepts, never widen it.
+
+    `distrusted_keys` names keys that verify nothing, whatever the issuer publishes: by `kid`, or by RFC 7638 thumbprint
+    (SHA-256), which follows the key under any name. `max_key_age`: seconds after the last successful fetch until
+    nothing is judged with its keys (None: as the process has it). `ca_bundle`: PEM certificates of the authorities that
+    count for its addresses instead of the public ones. `proxy`: the HTTP proxy by which it is reached.
     """
 
     kind: IssuerKind
@@ -103,6 +108,10 @@ class IssuerRow(_Data, frozen=True, kw_only=True):
     token_types: tuple[str, ...] = ("JWT", "at+jwt")
     allow_private_addresses: bool = False
     insecure_allow_http: bool = False
+    distrusted_keys: tuple[str, ...] = ()
+    max_key_age: int | None = None
+    ca_bundle: str | None = None
+    proxy: str | None = None
 
 
 class PartnerRow(_Data, frozen=True, kw_only=True):

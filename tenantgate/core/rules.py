@@ -16,7 +16,8 @@ Token rules
 Issuers
     `url_malformed` · `url_not_https` · `url_not_loopback` plain http beyond this machine ·
     `template_malformed` · `host_malformed` · `algorithm_not_allowed` · `token_type_malformed` ·
-    `jwks_malformed` · `authority_not_allowed` a cloud that is closed, or not for tokens of partners ·
+    `jwks_malformed` · `ca_bundle_malformed` no certificates in PEM, or a private key · `proxy_malformed` ·
+    `authority_not_allowed` a cloud that is closed, or not for tokens of partners ·
     `claim_not_allowed` a claim that people can change, or that means something else ·
     `client_id_malformed` no token of this issuer's profile could carry it ·
     `issuer_duplicate` another issuer covers the same `iss`
@@ -41,6 +42,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from tenantgate.core.clouds import Cloud, find_cloud, why_refused
+from tenantgate.core.fetching import check_fetching
 from tenantgate.core.fields import (
     IDENTITY_LENGTH,
     LATEST,
@@ -116,6 +118,7 @@ def _check_issuer(row: IssuerRow) -> IssuerRow:
         jwks = getattr(row, member)
         if jwks is not None and not (isinstance(jwks.get("keys"), list) and jwks["keys"]):
             raise PolicyError("jwks_malformed", "must be a key set: an object with a list `keys`", member)
+    check_fetching(row)
     if row.kind == "entra":
         return _check_entra(row)
     if row.kind == "oidc":

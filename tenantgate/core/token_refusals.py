@@ -105,8 +105,8 @@ TOKEN_REFUSALS: Final[dict[R, Refusal]] = {
         _BAD,
         "An operator has distrusted the key that signed this token.",
         "Ask for a fresh token; one that another key signed will do.",
-        "Trust the key again if the alarm was a false one.",
-        reserved=True,
+        "If the alarm was a false one: `tenantgate issuer trust-key`, or take it out of the policy file's "
+        "`distrusted_keys`.",
     ),
     R.SIGNATURE_INVALID: Refusal(
         _BAD,

@@ -286,11 +286,12 @@ def _key(reading: Reading) -> Outcome:
             key = found.find(kid)
             if key is not None:
                 reading.key, reading.key_set, reading.ref = key, found, ref
-                return None
+                return R.SIGNING_KEY_DISTRUSTED if key.distrusted else None
             need = need or NeedKeys(ref, kid, R.SIGNING_KEY_UNKNOWN, f"no key {shown(kid)} at {ref.issuer}")
         else:
             need = need or _no_keys(ref, kid, found)
-    return need
+    # What no document brings is not worth a fetch where it would verify nothing.
+    return R.SIGNING_KEY_DISTRUSTED if kid in reading.row.distrusted_keys else need
 
 
 def _no_keys(ref: KeySetRef, kid: str | None, found: NoKeys) -> NeedKeys:
@@ -400,7 +401,7 @@ STEPS: Final = (
     Step(
         "key",
         _key,
-        lambda r: f"a kid that {r.row.id} publishes",
+        lambda r: f"a kid that {r.row.id} publishes{' and no operator distrusts' if r.row.distrusted_keys else ''}",
         lambda r: f"kid {shown(r.token.header.kid)}",
     ),
     Step("algorithm", _algorithm, lambda r: f"alg {r.key.alg}", lambda r: f"alg {shown(r.token.header.alg)}"),

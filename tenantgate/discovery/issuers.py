@@ -15,7 +15,7 @@ from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Document, metadata_url
 from tenantgate.discovery.published import Published
 from tenantgate.discovery.state import IssuerState
-from tenantgate.discovery.stored import HOW_READ, Restored
+from tenantgate.discovery.stored import KEYS_STAY, Restored
 
 States = Mapping[KeySetRef, IssuerState]
 
@@ -87,7 +87,7 @@ def _new_state(
     if given is not None:
         _publish_static(state, given, clock())
     elif before is not None and _same_keys(before.row, row):
-        _take_over(state, before)
+        _take_over(state, before, limits.judging(row))
     elif (found := left().get(ref)) is not None:
         state.metadata, state.metadata_at, state.published, state.fetched_wall = found
         state.restored = True
@@ -105,17 +105,17 @@ def _publish_static(state: IssuerState, given: dict[str, Any], now: float) -> No
 
 
 def _same_keys(old: IssuerRow, new: IssuerRow) -> bool:
-    """Whether two rows get the same keys from the same place: they differ only in how tokens are read."""
-    return old == msgspec.structs.replace(new, **{name: getattr(old, name) for name in HOW_READ})
+    """Whether two rows get the same keys from the same place: they differ only in what is done with them."""
+    return old == msgspec.structs.replace(new, **{name: getattr(old, name) for name in KEYS_STAY})
 
 
-def _take_over(state: IssuerState, before: IssuerState) -> None:
+def _take_over(state: IssuerState, before: IssuerState, judging: float) -> None:
     """Go on with what is known, under new key objects: what was verified by the old row is verified again.
 
     Without this, changing how an issuer's tokens are read while it is down would shut its partners out.
     """
     published = before.published
-    state.published = published and published.remade()
+    state.published = published and published.remade(state.row, judging)
     state.fetched_wall, state.restored = before.fetched_wall, before.restored
     state.metadata, state.metadata_at, state.metadata_error = before.metadata, before.metadata_at, before.metadata_error
     state.tried_at, state.open_at, state.due_at = before.tried_at, before.open_at, before.due_at

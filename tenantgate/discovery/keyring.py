@@ -235,7 +235,7 @@ class Keyring:
         metadata = await self._metadata(state, self._door, background=background)
         fresh = await fetch_keys(self._door, metadata.jwks_uri, state.row, self._limits.rules(state.row))
         limits = self._limits
-        how = Merging(self._clock(), limits.hard_age, limits.retire(state.row), limits.retained)
+        how = Merging(self._clock(), limits.judging(state.row), limits.retire(state.row), limits.retained)
         published, events = merge(state.published, fresh.keys, how)
         known = state.published.keys.dropped if state.published is not None else ()
         state.succeeded(published, events, self._wall())
@@ -284,7 +284,7 @@ class Keyring:
         if stored is None:
             return {}
         try:
-            return from_stored(stored, row, self._both_clocks(), self._limits.hard_age)
+            return from_stored(stored, row, self._both_clocks(), self._limits.judging(row))
         except UnusableStored as error:
             say_unused(row.id, error.code, str(error))
             return {}

@@ -22,7 +22,7 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     Keys: one that a successful fetch no longer lists retires at the first success `retire_entra` or
     `retire_other` after the first that lacked it; at most `retained` of them are kept. `hard_age`: no key
-    set judges longer than this after the last success.
+    set judges longer than this after the last success, unless the issuer's row says how long.
     """
 
     cooldown: float = 30.0
@@ -63,4 +63,10 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
             allow_private_addresses=row.allow_private_addresses,
             deadline=self.deadline,
             max_bytes=self.max_bytes,
+            ca_bundle=row.ca_bundle,
+            proxy=row.proxy,
         )
+
+    def judging(self, row: IssuerRow) -> float:
+        """Return how long after the last success an issuer's keys judge."""
+        return self.hard_age if row.max_key_age is None else float(row.max_key_age)

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from tenantgate.core.keys import KeySet, VerifyKey
+from tenantgate.core.keys import KeySet, VerifyKey, is_distrusted
+from tenantgate.core.policy import IssuerRow
 from tenantgate.core.strict import shown
 
 KeyChange = Literal["added", "absent", "returned", "retired", "replaced"]
@@ -34,12 +35,16 @@ class Published(msgspec.Struct, frozen=True, eq=False):
     absent: Mapping[str, float] = {}
     first_seen: Mapping[str, float] = {}
 
-    def remade(self) -> Published:
-        """Return the same with every key object new: what was verified with the old ones must be verified again."""
+    def remade(self, row: IssuerRow, judging: float) -> Published:
+        """Return the same for a changed row, every key object new: what was verified with the old ones must be again.
+
+        `judging`: seconds after the last success for which the keys judge.
+        """
         old = self.keys
-        named = {kid: msgspec.structs.replace(key) for kid, key in old.keys.items()}
-        nameless = old.nameless and (named.get(old.nameless.kid or "") or msgspec.structs.replace(old.nameless))
-        return msgspec.structs.replace(self, keys=KeySet(named, nameless, old.dropped))
+        named = {kid: _remade(key, row) for kid, key in old.keys.items()}
+        nameless = old.nameless and (named.get(old.nameless.kid or "") or _remade(old.nameless, row))
+        keys = KeySet(named, nameless, old.dropped)
+        return msgspec.structs.replace(self, keys=keys, stale_at=self.fetched_at + judging)
 
 
 class Merging(NamedTuple):
@@ -100,6 +105,10 @@ def _events(
     events += [KeyEvent(now, kid, "absent") for kid in absent if kid not in old.absent]
     events += [KeyEvent(now, kid, "retired") for kid in old.keys.keys if kid not in listed and kid not in absent]
     return tuple(events)
+
+
+def _remade(key: VerifyKey, row: IssuerRow) -> VerifyKey:
+    return msgspec.structs.replace(key, distrusted=is_distrusted(key.kid, key.alg, key.key, row))
 
 
 def _kept(old: VerifyKey | None, new: VerifyKey) -> VerifyKey:

@@ -27,8 +27,11 @@ from tenantgate.discovery.state import IssuerState
 VERSION: Final = 1
 LONGEST_KEPT: Final = 31 * 86_400.0
 """Seconds for which what another process wrote is kept beside our own: longer than any keys may judge."""
-HOW_READ: Final = ("profile", "client_id_claim", "roles_claim", "subject_pin", "token_types")
-"""Members of an issuer's row that say how its tokens are read, and nothing about its keys."""
+KEYS_STAY: Final = (
+    "profile", "client_id_claim", "roles_claim", "subject_pin", "token_types",
+    "distrusted_keys", "max_key_age", "proxy",
+)  # fmt: skip
+"""Members of an issuer's row that say how tokens are read, which keys not to use and how long: not whose they are."""
 
 _read: Final = ObjectReader(Limits(members=BOUNDS["members"][1])).read  # withdrawn keys stand beside the listed ones
 
@@ -77,7 +80,7 @@ class StoredSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one file holds. `row` stands for the issuer's row without what says how its tokens are read."""
+    """What one file holds. `row` stands for the issuer's row without KEYS_STAY."""
 
     v: int = VERSION
     issuer: str
@@ -95,7 +98,7 @@ class UnusableStored(Exception):
 
 def row_digest(row: IssuerRow) -> str:
     """Return what a row's keys hang on as one text: where they come from and what they may be used with."""
-    members = {name: value for name, value in msgspec.structs.asdict(row).items() if name not in HOW_READ}
+    members = {name: value for name, value in msgspec.structs.asdict(row).items() if name not in KEYS_STAY}
     return hashlib.sha256(msgspec.json.encode(members, order="sorted")).hexdigest()
 
 

@@ -34,7 +34,7 @@ from tenantgate.feed.source import FeedError
 
 FILE_VERSION: Final = 1
 _ARRAYS: Final = {f"{kind}s": kind for kind in KINDS}
-_KEY_FILES: Final = {"jwks_file": "jwks", "v1_jwks_file": "v1_jwks"}
+_KEY_FILES: Final = {"jwks_file": "jwks", "v1_jwks_file": "v1_jwks", "ca_bundle_file": "ca_bundle"}
 _COMPLAINTS: Final = (
     ("Object contains unknown field", "member_unknown", "there is no such member"),
     ("Object missing required field", "member_missing", "is missing"),
@@ -103,7 +103,7 @@ def _explained(message: str, path: str, named: dict[str, str]) -> PolicyError:
 
 
 def _with_key_files(member: dict[str, Any], path: str, folder: Path, read: Callable[[Path], bytes]) -> dict[str, Any]:
-    """Replace `jwks_file` by the key set it names."""
+    """Replace `jwks_file` by the key set it names, `ca_bundle_file` by its certificates."""
     member = dict(member)
     for name, target in _KEY_FILES.items():
         if name not in member:
@@ -115,17 +115,30 @@ def _with_key_files(member: dict[str, Any], path: str, folder: Path, read: Calla
         if type(value) is not str:
             raise PolicyError("type_wrong", "must be the path of a file", where)
         try:
-            found = read_document(read(folder / value))
+            raw = read(folder / value)
         except OSError as error:
             raise PolicyError("file_unreadable", f"cannot be read: {error.strerror}", where) from None
         except ValueError:  # a NUL or a lone surrogate is in no file's name
             raise PolicyError("file_unreadable", "cannot be the path of a file", where) from None
-        except Unreadable as error:
-            raise PolicyError("jwks_malformed", f"is not a key set: {error}", where) from None
-        if type(found) is not dict:  # null above all: the issuer would look as if its keys were to be fetched
-            raise PolicyError("jwks_malformed", "is not a key set: not a JSON object", where)
-        member[target] = found
+        member[target] = _certificates(raw, where) if target == "ca_bundle" else _key_set(raw, where)
     return member
+
+
+def _key_set(raw: bytes, where: str) -> dict[str, Any]:
+    try:
+        found = read_document(raw)
+    except Unreadable as error:
+        raise PolicyError("jwks_malformed", f"is not a key set: {error}", where) from None
+    if type(found) is not dict:  # null above all: the issuer would look as if its keys were to be fetched
+        raise PolicyError("jwks_malformed", "is not a key set: not a JSON object", where)
+    return found
+
+
+def _certificates(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("ascii")
+    except UnicodeDecodeError:
+        raise PolicyError("ca_bundle_malformed", "must be certificates in PEM, at least one", where) from None
 
 
 def _check_keys(data: RowData) -> None:

@@ -98,7 +98,7 @@ class FetchRules(msgspec.Struct, frozen=True, kw_only=True):
 
     `insecure_allow_http`: plain http, and only to this machine itself. `allow_private_addresses`: loopback
     and private networks may be dialled. `deadline`: seconds for the whole fetch. `max_bytes`: of the body,
-    counted after decoding. `ca_file`: PEM bundle to trust instead of the public authorities. `proxy`: its
+    counted after decoding. `ca_bundle`: PEM certificates to trust instead of the public authorities. `proxy`: its
     address (`http://proxy.example:3128`); proxies of the environment are never used.
     """
 
@@ -106,7 +106,7 @@ class FetchRules(msgspec.Struct, frozen=True, kw_only=True):
     allow_private_addresses: bool = False
     deadline: float = 5.0
     max_bytes: int = MEBIBYTE
-    ca_file: str | None = None
+    ca_bundle: str | None = None
     proxy: str | None = None
 
 

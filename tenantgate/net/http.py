@@ -94,7 +94,7 @@ class HttpDoor:
             )
 
     def _pool(self, rules: FetchRules, backend: CheckedBackend) -> httpcore.AsyncConnectionPool:
-        context = self._tls(rules.ca_file)
+        context = self._tls(rules.ca_bundle)
         if rules.proxy is None:
             return httpcore.AsyncConnectionPool(
                 ssl_context=context, max_connections=1, max_keepalive_connections=0, network_backend=backend
@@ -103,20 +103,20 @@ class HttpDoor:
         return httpcore.AsyncHTTPProxy(
             proxy_url=_core_url(proxy.url),
             proxy_auth=proxy.raw_auth,
-            proxy_ssl_context=self._tls(rules.ca_file) if proxy.url.scheme == "https" else None,
+            proxy_ssl_context=self._tls(rules.ca_bundle) if proxy.url.scheme == "https" else None,
             ssl_context=context,
             max_connections=1,
             max_keepalive_connections=0,
             network_backend=backend,
         )
 
-    def _tls(self, ca_file: str | None) -> ssl.SSLContext:
-        """Return a context that verifies chain and name; a file of authorities is read anew for each fetch."""
-        if ca_file is not None:
+    def _tls(self, ca_bundle: str | None) -> ssl.SSLContext:
+        """Return a context that verifies chain and name, by the public authorities or by those of the bundle alone."""
+        if ca_bundle is not None:
             try:
-                return ssl.create_default_context(cafile=ca_file)
-            except (OSError, ssl.SSLError):
-                raise TlsFailed("the file of certificate authorities cannot be read") from None
+                return ssl.create_default_context(cadata=ca_bundle)
+            except (ValueError, ssl.SSLError):
+                raise TlsFailed("the bundle of certificate authorities cannot be read") from None
         if self._public_tls is None:
             self._public_tls = httpx.create_ssl_context(trust_env=False)
         return self._public_tls

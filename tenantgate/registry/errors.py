@@ -87,6 +87,8 @@ ROW_CODES: Final[dict[str, str]] = {
     "algorithm_not_allowed": "Not a public-key signature algorithm.",
     "token_type_malformed": "Not a value a token's typ can have.",
     "jwks_malformed": "Not a key set.",
+    "ca_bundle_malformed": "Not certificates in PEM, or a private key among them.",
+    "proxy_malformed": "Not the address of a proxy, or one with a password.",
     "claim_not_allowed": "A claim that people can change, or that means something else.",
     "client_id_malformed": "No token of the issuer's profile could carry this client id.",
     "member_missing": "A member is needed, given the others.",
@@ -131,7 +133,7 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "sign_in_link",
         "instance",
     )
-}
+} | {"key_not_found": "No such key of this issuer is distrusted."}
 """NotFoundError."""
 
 TRANSITION_CODES: Final[dict[str, str]] = {

@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlmodel import Session, col, select
 
 from tenantgate.core.fields import PLACEHOLDER
 from tenantgate.core.keys import PRIVATE_MEMBERS, MalformedKeySet, build_key_set
 from tenantgate.core.policy import IssuerKind, IssuerRow
 from tenantgate.core.references import check_issuers
-from tenantgate.registry.errors import InvalidError
+from tenantgate.registry.errors import InvalidError, NotFoundError
 from tenantgate.registry.rows import columns_of, data_of_row
-from tenantgate.registry.service import Page, add, checked, choose_id, fitting, get_row, page, written_by
+from tenantgate.registry.service import Page, add, amend, checked, choose_id, fitting, get_row, page, written_by
 from tenantgate.registry.tables import Issuer
 from tenantgate.registry.unit_of_work import Work
 
@@ -42,6 +43,10 @@ class IssuerSpec:
     token_types: tuple[str, ...] = ("JWT", "at+jwt")
     allow_private_addresses: bool = False
     insecure_allow_http: bool = False
+    distrusted_keys: tuple[str, ...] = ()
+    max_key_age: int | None = None
+    ca_bundle: str | None = None
+    proxy: str | None = None
 
 
 def create(work: Work, spec: IssuerSpec) -> Issuer:
@@ -68,6 +73,38 @@ def get(session: Session, id_: str) -> Issuer:
 def list_(session: Session, *, after: str | None = None, limit: int = 50, kind: str | None = None) -> Page[Issuer]:
     """Return issuers in order of id. `after` is the last id seen."""
     return page(session, select(Issuer), Issuer, after=after, limit=limit, equal={"kind": kind})
+
+
+def distrust_key(work: Work, id_: str, key: str) -> Issuer:
+    """Let no token in any more that this key of an issuer signed. `key`: its kid, or its RFC 7638 thumbprint.
+
+    Raises:
+        InvalidError: it can be neither, or too many are distrusted.
+        NotFoundError: there is no such issuer.
+    """
+    row = get_row(work.session, Issuer, id_, for_change=True)
+    if key in row.distrusted_keys:
+        return row
+    return _amend_keys(work, row, [*row.distrusted_keys, key], "issuer.key_distrusted")
+
+
+def trust_key(work: Work, id_: str, key: str) -> Issuer:
+    """Let a key of an issuer count again, as it was named when it was distrusted.
+
+    Raises:
+        NotFoundError: there is no such issuer, or this key of it was not distrusted (`key_not_found`).
+    """
+    row = get_row(work.session, Issuer, id_, for_change=True)
+    if key not in row.distrusted_keys:
+        raise NotFoundError("key_not_found", "no such key of this issuer is distrusted", field="key")
+    return _amend_keys(work, row, [each for each in row.distrusted_keys if each != key], "issuer.key_trusted")
+
+
+def _amend_keys(work: Work, row: Issuer, keys: list[str], action: str) -> Issuer:
+    before = data_of_row("issuer", row)
+    assert isinstance(before, IssuerRow)
+    data = checked(replace(before, distrusted_keys=tuple(keys)))
+    return amend(work, row, columns_of(data), action)
 
 
 def _check_keys(data: IssuerRow, member: str) -> None:

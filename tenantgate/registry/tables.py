@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0003"
+SCHEMA_REVISION: Final = "0004"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -82,6 +82,10 @@ class Issuer(Written, table=True):
     token_types: list[str] = Field(sa_type=_JSON)
     allow_private_addresses: bool
     insecure_allow_http: bool
+    distrusted_keys: list[str] = Field(sa_type=_JSON, sa_column_kwargs={"server_default": "[]"})
+    max_key_age: int | None = None
+    ca_bundle: str | None = None
+    proxy: str | None = None
 
 
 class Partner(Written, table=True):

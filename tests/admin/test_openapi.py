@@ -87,9 +87,14 @@ def test_every_example_of_a_body_is_accepted(api: Api):
         assert answer.status_code == 201, (name, answer.text)
     answer = api.ask("PATCH", "/resources/orders", json=body_of("PATCH", f"{V1}/resources/{{id}}"))
     assert answer.status_code == 200, answer.text
+    keys = [f"/issuers/{{id}}/{verb}-key" for verb in ("distrust", "trust")]
+    for path in keys:
+        answer = api.ask("POST", path.replace("{id}", "keycloak"), json=body_of("POST", V1 + path))
+        assert answer.status_code == 200, answer.text
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         ("PATCH", f"{V1}/resources/{{id}}"),
+        *(("POST", V1 + path) for path in keys),
     }
 
 

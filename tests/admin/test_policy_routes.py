@@ -312,6 +312,10 @@ def test_changing_a_resource_that_is_not_there(api: Api):
             None,
         ),
         ("/issuers", {"kind": "saml"}, 422, "request_invalid", "kind"),
+        ("/issuers", NEW["issuers"] | {"ca_bundle": "x"}, 422, "ca_bundle_malformed", "ca_bundle"),
+        ("/issuers", NEW["issuers"] | {"proxy": "http://a:b@proxy.example"}, 422, "proxy_malformed", "proxy"),
+        ("/issuers", NEW["issuers"] | {"max_key_age": 60}, 422, "number_out_of_range", "max_key_age"),
+        ("/issuers", NEW["issuers"] | {"distrusted_keys": ["a", "a"]}, 422, "list_duplicate", "distrusted_keys[1]"),
         ("/issuers", NEW["issuers"] | {"algorithms": ["HS256"]}, 422, "algorithm_not_allowed", "algorithms[0]"),
         ("/issuers", NEW["issuers"] | {"jwks": {"keys": []}}, 422, "jwks_malformed", "jwks"),
         ("/issuers", NEW["issuers"] | {"jwks": {"keys": [{"kty": "oct", "k": "AA"}]}}, 422, "jwks_malformed", "jwks"),
@@ -460,3 +464,50 @@ def test_times_on_the_wire_are_rfc_3339(api: Api):
     """Seconds inside, UTC outside."""
     assert NOW == 1_800_000_000
     assert api.get("/partners/contoso")["created_at"] == "2027-01-15T08:00:00Z"
+
+
+def test_a_key_is_distrusted_and_trusted_again(api: Api):
+    """An operator shuts it out, and once is enough. An Admin lets it in again, named as it was named."""
+    api.make("/issuers", **NEW["issuers"])
+    before = api.get("/policy")["revision"]
+    out, back = "/issuers/new/distrust-key", "/issuers/new/trust-key"
+
+    answer = api.ask("POST", out, role="Operator", json={"key": "stolen"})
+    assert answer.json()["distrusted_keys"] == ["stolen"]
+    assert int(answer.headers["X-TG-Revision"]) == before + 1
+    again = api.ask("POST", out, role="Operator", json={"key": "stolen"})
+    assert (again.status_code, again.json()["distrusted_keys"]) == (200, ["stolen"])
+    assert api.get("/policy")["revision"] == before + 1
+    assert api.ask("POST", out, json={"key": "other"}).json()["distrusted_keys"] == ["stolen", "other"]
+
+    assert api.refused("POST", back, role="Operator", json={"key": "stolen"})["code"] == "role_too_low"
+    assert api.ask("POST", back, json={"key": "stolen"}).json()["distrusted_keys"] == ["other"]
+    problem = api.refused("POST", back, json={"key": "stolen"})
+    assert (problem["status"], problem["code"]) == (404, "key_not_found")
+    actions = [each["action"] for each in api.get("/audit")["items"]]
+    assert actions.count("issuer.key_distrusted") == 2
+    assert actions.count("issuer.key_trusted") == 1
+
+
+@pytest.mark.parametrize(
+    ("id_", "body", "status", "code", "field"),
+    [
+        ("new", {"key": ""}, 422, "text_empty", "distrusted_keys[0]"),
+        ("new", {"key": "x" * 257}, 422, "text_too_long", "distrusted_keys[0]"),
+        ("new", {"key": "a\u0000"}, 422, "text_not_allowed", "distrusted_keys[0]"),
+        ("new", {"key": 7}, 422, "request_invalid", "key"),
+        ("new", {}, 422, "request_invalid", "key"),
+        ("nobody", {"key": "a"}, 404, "issuer_not_found", None),
+    ],
+)
+def test_what_cannot_be_a_key_is_not_distrusted(
+    api: Api, id_: str, body: dict[str, Any], status: int, code: str, field: str | None
+):
+    """And nothing is changed."""
+    api.make("/issuers", **NEW["issuers"])
+    problem = api.refused("POST", f"/issuers/{id_}/distrust-key", json=body)
+
+    assert (problem["status"], problem["code"]) == (status, code)
+    named = [each["field"] for each in problem.get("errors", [])] or [problem.get("field")]
+    assert named == [field]
+    assert api.get("/issuers/new")["distrusted_keys"] == []

@@ -23,6 +23,7 @@ from tenantgate.admin.shapes import (
 from tenantgate.admin.shapes_admin import OperatorOut
 from tenantgate.admin.shapes_resources import ResourceOut
 from tests.cli.desk import Desk
+from tests.core.test_fetching import certificate
 from tests.registry.builders import CLIENT_ID, TID
 
 USER = f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"
@@ -33,10 +34,12 @@ CREATE = [
     pytest.param(
         "issuer create --kind oidc --issuer https://id.fabrikam.example/main --jwks-host keys.fabrikam.example "
         "--algorithm RS256 --algorithm ES256 --client-id-claim client --token-type at+jwt "
-        "--profile keycloak --roles-claim /resource_access/orders/roles --no-subject-pin",
+        "--profile keycloak --roles-claim /resource_access/orders/roles --no-subject-pin "
+        "--max-key-age 7200 --proxy http://proxy.example:3128",
         {"kind": "oidc", "jwks_hosts": ["keys.fabrikam.example"], "algorithms": ["RS256", "ES256"]}
         | {"client_id_claim": "client", "token_types": ["at+jwt"], "insecure_allow_http": False}
-        | {"profile": "keycloak", "roles_claim": "/resource_access/orders/roles", "subject_pin": False},
+        | {"profile": "keycloak", "roles_claim": "/resource_access/orders/roles", "subject_pin": False}
+        | {"max_key_age": 7200, "proxy": "http://proxy.example:3128", "ca_bundle": None, "distrusted_keys": []},
         IssuerOut,
         id="issuer",
     ),
@@ -272,6 +275,10 @@ def test_lists_come_in_pages(desk: Desk):
         ("role grant --role orders-read --tenant contoso-entra", "tenant_wide_not_allowed", ""),
         ("issuer create --kind oidc --issuer http://id.example", "url_not_https", "issuer: "),
         ("issuer create --kind oidc --issuer https://i.example --jwks-file nothing.json", "file_unreadable", "nothing"),
+        ("issuer create --kind oidc --issuer https://i.example --ca-bundle-file no.pem", "file_unreadable", "no.pem"),
+        ("issuer create --kind oidc --issuer https://i.example --proxy proxy:1", "proxy_malformed", "proxy: "),
+        ("issuer distrust-key nobody a", "issuer_not_found", "nobody"),
+        ("issuer trust-key entra a", "key_not_found", "no such key"),
     ],
 )
 def test_what_the_registry_refuses_is_one_line(desk: Desk, words: str, code: str, part: str):
@@ -350,3 +357,24 @@ def test_what_a_terminal_would_obey_is_not_printed(desk: Desk):
     connection.close()
     assert not {"\x1b", "\x07", "\x9b"} & set(desk.call("partner", "list").out)
     assert "\x1b" not in desk.call("partner", "list", "--json").out
+
+
+def test_a_key_is_distrusted_and_trusted_again(desk: Desk):
+    """The answer shows the issuer as it is now, and the revision that says so."""
+    out = desk.json("issuer", "distrust-key", "entra", "stolen")
+    assert out["distrusted_keys"] == ["stolen"]
+    assert desk.json("issuer", "show", "entra")["distrusted_keys"] == ["stolen"]
+
+    back = desk.json("issuer", "trust-key", "entra", "stolen")
+    assert (back["distrusted_keys"], back["revision"]) == ([], out["revision"] + 1)
+
+
+def test_an_issuer_with_authorities_of_its_own(desk: Desk, tmp_path: Path):
+    """The certificates are in the policy, not the file's name: other machines have no such file."""
+    (tmp_path / "ca.pem").write_text(certificate())
+    (tmp_path / "ca.der").write_bytes(b"\xff\xfe")
+    words = "issuer create --id own --kind oidc --issuer https://id.own.example --ca-bundle-file"
+    create = words.split()
+
+    assert desk.refused(*create, str(tmp_path / "ca.der"))[0] == "ca_bundle_malformed"
+    assert desk.json(*create, str(tmp_path / "ca.pem"))["ca_bundle"] == certificate()

@@ -22,6 +22,7 @@ ALLOWED = {
     "contextlib",
     "enum",
     "functools",
+    "hashlib",
     "ipaddress",
     "json",
     "operator",

@@ -52,6 +52,12 @@ must be an absolute address without user, fragment or query
 must be an address or a network in CIDR form, without bits behind its prefix
 must be between 0 and 253402300799
 must be between 0 and 600
+must be between 3600 and 2678400
+must be certificates in PEM, at least one
+must be http:// or https://, a host and a port; a password would stand in the policy
+must not have more than 262144 characters
+holds a private key
+plain http stays on this machine and takes no proxy
 must be between 1 and 2678400
 must be between 401 and 499
 must be in Unicode normalisation form C

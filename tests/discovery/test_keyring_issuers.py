@@ -10,6 +10,7 @@ import pytest
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys, VerifyKey
 from tenantgate.core.policy import IssuerRow
 from tests.builders import an_entra_issuer, cloud_key, signer
+from tests.core.test_fetching import certificate
 from tests.discovery.fakes import JWKS, METADATA, FakeDoor, World, a_row, checked, settle
 
 A, B = (signer("ES256", name) for name in "ab")
@@ -55,6 +56,7 @@ async def test_an_unchanged_row_keeps_state_and_key_objects():
         {"jwks_hosts": ("keys.globex.example",)},
         {"algorithms": ("ES256",)},
         {"allow_private_addresses": True},
+        {"ca_bundle": certificate()},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -78,9 +80,12 @@ async def test_a_changed_row_starts_anew(change: dict[str, Any]):
         {"roles_claim": "/realm_access/roles"},
         {"subject_pin": True},
         {"profile": "keycloak"},
+        {"distrusted_keys": ("another",)},
+        {"max_key_age": 7200},
+        {"proxy": "http://proxy.example:3128"},
     ],
 )
-async def test_a_change_in_how_tokens_are_read_keeps_serving_under_new_objects(change: dict[str, Any]):
+async def test_a_change_in_what_is_done_with_keys_keeps_serving_under_new_objects(change: dict[str, Any]):
     """Tokens verified by the old row are verified again (new objects), but an issuer that is down stays served."""
     world = World(A)
     await world.keyring.ensure(REF, A.kid)
@@ -93,6 +98,50 @@ async def test_a_change_in_how_tokens_are_read_keeps_serving_under_new_objects(c
     assert key_of(world).key == key.key
     assert (world.health().age, world.fetches) == (10, 1)
     assert not world.keyring.wants(REF, "unknown")
+
+
+async def test_a_key_is_distrusted_without_a_fetch():
+    """The row says so: the very next look finds it marked, and unmarked when the row takes it back."""
+    world = World(A, B)
+    await world.keyring.ensure(REF, A.kid)
+
+    for names, marked in (((A.kid,), True), ((), False)):
+        world.keyring.set_issuers([a_row(distrusted_keys=names)])
+        assert key_of(world).distrusted is marked
+        assert key_of(world, kid=B.kid).distrusted is False
+    assert world.fetches == 1
+
+
+async def test_a_distrusted_key_stays_so_however_often_it_is_fetched():
+    """What the issuer publishes changes nothing."""
+    world = World(A, rows=[a_row(distrusted_keys=(A.kid,))])
+    for _ in range(2):
+        await world.keyring.ensure(REF, "unknown")
+        assert key_of(world).distrusted is True
+        await world.clock.advance(100)
+
+
+async def test_a_row_says_how_long_its_keys_judge():
+    """Shorter or longer than the process has it, and at once for keys that are there."""
+    world = World(A, rows=[a_row(max_key_age=7200)], hard_age=10_000.0)
+    await world.keyring.ensure(REF, A.kid)
+    await world.clock.advance(7199)
+    assert isinstance(world.keyring.key_set(REF), KeySet)
+    await world.clock.advance(1)
+    assert world.keyring.key_set(REF) == NoKeys(too_old=True, age=7200.0)
+
+    for row, serves in ((a_row(max_key_age=20_000), True), (a_row(), True), (a_row(max_key_age=3600), False)):
+        world.keyring.set_issuers([row])
+        assert isinstance(world.keyring.key_set(REF), KeySet) is serves
+
+
+async def test_a_fetch_goes_by_the_way_the_row_says():
+    """Its authorities and its proxy reach the door."""
+    row = a_row(ca_bundle=certificate(), proxy="http://proxy.example:3128")
+    world = World(A, rows=[row])
+    await world.keyring.ensure(REF, A.kid)
+
+    assert {(rules.ca_bundle, rules.proxy) for rules in world.door.rules} == {(row.ca_bundle, row.proxy)}
 
 
 async def test_a_removed_issuer_vanishes():

@@ -146,6 +146,18 @@ async def test_a_row_that_reads_tokens_otherwise_keeps_its_keys(tmp_path: Path):
     assert kids(restarted(tmp_path, HOUR, rows=[a_row(profile="keycloak")])) == {A.kid}
 
 
+async def test_what_was_distrusted_meanwhile_does_not_serve(tmp_path: Path):
+    """The row decides, not the file; and the file is still of this row."""
+    await left_behind(tmp_path, A, B)
+    world = restarted(tmp_path, HOUR, rows=[a_row(distrusted_keys=(A.kid,), max_key_age=7200)])
+
+    found = world.keyring.key_set(REF)
+    assert isinstance(found, KeySet)
+    assert {kid: key.distrusted for kid, key in found.keys.items()} == {A.kid: True, B.kid: False}
+    await world.clock.advance(HOUR)
+    assert kids(world) == NoKeys(too_old=True, age=2 * HOUR)
+
+
 async def test_a_damaged_file_costs_a_fetch_and_nothing_else(tmp_path: Path):
     """The issuer begins without keys."""
     await left_behind(tmp_path, A)

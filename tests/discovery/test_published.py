@@ -199,9 +199,24 @@ def test_remade_keys_are_equal_but_new_objects():
     old = serving.published
     assert old is not None
 
-    new = old.remade()
+    new = old.remade(a_row(), HARD_AGE)
 
     assert set(new.keys.keys) == set(old.keys.keys)
     assert all(new.keys.keys[kid] is not key for kid, key in old.keys.keys.items())
     assert new.keys.find(None) is new.keys.keys[B.kid]
     assert (new.absent, new.fetched_at, new.stale_at) == (old.absent, old.fetched_at, old.stale_at)
+
+
+def test_remade_keys_are_weighed_by_the_changed_row():
+    """What an operator has distrusted since, and how long keys judge now."""
+    serving = Serving()
+    serving.fetch(0, a_set(A, B))
+    old = serving.published
+    assert old is not None
+
+    new = old.remade(a_row(distrusted_keys=(B.kid,)), 50.0)
+    again = new.remade(a_row(), 60.0)
+
+    assert {kid: key.distrusted for kid, key in new.keys.keys.items()} == {A.kid: False, B.kid: True}
+    assert {key.distrusted for key in again.keys.keys.values()} == {False}
+    assert (new.stale_at, again.stale_at) == (50.0, 60.0)

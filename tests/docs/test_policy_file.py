@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tenantgate.cli.token import Line
-from tenantgate.core import clouds, fields, keys, pointer, policy, references, resources, rules
+from tenantgate.core import clouds, fetching, fields, keys, pointer, policy, references, resources, rules
 from tenantgate.core.decision import Principal
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import KINDS, IssuerRow, PolicySnapshot
@@ -24,7 +24,7 @@ from tenantgate.gate.request import MAX_HEADERS, MAX_PARAMETERS
 from tests.real_parts import ROOT
 
 PAGE = (ROOT / "docs" / "policy-file.md").read_text()
-KEY_FILES = {"jwks_file", "v1_jwks_file"}
+KEY_FILES = {"jwks_file", "v1_jwks_file", "ca_bundle_file"}
 
 
 def blocks(language: str) -> list[str]:
@@ -122,7 +122,7 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
 
 def test_every_code_is_explained() -> None:
     """Each code that a policy can be refused with has its line, and each line is such a code."""
-    modules = (fields, pointer, references, resources, rules, file)
+    modules = (fetching, fields, pointer, references, resources, rules, file)
     sources = "".join(Path(module.__file__).read_text() for module in modules if module.__file__)
     used = set(re.findall(r'(?:PolicyError|FeedError)\(\s*"(\w+)"', sources))
     used |= set(re.findall(r'self\._take\(\s*"(\w+)"', sources))

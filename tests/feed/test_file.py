@@ -32,6 +32,7 @@ from tests.builders import (
     v1_token,
     v2_token,
 )
+from tests.core.test_fetching import certificate
 
 TOML = """
 version = 1
@@ -155,6 +156,22 @@ def test_a_key_file_stands_for_the_key_set(tmp_path: Path) -> None:
     assert issuer.jwks == keys_with()
     index = PolicyIndex.from_snapshot(snapshot)
     assert isinstance(ask(v2_token(), index, StaticKeys([issuer])), Granted)
+
+
+def test_a_file_of_certificates_stands_for_them(tmp_path: Path) -> None:
+    """`ca_bundle_file` is relative to the policy's folder and becomes `ca_bundle`; other bytes are refused."""
+    path = a_toml_policy(tmp_path)
+    text = path.read_text().replace("[[issuers]]\n", '[[issuers]]\nca_bundle_file = "keys/ca.pem"\n', 1)
+    path.write_text(text)
+    (tmp_path / "keys" / "ca.pem").write_text(certificate())
+
+    issuer = next(row.data for row in FileSource(path).load().rows if isinstance(row.data, IssuerRow))
+
+    assert issuer.ca_bundle == certificate()
+    (tmp_path / "keys" / "ca.pem").write_bytes(b"\xff")
+    with pytest.raises(PolicyError) as caught:
+        FileSource(path).load()
+    assert (caught.value.code, caught.value.path) == ("ca_bundle_malformed", "issuers[0].ca_bundle_file")
 
 
 def test_rows_are_normalised(tmp_path: Path) -> None:
@@ -315,6 +332,22 @@ def spoiled(array: str, place: int = 0, /, **changes: Any) -> dict[str, Any]:
             "issuers[1].v1_jwks_file",
             id="v1 key file: not there",
         ),
+        pytest.param(
+            spoiled("issuers", ca_bundle_file="."), "file_unreadable", "issuers[0].ca_bundle_file", id="no certificates"
+        ),
+        pytest.param(
+            spoiled("issuers", ca_bundle_file="policy.json"),
+            "ca_bundle_malformed",
+            "issuers[0].ca_bundle_file",
+            id="certificates: another file",
+        ),
+        pytest.param(
+            spoiled("issuers", ca_bundle="x", ca_bundle_file="x"),
+            "member_not_allowed",
+            "issuers[0].ca_bundle_file",
+            id="certificates twice",
+        ),
+        pytest.param(spoiled("issuers", proxy="x"), "proxy_malformed", "issuers[0].proxy", id="no proxy"),
     ],
 )
 def test_refuses_with_code_and_path(tmp_path: Path, document: dict[str, Any], code: str, path: str) -> None:

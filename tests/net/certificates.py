@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 
 class Authority:
-    """Issues server certificates. `ca_file` holds its own."""
+    """Issues server certificates. `ca_file` and `pem` hold its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,7 +30,8 @@ class Authority:
             .add_extension(usage, critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        Path(self.ca_file).write_bytes(certificate.public_bytes(Encoding.PEM))
+        self.pem = certificate.public_bytes(Encoding.PEM).decode()
+        Path(self.ca_file).write_text(self.pem)
 
     def server(self, name: str, *, ends_in: timedelta = DAY, self_signed: bool = False) -> ssl.SSLContext:
         """Return a server's context with a certificate for `name` that ends in `ends_in`."""

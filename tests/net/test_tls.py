@@ -24,7 +24,7 @@ async def to_loopback(host: str, port: int) -> list[str]:
 
 def rules(authority: Authority, proxy: str | None = None, deadline: float = 5.0) -> FetchRules:
     """Trust the test's authority and let loopback be dialled."""
-    return FetchRules(allow_private_addresses=True, ca_file=authority.ca_file, proxy=proxy, deadline=deadline)
+    return FetchRules(allow_private_addresses=True, ca_bundle=authority.pem, proxy=proxy, deadline=deadline)
 
 
 async def refused(url: str, by: FetchRules) -> NetError:
@@ -68,16 +68,16 @@ async def test_a_bad_certificate_is_refused_with_its_fault(servers: AsyncExitSta
 async def test_our_own_authority_is_trusted_only_where_it_is_named(
     servers: AsyncExitStack, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ):
-    """Without `ca_file` only public authorities count; the environment cannot add one."""
+    """Without `ca_bundle` only public authorities count; the environment cannot add one."""
     server = await servers.enter_async_context(serving(answering(answer()), authority.server(HOST)))
     monkeypatch.setenv("SSL_CERT_FILE", authority.ca_file)
 
     assert (await refused(server.url(HOST, "https"), FetchRules(allow_private_addresses=True))).code == "tls"
 
 
-async def test_a_ca_file_that_cannot_be_read_is_a_tls_failure(authority: Authority):
+async def test_a_ca_bundle_that_cannot_be_read_is_a_tls_failure(authority: Authority):
     """A missing bundle refuses the fetch; it never falls back to the public authorities."""
-    gone = FetchRules(allow_private_addresses=True, ca_file=authority.ca_file + ".gone")
+    gone = FetchRules(allow_private_addresses=True, ca_bundle="-----BEGIN CERTIFICATE-----")
 
     assert (await refused(f"https://{HOST}/", gone)).code == "tls"
 
@@ -188,7 +188,7 @@ async def test_a_configured_proxy_carries_the_fetch(servers: AsyncExitStack, aut
 async def test_the_proxys_own_address_is_checked(servers: AsyncExitStack, authority: Authority):
     """What is dialled is checked, and with a proxy that is the proxy."""
     proxy = await servers.enter_async_context(serving(silent))
-    by = FetchRules(ca_file=authority.ca_file, proxy=proxy.url("proxy.example"))
+    by = FetchRules(ca_bundle=authority.pem, proxy=proxy.url("proxy.example"))
 
     assert (await refused(f"https://{HOST}/", by)).code == "address_refused"
     assert proxy.connections == 0
