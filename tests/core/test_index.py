@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
-from tenantgate.core.index import PolicyIndex, client_key
+from tenantgate.core.index import _MATCHES, PolicyIndex, client_key
 from tenantgate.core.judge import TORN, Torn, judge
 from tenantgate.core.policy import (
     KINDS,
@@ -25,6 +25,7 @@ from tenantgate.core.policy import (
     PolicyDelta,
     PolicyError,
     PolicySnapshot,
+    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
     RoleMappingRow,
@@ -40,6 +41,7 @@ from tests.builders import (
     ACME_SECOND_CLIENT,
     ACME_TID,
     NOW,
+    OIDC_ISSUER,
     STRANGE_CLIENT,
     STRANGE_TID,
     V2_TEMPLATE,
@@ -288,6 +290,7 @@ def test_a_delta_out_of_order_changes_nothing(epoch: str, since: int) -> None:
         index.apply(PolicyDelta(epoch=epoch, since=since, revision=2, rows=(row,)))
 
     assert caught.value.code == "delta_out_of_order"
+    assert caught.value.message == f"delta since {since} does not follow 1"
     assert not index.broken
     assert (index.revision, index.generation) == (1, 0)
     assert granted(index, v2_token())
@@ -299,6 +302,16 @@ def _tenant(**members: Any) -> TenantRow:
 
 def _daemon(**members: Any) -> DaemonRow:
     return DaemonRow(**{"id": "new", "tenant": "acme_tenant", "client_id": STRANGE_CLIENT, **members})
+
+
+def _mapping(**members: Any) -> RoleMappingRow:
+    return RoleMappingRow(
+        **{"id": "new", "issuer": "oidc", "claim": "roles", "value": "r", "app_role": "orders_read", **members}
+    )
+
+
+def _resource(*claims: RequiredClaim) -> ResourceRow:
+    return ResourceRow(id="new", audiences=("new",), required_claims=claims)
 
 
 def _role(**members: Any) -> RoleAssignmentRow:
@@ -318,7 +331,36 @@ BROKEN = [
     pytest.param(_role(daemon="nothing"), "reference_unknown", id="assignment without daemon"),
     pytest.param(_role(tenant="nothing"), "reference_unknown", id="assignment without tenant"),
     pytest.param(_role(), "reference_unknown", id="assignment of nobody"),
+    pytest.param(_mapping(issuer="nothing"), "reference_unknown", id="mapping without issuer"),
+    pytest.param(_mapping(claim="/a//b"), "pointer_malformed", id="mapping of no claim"),
+    pytest.param(_resource(RequiredClaim(claim="/~2")), "pointer_malformed", id="no claim required"),
 ]
+SAID = {
+    "an Entra client id is not a GUID",
+    "assignment new names a daemon or tenant that is not there",
+    "claim: must be 1 to 8 names, none of them empty",
+    "daemon new is listed twice in tenant acme_tenant",
+    "daemon new names tenant nothing, which is not there",
+    "mapping new names issuer nothing, which is not there",
+    "required_claims: ~ stands for itself only as ~0, and / as ~1 (RFC 6901)",
+    "tenant new is listed twice at issuer cloud",
+    "tenant new is listed twice at issuer oidc",
+    "tenant new names issuer nothing, which is not there",
+    "the oid of daemon new is not a GUID",
+    "the tid of tenant new is not a GUID",
+}
+"""What is said of the rows in BROKEN."""
+
+
+def test_what_breaks_an_index_is_said() -> None:
+    """With the place, where a rule for one row found it, and by name everywhere."""
+    said = set()
+    for row, _ in (case.values for case in BROKEN):
+        with pytest.raises(PolicyError) as caught:
+            an_index(row)
+        said.add(str(caught.value))
+
+    assert said == SAID
 
 
 @pytest.mark.parametrize(("row", "code"), BROKEN)
@@ -367,8 +409,16 @@ def test_a_row_that_is_none_breaks_the_index(row: Row) -> None:
         index.apply(PolicyDelta(epoch="e1", since=1, revision=2, rows=(row,)))
     assert caught.value.code in ("row_malformed", "kind_unknown")
     assert index.broken
-    with pytest.raises(PolicyError):
-        PolicyIndex.from_snapshot(PolicySnapshot(epoch="e1", revision=2, rows=(row,)))
+    said = (
+        "'widget' is not a kind this version knows"
+        if row.kind == "widget"
+        else f"put of partner {row.id} without its data"
+    )
+    assert caught.value.message == said
+    snapshot = PolicySnapshot(epoch="e1", revision=2, rows=(*a_snapshot().rows, row))
+    with pytest.raises(PolicyError) as again:
+        PolicyIndex.from_snapshot(snapshot)
+    assert (again.value.code, again.value.message) == (caught.value.code, said)
 
 
 def test_an_issuer_without_an_iss_matches_nothing() -> None:
@@ -378,6 +428,82 @@ def test_an_issuer_without_an_iss_matches_nothing() -> None:
 
     for iss in ("", "None", plain, plain + ACME_TID, v2_issuer(ACME_TID)):
         assert index.find_issuer(iss) is None
+
+
+def test_a_new_index_is_nobodys() -> None:
+    """It has no epoch and no revision, is whole, and what was found out in another says nothing in it."""
+    one, other = PolicyIndex(), PolicyIndex()
+
+    assert (one.epoch, one.revision, one.generation) == ("", 0, 0)
+    assert one.broken is False
+    assert one.era is not other.era
+
+
+def test_a_retired_index_is_never_one_that_somebody_read() -> None:
+    """Its generation is odd, and later than each before: whoever still reads begins anew."""
+    index = an_index()
+    for name in ("one", "two"):
+        put(index, PartnerRow(id="acme", name=name))
+    index.retire()
+
+    assert index.generation == 5
+
+
+def test_tenants_on_the_list_are_listed_whatever_their_state() -> None:
+    """Memory is for them alone: not for another tenant of the issuer, nor for an issuer that is gone."""
+    index = an_index(acme_tenant={"state": "suspended"})
+    for token in (v2_token(), oidc_token()):
+        caller = verified_claims(token).caller
+        assert index.lists(caller)
+        assert not index.lists(replace(caller, tid=b"\0" * 16))
+        assert not index.lists(replace(caller, issuer="nothing"))
+
+
+def test_an_oidc_issuer_has_the_one_document() -> None:
+    """What is said of its keys is said of `v2`."""
+    match = unchanged_index().find_issuer(OIDC_ISSUER)
+
+    assert match is not None
+    assert (match.document, match.tid, match.tid_text) == ("v2", None, "")
+
+
+def test_issuers_of_listed_tenants_are_remembered_up_to_a_bound() -> None:
+    """As many as fit; then all are found anew."""
+    index = an_index()
+    index._matches.update({str(number): index._exact[OIDC_ISSUER] for number in range(_MATCHES - 1)})
+    assert index.find_issuer(v2_issuer(ACME_TID)) is not None
+    assert len(index._matches) == _MATCHES
+    assert index.is_settled(v2_issuer(ACME_TID))
+
+    assert index.find_issuer(v1_issuer(ACME_TID)) is not None
+    assert set(index._matches) == {v1_issuer(ACME_TID)}
+
+
+def test_of_two_clouds_with_one_v1_issuer_none_is_settled() -> None:
+    """Which of them is meant depends on their tenants, and those may change: it is found out each time."""
+    other = an_entra_issuer(id="other", authority="https://login.other.example", v2_issuer=None)
+    index = an_index(other)
+    iss = v1_issuer(ACME_TID)
+    first = index.find_issuer(iss)
+    assert first is not None
+    assert first.entry.row.id == "cloud"
+    assert not index.is_settled(iss)
+
+    moved = TenantRow(id="acme_tenant", issuer="cloud", partner="acme", tid=ACME_TID, state="suspended")
+    put(index, moved, TenantRow(id="acme_other", issuer="other", partner="acme", tid=ACME_TID))
+    second = index.find_issuer(iss)
+    assert second is not None
+    assert second.entry.row.id == "other"
+
+
+def test_a_deleted_tenants_roles_are_gone() -> None:
+    """Those that were given to the whole of it, too, and nobody else's."""
+    index = an_index(RoleAssignmentRow(id="all_read", app_role="orders_read", tenant="acme_tenant"))
+    assert "all_read" in index.assignments
+    delete(index, "tenant", "acme_tenant")
+
+    gone = dict.fromkeys(("acme_tenant", "acme_daemon", "acme_second", "acme_reads"), ...)
+    assert state(index) == state(an_index(**gone))
 
 
 # Loads.

@@ -13,7 +13,7 @@ from tenantgate.core.decide import decide
 from tenantgate.core.decision import Denied, Granted
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import KeySet, KeySetRef, KeySource, NoKeys, StaticKeys
-from tenantgate.core.recognise import MOST, STATIC
+from tenantgate.core.recognise import _SHAPES, MOST, STATIC
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tests.builders import (
     ACME_OID,
@@ -269,3 +269,57 @@ def test_json_bytes_are_what_the_reader_compares() -> None:
     twice = cloud_key().sign(raw[:-1] + b',"oid":"' + ACME_OID.encode() + b'"}')
 
     assert judged(twice, index).reason == "token_malformed"
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"iat": -5},
+        {"nbf": -5},
+        {"exp": -5},
+        {"iat": 2**53 + 1},
+        {"nbf": 2**53 + 1},
+        {"exp": 2**53 + 1},
+        {"iat": 2**60},
+        {"iat": -1, "nbf": -1, "exp": -1},
+        {"iat": True},
+        {"nbf": 1.5e300},
+        {"uti": ""},
+        {"uti": 7},
+        {"roles": "Orders.Read"},
+        {"roles": [7]},
+    ],
+)
+def test_a_known_callers_own_claims_are_read_as_anybodys(times: dict[str, Any]) -> None:
+    """What is remembered of it says nothing about when a token is from, what it is called, and which roles it has."""
+    index = an_index()
+    assert isinstance(judged(v2_token(), index), Granted)
+    token = v2_token(**times)
+    assert index.recognised.find(taken(token)) is not None
+
+    known, unknown = (verify(token, each, static_keys()) for each in (index, an_index()))
+    assert type(known) is type(unknown) is Denied
+    assert known == unknown
+
+
+def test_a_known_caller_has_its_tokens_roles() -> None:
+    """Those of this very token, whatever the last one had."""
+    index = an_index()
+    for roles in (["A"], ["A"], ["B"], ["A", "B"], ["A", "B"], []):
+        found = verify(v2_token(roles=roles), index, static_keys())
+        assert isinstance(found, Verified)
+        assert found.claims.roles == tuple(roles)
+
+
+def test_the_memory_has_a_bound() -> None:
+    """As many callers and as many orders of claims as fit; then all are forgotten, and remembered anew."""
+    index = an_index()
+    judged(v2_token(), index)
+    memory, shape = index.recognised._by_oid[ACME_OID], next(iter(index.recognised._shapes.values()))
+    index.recognised._by_oid = {str(number): memory for number in range(MOST - 1)}
+    index.recognised._shapes = {frozenset([str(number)]): shape for number in range(_SHAPES - 1)}
+
+    judged(v2_token(extra="x"), index)
+    assert (remembered(index), len(index.recognised._shapes)) == (MOST, _SHAPES)
+    judged(v2_token(), index)
+    assert (set(index.recognised._by_oid), len(index.recognised._shapes)) == ({ACME_OID}, 1)
