@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import secrets
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenantgate.core.limits import LIMITS, Limits
+from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery.disk import Disk
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
+from tenantgate.discovery.probe import Finding, probe
 from tenantgate.feed.file import FileSource
 from tenantgate.feed.source import FeedError, PolicySource
 from tenantgate.gate.gate import Gate
@@ -77,6 +80,17 @@ def new_gate(
         id_prefix=f"{secrets.token_hex(4)}-",
         limits=limits,
     )
+
+
+def probe_issuer(row: IssuerRow) -> list[Finding]:
+    """Look at an issuer now, once, and keep nothing of it. `row` is checked. Blocks for half a minute at most."""
+    from tenantgate.net.greeting import Scout
+    from tenantgate.net.http import HttpDoor
+
+    async def look() -> list[Finding]:
+        return await probe(row, HttpDoor(), Scout(), time.time)
+
+    return asyncio.run(look())
 
 
 def _yield_thread() -> None:

@@ -12,10 +12,14 @@ from tenantgate.net.door import Door, Fetched, FetchRules, NetError
 
 
 class FetchedKeys(NamedTuple):
-    """A key document that was believed; `max_age` is the server's Cache-Control in seconds, if it sent one."""
+    """A key document that was believed.
+
+    `max_age` is the server's Cache-Control in seconds, `date` its time of day in epoch seconds, if it sent them.
+    """
 
     keys: KeySet
     max_age: int | None
+    date: float | None = None
 
 
 async def fetch_metadata(
@@ -40,7 +44,7 @@ async def fetch_keys(door: Door, jwks_uri: str, row: IssuerRow, rules: FetchRule
     """
     fetched = await _get(door, jwks_uri, rules)
     try:
-        return FetchedKeys(parse_jwks(fetched.body, row), fetched.max_age)
+        return FetchedKeys(parse_jwks(fetched.body, row), fetched.max_age, fetched.date)
     except MalformedKeySet as error:
         raise KeySetRefused(str(error)) from None
 

@@ -61,11 +61,19 @@ def static_keys(row: IssuerRow, document: Document) -> dict[str, Any] | None:
     return row.v1_jwks if document == "v1" else row.jwks
 
 
-def _key_sets(row: IssuerRow, appids: Iterable[str]) -> Iterator[tuple[KeySetRef, Document]]:
+def documents_of(row: IssuerRow) -> tuple[Document, ...]:
+    """Return the documents in which an issuer has keys: fetched, or given with the row."""
     both: tuple[Document, Document] = ("v2", "v1")
-    for document in both if row.kind == "entra" else both[:1]:
-        if static_keys(row, document) is not None or metadata_url(row, document) is not None:
-            yield KeySetRef(row.id, document), document
+    return tuple(
+        document
+        for document in (both if row.kind == "entra" else both[:1])
+        if static_keys(row, document) is not None or metadata_url(row, document) is not None
+    )
+
+
+def _key_sets(row: IssuerRow, appids: Iterable[str]) -> Iterator[tuple[KeySetRef, Document]]:
+    for document in documents_of(row):
+        yield KeySetRef(row.id, document), document
     own = own_key_set(row)
     if own is not None:
         for appid in appids:

@@ -120,6 +120,14 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     date: float | None = None
 
 
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """A server's certificate that was verified. `ends_at`: epoch seconds."""
+
+    subject: str
+    issuer: str
+    ends_at: float
+
+
 class Door(Protocol):
     """The only way out. One GET at a time is one call; nothing is kept between calls but what `aclose` releases."""
 

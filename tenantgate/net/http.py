@@ -33,6 +33,7 @@ from tenantgate.net.door import (
     UrlRefused,
 )
 from tenantgate.net.resolve import Resolve, SystemResolver
+from tenantgate.net.tls import tls_context, tls_reason
 
 _HEADERS: Final = {
     "Accept": "application/json",
@@ -63,7 +64,7 @@ class HttpDoor:
         """
         if self._closed:
             raise RuntimeError("this door is closed")
-        target = _checked(url, rules)
+        target = checked_url(url, rules)
         try:
             async with asyncio.timeout(rules.deadline):
                 return await self._get(target, rules)
@@ -113,12 +114,9 @@ class HttpDoor:
     def _tls(self, ca_bundle: str | None) -> ssl.SSLContext:
         """Return a context that verifies chain and name, by the public authorities or by those of the bundle alone."""
         if ca_bundle is not None:
-            try:
-                return ssl.create_default_context(cadata=ca_bundle)
-            except (ValueError, ssl.SSLError):
-                raise TlsFailed("the bundle of certificate authorities cannot be read") from None
+            return tls_context(ca_bundle)
         if self._public_tls is None:
-            self._public_tls = httpx.create_ssl_context(trust_env=False)
+            self._public_tls = tls_context(None)  # read once: the public authorities are many
         return self._public_tls
 
 
@@ -175,9 +173,9 @@ def _net_errors(host: str) -> Iterator[None]:
     except httpcore.ProxyError:
         raise ConnectFailed(f"the proxy does not connect us to {host}") from None
     except httpcore.ConnectError as error:
-        raise TlsFailed(f"{host}: {_tls_reason(error)}") from None
+        raise TlsFailed(f"{host}: {tls_reason(error)}") from None
     except ssl.SSLError as error:
-        raise TlsFailed(f"{host}: {_tls_reason(error)}") from None
+        raise TlsFailed(f"{host}: {tls_reason(error)}") from None
     except httpcore.TimeoutException:
         raise DeadlinePassed(f"{host} did not answer in time") from None
     except (httpcore.NetworkError, OSError):
@@ -186,18 +184,8 @@ def _net_errors(host: str) -> Iterator[None]:
         raise ProtocolViolated(f"{host} does not speak HTTP, or ended in the middle") from None
 
 
-def _tls_reason(error: BaseException | None) -> str:
-    """Return OpenSSL's own words: they name no more than the certificate's fault and the name we asked for."""
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate was refused: {error.verify_message}"
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return f"no TLS: {error.reason.replace('_', ' ').lower()}"
-    return "the connection ended in the TLS handshake"
-
-
-def _checked(url: str, rules: FetchRules) -> httpx.URL:
+def checked_url(url: str, rules: FetchRules) -> httpx.URL:
+    """Return an address that may be asked for. Raises UrlRefused."""
     try:
         check_url(url, "url", allow_http=rules.insecure_allow_http, query=True)
         target = httpx.URL(url)
