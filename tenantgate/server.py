@@ -22,10 +22,11 @@ import structlog
 from fastapi import FastAPI
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
 from tenantgate.core.fields import is_loopback
-from tenantgate.embed import database_source, new_gate
+from tenantgate.embed import database_source, new_gate, probe_issuer
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
@@ -112,7 +113,12 @@ def _open_administration(settings: Settings, public_url: str) -> AdminContext | 
     engine = open_engine(settings.database_url, create=False)
     require_known_schema(engine)
     return AdminContext(
-        engine, lambda: int(time.time()), random_ids(secrets.token_bytes), secrets.token_bytes, public_url
+        engine,
+        lambda: int(time.time()),
+        random_ids(secrets.token_bytes),
+        secrets.token_bytes,
+        public_url,
+        Probing(probe_issuer, time.monotonic),
     )
 
 

@@ -10,18 +10,23 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
+from tenantgate.admin.probing import Probing
 from tenantgate.registry.ids import NewId, RandomBytes
 
 
 @dataclass(frozen=True, slots=True)
 class AdminContext:
-    """`now` gives whole epoch seconds. `public_url` is where people reach this server (no trailing slash)."""
+    """`now` gives whole epoch seconds. `public_url` is where people reach this server (no trailing slash).
+
+    `probing` looks at issuers for operators.
+    """
 
     engine: Engine
     now: Callable[[], int]
     new_id: NewId
     random_bytes: RandomBytes
     public_url: str
+    probing: Probing
 
     @property
     def secure(self) -> bool:

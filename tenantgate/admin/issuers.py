@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import to_builtins
+
 from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes import IssuerIn, IssuerOut, KeyIn
+from tenantgate.admin.shapes import FindingOut, IssuerIn, IssuerOut, KeyIn, ProbeOut
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import IssuerKind
 from tenantgate.registry import issuers
@@ -55,3 +57,14 @@ def trust_issuer_key(call: Calling, id_: PathId, body: KeyIn) -> IssuerOut:
     with call.changing() as work:
         row = issuers.trust_key(work, id_, body.key)
     return IssuerOut.model_validate(row)
+
+
+@routes.look("/issuers/probe")
+def probe_issuer(call: Calling, body: IssuerIn) -> ProbeOut:
+    """Look at an issuer that may not be in the policy: can its keys be had, and what are they? Nothing is kept."""
+    row = issuers.check(body.to_spec(), body.id or "probed")
+    findings = call.context.probing.run(call.operator.id, row)
+    return ProbeOut(
+        ok=all(each.state != "failed" for each in findings),
+        findings=[FindingOut(**to_builtins(each)) for each in findings],
+    )

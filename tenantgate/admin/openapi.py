@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import Problem
 from tenantgate.admin.routes import build_admin
 
@@ -64,7 +65,9 @@ def _nowhere() -> AdminContext:
     def never(*_: object) -> NoReturn:
         raise RuntimeError("a description reads no clock and makes no ids")
 
-    return AdminContext(sa.create_engine("sqlite://"), never, never, never, "https://tenantgate.example")
+    return AdminContext(
+        sa.create_engine("sqlite://"), never, never, never, "https://tenantgate.example", Probing(never, never)
+    )
 
 
 if __name__ == "__main__":

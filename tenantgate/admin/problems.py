@@ -86,6 +86,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds(errors.SCHEMA_CODES, 503, told=False),
     "admin_key_refused": _KEY_REFUSED,
     **_kinds({"role_too_low": "Your role does not allow this."}, 403),
+    **_kinds({"rate_limited": "Too many of these for now."}, 429),
     **_kinds({"body_malformed": "The body is not one JSON object, strictly written."}, 400),
     **_kinds({"body_not_expected": "Nothing is expected in the body."}, 400),
     **_kinds({"body_too_large": "The body is too large."}, 413),
@@ -120,6 +121,8 @@ _BY_PYDANTIC: Final = {
     "timestamp_malformed": "timestamp_malformed",
     "query_repeated": "query_repeated",
 }
+_WAITS: Final = {429: "60", 503: "1"}
+"""Seconds after which asking again makes sense."""
 _BY_STATUS: Final = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
 _STATUS_OF_REFUSAL: Final[dict[type[RegistryError], int]] = {
     errors.InvalidError: 422,
@@ -154,6 +157,11 @@ def problems(*refusals: type[RegistryError]) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of a route: what its service refuses, and what can happen to any route."""
     statuses = {400, 401, 403, 413, 422, 503} | {_STATUS_OF_REFUSAL[refusal] for refusal in refusals}
     return {status: _described(status) for status in sorted(statuses)}
+
+
+def rate_problems() -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` that only a route that may be called a few times has."""
+    return {429: _described(429)}
 
 
 def body_problems() -> dict[int | str, dict[str, Any]]:
@@ -256,7 +264,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 def _headers_of(kind: ProblemKind) -> dict[str, str]:
     if kind.status == 401:
         return {"WWW-Authenticate": CHALLENGE}
-    return {"Retry-After": "1"} if kind.status == 503 else {}
+    return {"Retry-After": _WAITS[kind.status]} if kind.status in _WAITS else {}
 
 
 def _where(request: Request) -> dict[str, str]:

@@ -19,7 +19,7 @@ from starlette.background import BackgroundTask
 
 from tenantgate.admin.body import read_request
 from tenantgate.admin.context import AdminContext
-from tenantgate.admin.problems import COMMON_HEADERS, body_problems, log, problems
+from tenantgate.admin.problems import COMMON_HEADERS, body_problems, log, problems, rate_problems
 from tenantgate.admin.who_may import WHO_MAY, admitted, presented_key
 from tenantgate.registry import operators
 from tenantgate.registry.engine import reading, writing
@@ -173,6 +173,10 @@ class Routes:
     def create(self, path: str, *refusals: type[RegistryError], policy: bool = True) -> Callable[[F], F]:
         """Make something: 201 and Location."""
         return self._route("POST", path, 201, problems(*refusals) | body_problems(), _headers("Location", policy))
+
+    def look(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
+        """Find something out that costs others something: a few times a minute. Nothing is changed."""
+        return self._route("POST", path, 200, problems(*refusals) | body_problems() | rate_problems(), {})
 
     def change(
         self, path: str, *refusals: type[RegistryError], policy: bool = True, body: bool = False

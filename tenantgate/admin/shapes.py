@@ -20,6 +20,8 @@ from tenantgate.core.policy import (
     TenantState,
 )
 from tenantgate.core.profiles.table import PROFILES
+from tenantgate.discovery.metadata import Document
+from tenantgate.discovery.probe import State, Step
 from tenantgate.registry.app_roles import AppRoleSpec
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
@@ -160,6 +162,24 @@ class IssuerOut(Written):
     max_key_age: int | None
     ca_bundle: str | None
     proxy: str | None
+
+
+class FindingOut(Out):
+    """What one step of a look at an issuer found."""
+
+    document: Document
+    step: Step
+    state: State
+    detail: str
+    code: str | None = Field(examples=["tls"])
+    advice: str | None = Field(description="What to do about it.")
+
+
+class ProbeOut(Out):
+    """What a look at an issuer found, in order. `ok`: nothing failed, though there may be warnings."""
+
+    ok: bool
+    findings: list[FindingOut]
 
 
 class KeyIn(In):

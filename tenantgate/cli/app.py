@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS: Final = {
     "demo": ("tenantgate.cli.demo.command", "Show the whole job on this machine, without network."),
     "serve": ("tenantgate.cli.serve", "Serve the REST API, the page and /auth/check."),
+    "doctor": ("tenantgate.cli.doctor", "Find out what is wrong here, and what to do about it."),
     "migrate": ("tenantgate.cli.migrate", "Make the database, or bring it to this version's schema."),
     "partner": ("tenantgate.cli.partner", "The companies whose daemons may call."),
     "tenant": ("tenantgate.cli.tenant", "Partners' slices of issuers."),

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from tenantgate.admin.shapes import IssuerOut
-from tenantgate.cli.office import Database, office, told
+from tenantgate.cli.findings import show_findings
+from tenantgate.cli.office import Database, errors_told, office, told
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
-from tenantgate.core.policy import IssuerKind
+from tenantgate.core.policy import IssuerKind, IssuerRow
 from tenantgate.core.profiles.standard import STANDARD
 from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.strict import Unreadable, read_document
+from tenantgate.embed import probe_issuer
 from tenantgate.registry import issuers
 from tenantgate.registry.issuers import IssuerSpec
+from tenantgate.registry.rows import data_of_row
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -64,6 +67,7 @@ def create(
         Path | None, typer.Option(help="PEM certificates of its authorities, instead of the public ones.")
     ] = None,
     proxy: Annotated[str | None, typer.Option(metavar="URL", help="The HTTP proxy by which it is reached.")] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Only look at it; trust nobody.")] = False,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -93,6 +97,11 @@ def create(
     )
     if token_type:
         spec = replace(spec, token_types=tuple(token_type))
+    if probe:
+        with errors_told():
+            row_to_be = issuers.check(spec, id_ or "probed")
+        show_findings(probe_issuer(row_to_be), as_json=as_json)
+        return
     with office(database) as desk:
         with desk.changing() as work:
             row = issuers.create(work, spec)
@@ -122,6 +131,23 @@ def show_(
     """Show an issuer, with what was filled in."""
     with office(database) as desk, desk.reading() as session:
         show(IssuerOut.model_validate(issuers.get(session, id_)), as_json=as_json)
+
+
+@app.command("probe")
+def probe_(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the issuer.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Look at an issuer now: its name, its certificate, its metadata, its keys, its clock.
+
+    Nothing of it is kept, and running instances do not hear of it. Exit status 1: a step failed. One that is not
+    trusted yet is looked at with `issuer create … --probe`.
+    """
+    with office(database) as desk, desk.reading() as session:
+        row = data_of_row("issuer", issuers.get(session, id_))
+    assert isinstance(row, IssuerRow)
+    show_findings(probe_issuer(row), as_json=as_json)
 
 
 IssuerId = Annotated[str, typer.Argument(metavar="ID", help="Id of the issuer.")]

@@ -53,6 +53,19 @@ class KeyStore(Protocol):
         ...
 
 
+def why_unusable(folder: Path) -> str | None:
+    """Return why keys could not be kept in a state folder, None where they can. Nothing is made or changed."""
+    there = folder / FOLDER
+    try:
+        if there.exists():
+            _require_own(there.stat(), stat.S_ISDIR)
+        while not there.exists():
+            there = there.parent
+    except OSError as error:
+        return _words(error)
+    return None if os.access(there, os.W_OK | os.X_OK) and there.is_dir() else f"{there} cannot be written to"
+
+
 class Disk:
     """A KeyStore in `folder`/keys; `wall` gives epoch seconds.
 

@@ -56,13 +56,22 @@ def create(work: Work, spec: IssuerSpec) -> Issuer:
         InvalidError: a member is at fault.
         ConflictError: `id_duplicate`, `issuer_duplicate`.
     """
-    id_ = choose_id(work, Issuer, "iss", spec.id)
-    data = checked(IssuerRow(**(asdict(spec) | {"id": id_})))
-    for member in ("jwks", "v1_jwks"):
-        _check_keys(data, member)
+    data = check(spec, choose_id(work, Issuer, "iss", spec.id))
     for other in _near(work.session, data):
         fitting(check_issuers, data, data_of_row("issuer", other), holder=other.id)
     return add(work, Issuer(**columns_of(data), **written_by(work)), "issuer.created")
+
+
+def check(spec: IssuerSpec, id_: str) -> IssuerRow:
+    """Return the row that an issuer would have, as far as it is right by itself. Nothing is read or written.
+
+    Raises:
+        InvalidError: a member is at fault.
+    """
+    data = checked(IssuerRow(**(asdict(spec) | {"id": id_})))
+    for member in ("jwks", "v1_jwks"):
+        _check_keys(data, member)
+    return data
 
 
 def get(session: Session, id_: str) -> Issuer:

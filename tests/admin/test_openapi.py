@@ -91,10 +91,12 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     for path in keys:
         answer = api.ask("POST", path.replace("{id}", "keycloak"), json=body_of("POST", V1 + path))
         assert answer.status_code == 200, answer.text
+    answer = api.ask("POST", "/issuers/probe", json=body_of("POST", f"{V1}/issuers/probe"))
+    assert answer.status_code == 200, answer.text
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         ("PATCH", f"{V1}/resources/{{id}}"),
-        *(("POST", V1 + path) for path in keys),
+        *(("POST", V1 + path) for path in (*keys, "/issuers/probe")),
     }
 
 

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +21,11 @@ from starlette.testclient import TestClient
 
 from tenantgate.admin import openapi
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import MEDIA_TYPE, TYPE_PREFIX, install_problems
 from tenantgate.admin.routes import build_admin
+from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.probe import Finding
 from tenantgate.registry import operators
 from tenantgate.registry.operators import KeySpec, OperatorSpec
 from tests.registry.builders import NOW, counting_bytes, counting_ids, everything, work_on
@@ -97,6 +100,10 @@ def make_template(path: Path) -> dict[str, str]:
     return keys
 
 
+FOUND = Finding(document="v2", step="name", state="failed", detail="no such name", code="dns", advice="Ask.")
+"""What a look at any issuer finds here: routes are what is tested, and nothing is asked of anybody."""
+
+
 @dataclass
 class Clock:
     """Epoch seconds that move only when told to."""
@@ -115,6 +122,7 @@ class Api:
     engine: Engine
     keys: dict[str, str]
     clock: Clock
+    looked: list[IssuerRow] = field(default_factory=list)
     role: str = "Admin"
 
     def ask(self, method: str, path: str, *, role: str | None = "", headers: Any = None, **request: Any) -> Any:
@@ -188,6 +196,8 @@ class Served:
         clock = Clock()
         before = dict(vars(self._context))
         self._context.engine, self._context.now = engine, clock
-        yield Api(self._client, engine, keys, clock)
+        looked: list[IssuerRow] = []
+        self._context.probing = Probing(lambda row: (looked.append(row), [FOUND])[1], clock)
+        yield Api(self._client, engine, keys, clock, looked)
         vars(self._context).update(before)
         engine.dispose()

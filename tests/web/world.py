@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 from starlette.testclient import TestClient
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.registry import operators, sessions
 from tenantgate.registry.engine import reading
@@ -61,7 +62,12 @@ class World:
 
     def __post_init__(self) -> None:
         self.context = AdminContext(
-            self.engine, lambda: self.now, counting_ids(7_000), counting_bytes(9_000), self.public_url
+            self.engine,
+            lambda: self.now,
+            counting_ids(7_000),
+            counting_bytes(9_000),
+            self.public_url,
+            Probing(lambda row: [], lambda: 0.0),
         )
         self.app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         install_problems(self.app)
