@@ -8,10 +8,11 @@ from msgspec import to_builtins
 
 from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes import FindingOut, IssuerIn, IssuerOut, KeyIn, ProbeOut
+from tenantgate.admin.shapes import FindingOut, IssuerHealthOut, IssuerIn, IssuerOut, KeyIn, ProbeOut, health_out
+from tenantgate.admin.standing import HEARD_OF
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import IssuerKind
-from tenantgate.registry import issuers
+from tenantgate.registry import issuer_health, issuers
 from tenantgate.registry.errors import ConflictError, NotFoundError
 
 routes: Final = Routes("Issuers")
@@ -41,6 +42,15 @@ def get_issuer(call: Calling, id_: PathId) -> IssuerOut:
     """Show an issuer."""
     with call.reading() as session:
         return IssuerOut.model_validate(issuers.get(session, id_))
+
+
+@routes.get("/issuers/{id}/health", NotFoundError)
+def get_issuer_health(call: Calling, id_: PathId) -> IssuerHealthOut:
+    """Show how an issuer's keys are doing in each running instance: their age, the last error, the clocks."""
+    with call.reading() as session:
+        issuers.get(session, id_)
+        rows = issuer_health.list_(session, issuer=id_, seen_since=call.now - HEARD_OF)
+        return health_out(id_, rows)
 
 
 @routes.change("/issuers/{id}/distrust-key", NotFoundError, body=True)

@@ -6,6 +6,7 @@ the web framework.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -20,8 +21,10 @@ from tenantgate.core.policy import (
     TenantState,
 )
 from tenantgate.core.profiles.table import PROFILES
+from tenantgate.discovery.health import KeyState
 from tenantgate.discovery.metadata import Document
 from tenantgate.discovery.probe import State, Step
+from tenantgate.discovery.published import KeyChange
 from tenantgate.registry.app_roles import AppRoleSpec
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
@@ -29,6 +32,7 @@ from tenantgate.registry.issuers import IssuerSpec
 from tenantgate.registry.partners import PartnerSpec
 from tenantgate.registry.role_mappings import RoleMappingSpec
 from tenantgate.registry.service import NOTES_LENGTH, REASON_LENGTH
+from tenantgate.registry.tables import IssuerHealth
 from tenantgate.registry.tenants import TenantSpec
 
 _LIST: Final[dict[str, Any]] = {"maxItems": LIST_LENGTH}
@@ -180,6 +184,62 @@ class ProbeOut(Out):
 
     ok: bool
     findings: list[FindingOut]
+
+
+class KeyHealthOut(Out):
+    """One key as an instance has it."""
+
+    kid: str = Field(description="Empty where the key has none.")
+    alg: str
+    thumbprint: str = Field(description="RFC 7638, SHA-256.")
+    state: KeyState
+    first_seen: Instant
+    last_seen: Instant = Field(description="When the issuer last listed it.")
+
+
+class DroppedKeyOut(Out):
+    """A published key that is not used."""
+
+    kid: str
+    reason: str
+
+
+class KeyEventOut(Out):
+    """One key of an issuer changed. `replaced`: another key under the same kid."""
+
+    at: Instant
+    kid: str
+    change: KeyChange
+
+
+class KeySetHealthOut(Out):
+    """How one key set is doing in one instance. `last_error` is a stable code, null after a success."""
+
+    instance: str
+    reported_at: Instant
+    document: Document
+    appid: str | None = Field(description="Of which application with keys of its own, if of any.")
+    static: bool = Field(description="Given in the policy: nothing is fetched.")
+    restored: bool = Field(description="What an earlier process left on disk; no fetch has succeeded since.")
+    too_old: bool = Field(description="Nothing is judged with them any more.")
+    fetched_at: Instant | None = Field(description="The last success.")
+    tried_at: Instant | None
+    due_at: Instant | None = Field(description="The next refresh.")
+    failures: int = Field(description="Failed attempts since the last success.")
+    last_error: str | None = Field(examples=["timeout"])
+    last_detail: str
+    metadata_error: str | None = Field(description="The metadata was due and could not be had; the old one goes on.")
+    clock_ahead: int | None = Field(description="Seconds by which the instance's clock was ahead of the issuer's.")
+    keys: list[KeyHealthOut]
+    dropped: list[DroppedKeyOut]
+    history: list[KeyEventOut] = Field(description="The newest changes, oldest first.")
+
+
+class IssuerHealthOut(Out):
+    """How an issuer's keys are doing, in each running instance that follows this database."""
+
+    issuer: str
+    key_sets: list[KeySetHealthOut]
 
 
 class KeyIn(In):
@@ -359,3 +419,17 @@ class RoleMappingOut(Written):
     claim: str
     value: str
     app_role: str
+
+
+def health_out(issuer: str, rows: Iterable[IssuerHealth]) -> IssuerHealthOut:
+    """Return what the instances say of an issuer."""
+    return IssuerHealthOut(
+        issuer=issuer,
+        key_sets=[
+            KeySetHealthOut.model_validate(
+                {name: value for name, value in row.facts.items() if name in KeySetHealthOut.model_fields}
+                | {"instance": row.instance, "reported_at": row.reported_at}
+            )
+            for row in rows
+        ],
+    )

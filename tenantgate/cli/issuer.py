@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tenantgate.admin.shapes import IssuerOut
+from tenantgate.admin.shapes import IssuerOut, health_out
+from tenantgate.admin.standing import HEARD_OF
 from tenantgate.cli.findings import show_findings
 from tenantgate.cli.office import Database, errors_told, office, told
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import (
+    Cursor,
+    Json,
+    Limit,
+    clear_screen,
+    print_json,
+    print_table,
+    show,
+    show_change,
+    show_list,
+)
 from tenantgate.core.policy import IssuerKind, IssuerRow
 from tenantgate.core.profiles.standard import STANDARD
 from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.strict import Unreadable, read_document
 from tenantgate.embed import probe_issuer
-from tenantgate.registry import issuers
+from tenantgate.registry import issuer_health, issuers
 from tenantgate.registry.issuers import IssuerSpec
 from tenantgate.registry.rows import data_of_row
+from tenantgate.registry.tables import IssuerHealth
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
+STATUS = ("issuer", "document", "instance", "keys", "state", "age", "last_error", "failures", "next", "clock")
+WATCH_INTERVAL = 2.0
+"""Seconds between two looks of `status --watch`."""
 COLUMNS = ("id", "kind", "profile", "authority", "issuer", "metadata_url")
 
 
@@ -131,6 +147,55 @@ def show_(
     """Show an issuer, with what was filled in."""
     with office(database) as desk, desk.reading() as session:
         show(IssuerOut.model_validate(issuers.get(session, id_)), as_json=as_json)
+
+
+@app.command()
+def status(
+    id_: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of the issuer; all where left out.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until stopped.")] = False,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Show how issuers' keys are doing in each running instance: their age, the last error, the clocks.
+
+    Instances that follow this database tell it so; a gate over a policy file tells nobody.
+    """
+    while True:
+        with office(database) as desk, desk.reading() as session:
+            if id_ is not None:
+                issuers.get(session, id_)
+            rows = issuer_health.list_(session, issuer=id_, seen_since=desk.now - HEARD_OF)
+        if as_json:
+            named = [id_] if id_ is not None else sorted({row.issuer for row in rows})
+            found = [health_out(name, (row for row in rows if row.issuer == name)) for name in named]
+            print_json([each.model_dump(mode="json") for each in found])
+        else:
+            if watch:
+                clear_screen()
+            print_table(STATUS, (_status(row, desk.now) for row in rows))
+        if not watch:
+            return
+        time.sleep(WATCH_INTERVAL)
+
+
+def _status(row: IssuerHealth, now: int) -> dict[str, Any]:
+    facts = row.facts
+    age = None if facts["fetched_at"] is None else now - facts["fetched_at"]
+    kind = "static" if facts["static"] else "too old" if facts["too_old"] else "from disk" if facts["restored"] else ""
+    return {
+        "issuer": row.issuer,
+        "document": row.document if not row.appid else f"{row.document} {row.appid}",
+        "instance": row.instance,
+        "keys": ", ".join(
+            each["kid"] + ("" if each["state"] == "serving" else f" ({each['state']})") for each in facts["keys"]
+        ),
+        "state": kind,
+        "age": "" if age is None else f"{age} s",
+        "last_error": facts["last_error"] or facts["metadata_error"],
+        "failures": facts["failures"] or "",
+        "next": "" if facts["due_at"] is None else f"{max(0, facts['due_at'] - now)} s",
+        "clock": "" if facts["clock_ahead"] is None else f"{facts['clock_ahead']:+d} s",
+    }
 
 
 @app.command("probe")

@@ -81,6 +81,11 @@ def print_table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     _console().print(table)
 
 
+def clear_screen() -> None:
+    """Begin at the top of a terminal; a pipe or a file gets one table after the other."""
+    _console().clear()
+
+
 def _console() -> Console:
     from rich.console import Console
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
@@ -21,11 +22,12 @@ from tenantgate.discovery.alarms import say_dropped, say_failure, say_unused
 from tenantgate.discovery.disk import KeyStore
 from tenantgate.discovery.errors import UNEXPECTED, DiscoveryError, FetchFailed
 from tenantgate.discovery.fetch import fetch_keys, fetch_metadata
+from tenantgate.discovery.health import IssuerHealth, health_of, report_of
 from tenantgate.discovery.issuers import states_for
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Metadata
 from tenantgate.discovery.published import Merging, merge
-from tenantgate.discovery.state import Flight, IssuerHealth, IssuerState, health_of
+from tenantgate.discovery.state import Flight, IssuerState
 from tenantgate.discovery.stored import Clocks, Restored, UnusableStored, from_stored, to_stored
 from tenantgate.net.door import Door
 
@@ -147,6 +149,11 @@ class Keyring:
         now = self._clock()
         return [health_of(state, now) for state in self._states.values()]
 
+    def reports(self) -> list[dict[str, Any]]:
+        """Return the same for other machines: with times in place of ages. Any thread."""
+        now = self._both_clocks()
+        return [report_of(each, now) for each in self.health()]
+
     async def run(self) -> None:
         """Keep every issuer's keys fresh, each by a task of its own, until cancelled. One at a time."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
@@ -238,7 +245,7 @@ class Keyring:
         how = Merging(self._clock(), limits.judging(state.row), limits.retire(state.row), limits.retained)
         published, events = merge(state.published, fresh.keys, how)
         known = state.published.keys.dropped if state.published is not None else ()
-        state.succeeded(published, events, self._wall())
+        state.succeeded(published, events, self._wall(), fresh.date)
         say_dropped(state, known)
         wait = self._jittered(limits.refresh(state.row, fresh.max_age))
         if published.absent:

@@ -26,7 +26,7 @@ class Published(msgspec.Struct, frozen=True, eq=False):
     """The keys in use. Replaced as a whole, so that a reader in any thread sees one consistent value.
 
     `absent`: kids that the last successful fetch did not list, with the time of the first that did not.
-    `first_seen`: when each kid was first listed. From `stale_at` on nothing is judged with them.
+    `first_seen`, `last_seen`: when each kid was first and last listed. From `stale_at` on nothing is judged with them.
     """
 
     keys: KeySet
@@ -34,6 +34,7 @@ class Published(msgspec.Struct, frozen=True, eq=False):
     stale_at: float
     absent: Mapping[str, float] = {}
     first_seen: Mapping[str, float] = {}
+    last_seen: Mapping[str, float] = {}
 
     def remade(self, row: IssuerRow, judging: float) -> Published:
         """Return the same for a changed row, every key object new: what was verified with the old ones must be again.
@@ -74,7 +75,13 @@ def merge(old: Published | None, fresh: KeySet, how: Merging) -> tuple[Published
         # The issuer has one key: a token without a kid means that one, not a withdrawn one beside it.
         nameless = keys[next(iter(fresh.keys))]
     merged = KeySet(keys, nameless, fresh.dropped)
-    return Published(merged, how.now, how.now + how.hard_age, absent, first_seen), events
+    last_seen = {kid: _last_seen(kid, old) if kid in absent else how.now for kid in keys}
+    return Published(merged, how.now, how.now + how.hard_age, absent, first_seen, last_seen), events
+
+
+def _last_seen(kid: str, old: Published | None) -> float:
+    assert old is not None  # nothing can be absent at the first fetch
+    return old.last_seen.get(kid, old.fetched_at)
 
 
 def _absent(old: Published, fresh: KeySet, how: Merging) -> dict[str, float]:

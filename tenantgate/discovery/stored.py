@@ -68,6 +68,7 @@ class StoredSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     nameless: dict[str, Any] | None = None
     absent: dict[str, float] = {}
     first_seen: dict[str, float] = {}
+    last_seen: dict[str, float] = {}
 
     @property
     def name(self) -> tuple[str, str | None]:
@@ -173,6 +174,7 @@ def _set_of(state: IssuerState, now: Clocks) -> StoredSet | None:
         nameless=None if nameless is None else public_jwk(nameless),
         absent=_on(published.absent, now),
         first_seen=_on(published.first_seen, now),
+        last_seen=_on(published.last_seen, now),
     )
 
 
@@ -208,6 +210,7 @@ def _restored(stored: StoredSet, row: IssuerRow, now: Clocks, hard_age: float) -
         fetched_at + hard_age,
         {kid: now.to_steady(at) for kid, at in stored.absent.items()},
         {kid: now.to_steady(stored.first_seen.get(kid, stored.fetched_at)) for kid in named},
+        {kid: now.to_steady(stored.last_seen.get(kid, stored.fetched_at)) for kid in named},
     )
     return Restored(Metadata(issuer, stored.jwks_uri), now.to_steady(stored.metadata_at), published, stored.fetched_at)
 

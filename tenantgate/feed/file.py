@@ -184,6 +184,9 @@ class FileSource:
     def acknowledge(self, revision: int) -> None:
         """A file has nobody to tell."""
 
+    def report(self, keys: list[dict[str, Any]]) -> None:
+        """A file has nobody to tell."""
+
     def close(self) -> None:
         """Wake a `wait` under way."""
         self._closed.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
 
@@ -37,6 +37,10 @@ class PolicySource(Protocol):
 
     def acknowledge(self, revision: int) -> None:
         """Tell the source that this gate now enforces `revision`."""
+        ...
+
+    def report(self, keys: list[dict[str, Any]]) -> None:
+        """Tell the source how the issuers' key sets are doing here (`discovery.health`). Never blocks."""
         ...
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from tenantgate.core.decision import Decision, Denied, Granted
 from tenantgate.core.decision import DenialReason as R
@@ -17,6 +17,7 @@ from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow, Row
 from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
+from tenantgate.discovery.health import IssuerHealth
 from tenantgate.feed.source import PolicySource
 from tenantgate.gate.advising import Advisor
 from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
@@ -34,6 +35,14 @@ class KeyRing(KeySource, Keys, Protocol):
 
     def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
         """Take over the issuers of the policy, and the applications that have signing keys of their own there."""
+        ...
+
+    def health(self) -> list[IssuerHealth]:
+        """Return how every key set is doing."""
+        ...
+
+    def reports(self) -> list[dict[str, Any]]:
+        """Return the same for other machines."""
         ...
 
 
@@ -125,7 +134,7 @@ class Gate:
             FeedError, PolicyError: it has no policy to give. The source is closed.
             RuntimeError: this gate is closed, and now the source is as well.
         """
-        follower = Follower(source, self.install, beat=self._journal.write, pause=pause)
+        follower = Follower(source, self.install, beat=lambda: self._beat(source), pause=pause)
         try:
             follower.load()
             self._keeper.start()
@@ -134,6 +143,15 @@ class Gate:
             raise
         self._followers.append(follower)
         follower.start()
+
+    def _beat(self, source: PolicySource) -> None:
+        """Do what is due every second or so, on the follower's thread: the log, and word of the issuers' keys."""
+        self._journal.write()
+        source.report(self._keys.reports())
+
+    def key_health(self) -> list[IssuerHealth]:
+        """Return how every issuer's keys are doing in this gate. Any thread."""
+        return self._keys.health()
 
     def install(self, news: PolicySnapshot | PolicyDelta) -> None:
         """Put a policy, or a change of it, in force. One thread calls this: the source's.

@@ -16,14 +16,14 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session
 
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
 from tenantgate.feed.source import FeedError
-from tenantgate.registry import instances
+from tenantgate.registry import instances, issuer_health
 from tenantgate.registry.engine import (
     data_version,
     database_path,
@@ -42,8 +42,9 @@ from tenantgate.registry.tables import AuditEntry, Revision
 POLL_INTERVAL: Final = 0.020
 ACKNOWLEDGE_INTERVAL: Final = 0.250
 RETRY_INTERVAL: Final = 0.250
+KEYS_INTERVAL: Final = 2.0
 HEARTBEAT_INTERVAL: Final = 10.0
-"""Seconds, all four."""
+"""Seconds, all five."""
 
 _BUSY_TIMEOUT: Final = 0.050
 """Seconds. An acknowledgement that finds the database busy comes later; it must not hold up news."""
@@ -104,7 +105,9 @@ class DatabaseSource:
         self._registered = False
         self._enforced: int | None = None
         self._reported: int | None = None
-        self._next_report = self._clock()
+        self._keys: list[dict[str, Any]] = []
+        self._reported_keys: list[dict[str, Any]] | None = None
+        self._next_report = self._next_keys = self._clock()
         self._next_heartbeat = self._clock() + HEARTBEAT_INTERVAL
 
     def load(self) -> PolicySnapshot:
@@ -144,6 +147,10 @@ class DatabaseSource:
     def acknowledge(self, revision: int) -> None:
         """Note that this process now enforces `revision`; `wait` writes it down. Never blocks."""
         self._enforced = revision
+
+    def report(self, keys: list[dict[str, Any]]) -> None:
+        """Note how the issuers' keys are doing in this process; `wait` writes it down. Never blocks."""
+        self._keys = keys
 
     def close(self) -> None:
         """Sign off and let go of the database. A `wait` in another thread returns within a poll."""
@@ -279,7 +286,8 @@ class DatabaseSource:
     def _report(self) -> None:
         """Write down that this process is there and what it enforces; not often, and never at the cost of waiting."""
         clock = self._clock()
-        news = not self._registered or self._enforced != self._reported
+        keys = clock >= self._next_keys and self._keys != self._reported_keys
+        news = not self._registered or self._enforced != self._reported or keys
         if clock < self._next_report or not (news or clock >= self._next_heartbeat):
             return
         self._next_report = clock + ACKNOWLEDGE_INTERVAL
@@ -290,10 +298,10 @@ class DatabaseSource:
                 return
             self._next_report = clock + HEARTBEAT_INTERVAL
             raise
-        self._next_heartbeat = clock + HEARTBEAT_INTERVAL
+        self._next_heartbeat, self._next_keys = clock + HEARTBEAT_INTERVAL, clock + KEYS_INTERVAL
 
     def _write_report(self) -> None:
-        link, enforced = self._connected(), self._enforced
+        link, enforced, keys = self._connected(), self._enforced, self._keys
         if self._instance is None:
             self._instance = self._describe()
         instance, now = self._instance, self._now()
@@ -305,7 +313,8 @@ class DatabaseSource:
             except NotFoundError:
                 instances.register(session, instance, now=now)
                 instances.acknowledge(session, instance.id, enforced, now=now)
-        self._registered, self._reported = True, enforced
+            issuer_health.put(session, instance.id, keys, now=now)
+        self._registered, self._reported, self._reported_keys = True, enforced, keys
 
 
 def _remembers(session: Session, state: Revision, last: _Mark) -> bool:

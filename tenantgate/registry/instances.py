@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from tenantgate.registry import issuer_health
 from tenantgate.registry.service import Page, check_slug, get_row, page
 from tenantgate.registry.tables import Instance
 
@@ -58,6 +59,7 @@ def acknowledge(session: Session, id_: str, revision: int | None, *, now: int) -
 
 def forget(session: Session, id_: str) -> None:
     """Strike a process off the list; nothing happens where it is not on it."""
+    issuer_health.forget(session, id_)
     session.execute(sa.delete(Instance).where(col(Instance.id) == id_))
 
 

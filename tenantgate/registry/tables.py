@@ -318,3 +318,14 @@ class Instance(Named, table=True):
     acknowledged_revision: int | None = Field(default=None, sa_type=sa.BigInteger)
     started_at: int = Field(sa_type=sa.BigInteger)
     seen_at: int = Field(sa_type=sa.BigInteger)
+
+
+class IssuerHealth(Base, table=True):
+    """How one key set of an issuer is doing in one instance, as it last said. `appid` is empty for the shared one."""
+
+    instance: str = Field(primary_key=True)
+    issuer: str = Field(primary_key=True)
+    document: str = Field(primary_key=True)
+    appid: str = Field(primary_key=True)
+    reported_at: int = Field(sa_type=sa.BigInteger)
+    facts: dict[str, Any] = Field(sa_type=_JSON)

@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys, StaticKeys
 from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.health import IssuerHealth
 from tenantgate.emulator.keys import KeyFactory, SigningKey, generate_key
 from tenantgate.testing.clock import START
 from tenantgate.testing.errors import FetchAttempted
@@ -48,6 +50,14 @@ class OfflineKeys:
     def key_set(self, ref: KeySetRef) -> KeySet | NoKeys:
         """Return the keys a row carries, or that there are none."""
         return self._static.key_set(ref)
+
+    def health(self) -> list[IssuerHealth]:
+        """There is nothing to be well or ill."""
+        return []
+
+    def reports(self) -> list[dict[str, Any]]:
+        """There is nothing to tell."""
+        return []
 
     def wants(self, ref: KeySetRef, kid: str | None) -> bool:
         """Return False where the keys are at hand, whatever `kid` a token names; raise FetchAttempted elsewhere."""

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from tests.admin.world import V1, Api, body_of, filled, operation, operations, schema_of
 from tests.real_parts import vectors_dir
 
-CREATE = [path for method, path in operations() if method == "POST" and "requestBody" in operation(method, path)]
+
+def _parts(described: dict[str, Any]) -> set[str]:
+    return {*described, *described["responses"]}
+
+
+CREATE = [
+    path
+    for method, path in operations()
+    if method == "POST" and {"requestBody", "201"} <= _parts(operation(method, path))
+]
 JSON = {"Content-Type": "application/json"}
 
 

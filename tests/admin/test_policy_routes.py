@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from tenantgate.registry import instances, issuer_health
+from tenantgate.registry.engine import writing
+from tenantgate.registry.instances import InstanceSpec
 from tests.admin.world import V1, Api
 from tests.registry.builders import CLIENT_ID, NOW, TID
 
@@ -511,3 +514,46 @@ def test_what_cannot_be_a_key_is_not_distrusted(
     named = [each["field"] for each in problem.get("errors", [])] or [problem.get("field")]
     assert named == [field]
     assert api.get("/issuers/new")["distrusted_keys"] == []
+
+
+FACTS: dict[str, Any] = {
+    "issuer": "new",
+    "document": "v2",
+    "appid": None,
+    "static": False,
+    "restored": True,
+    "too_old": False,
+    "fetched_at": NOW - 60,
+    "tried_at": NOW - 5,
+    "due_at": NOW + 30,
+    "failures": 2,
+    "last_error": "timeout",
+    "last_detail": "it did not answer within 5 s",
+    "metadata_error": None,
+    "clock_ahead": -3,
+    "keys": [
+        {"kid": "a", "alg": "ES256", "thumbprint": "x", "state": "withdrawn", "first_seen": NOW - 99, "last_seen": NOW}
+    ],
+    "dropped": [{"kid": "b", "reason": "symmetric key"}],
+    "history": [{"at": NOW - 99, "kid": "a", "change": "added"}],
+}
+
+
+def test_the_health_of_an_issuer_is_what_instances_say(api: Api):
+    """Each that was heard of lately, with times as everywhere; none for an issuer that nobody serves."""
+    api.make("/issuers", **NEW["issuers"])
+    with writing(api.engine) as session:
+        for id_, seen in (("gone", NOW - 61), ("here", NOW)):
+            instances.register(session, InstanceSpec(id=id_, kind="gate", version="1"), now=seen)
+            issuer_health.put(session, id_, [FACTS], now=NOW - 9)
+
+    found = api.get("/issuers/new/health", role="Viewer")
+    (one,) = found["key_sets"]
+    assert (found["issuer"], one["instance"], one["reported_at"]) == ("new", "here", "2027-01-15T07:59:51Z")
+    assert (one["last_error"], one["failures"], one["clock_ahead"]) == ("timeout", 2, -3)
+    assert (one["fetched_at"], one["due_at"]) == ("2027-01-15T07:59:00Z", "2027-01-15T08:00:30Z")
+    assert one["keys"][0]["last_seen"] == "2027-01-15T08:00:00Z"
+    assert one["dropped"] == FACTS["dropped"]
+    assert one["history"] == [{"at": "2027-01-15T07:58:21Z", "kid": "a", "change": "added"}]
+    assert api.get("/issuers/entra/health") == {"issuer": "entra", "key_sets": []}
+    assert api.refused("GET", "/issuers/nobody/health")["code"] == "issuer_not_found"

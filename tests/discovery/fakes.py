@@ -11,9 +11,9 @@ from typing import Any
 from tenantgate.core.policy import IssuerRow
 from tenantgate.core.rules import check_row
 from tenantgate.discovery.disk import Disk
+from tenantgate.discovery.health import IssuerHealth
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
-from tenantgate.discovery.state import IssuerHealth
 from tenantgate.net.door import DnsFailed, Fetched, FetchRules, NetError
 from tests.builders import Signer, json_bytes
 
@@ -63,6 +63,7 @@ class FakeDoor:
     def __init__(self) -> None:
         self.documents: dict[str, Answer] = {}
         self.max_age: int | None = None
+        self.date: float | None = None
         self.seen: Counter[str] = Counter()
         self.rules: list[FetchRules] = []
         self.opened = 0
@@ -91,7 +92,7 @@ class FakeDoor:
         answer = self.documents.get(url, DnsFailed("nothing is there"))
         if isinstance(answer, Exception):
             raise answer
-        return Fetched(status=200, body=answer, max_age=self.max_age)
+        return Fetched(status=200, body=answer, max_age=self.max_age, date=self.date)
 
     async def aclose(self) -> None:
         """Count that it was closed."""

@@ -14,7 +14,6 @@ from tenantgate.net.door import (
     AddressRefused,
     Certificate,
     DnsFailed,
-    Fetched,
     FetchRules,
     NetError,
     StatusRefused,
@@ -57,11 +56,6 @@ class DatedDoor(FakeDoor):
         super().__init__()
         self.date = date
         self.documents = {METADATA: metadata(), JWKS: key_document(A)}
-
-    async def get(self, url: str, rules: FetchRules) -> Fetched:
-        """Answer with a date."""
-        found = await super().get(url, rules)
-        return Fetched(status=200, body=found.body, date=self.date)
 
 
 async def look(door: FakeDoor | None = None, scout: FakeScout | None = None, **row: Any) -> list[Finding]:

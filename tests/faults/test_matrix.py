@@ -33,9 +33,9 @@ from tenantgate.core.policy import (
 )
 from tenantgate.core.rules import check_row
 from tenantgate.discovery.disk import Disk
+from tenantgate.discovery.health import IssuerHealth
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
-from tenantgate.discovery.state import IssuerHealth
 from tenantgate.gate.gate import Gate
 from tenantgate.gate.request import RequestView
 from tenantgate.net.http import HttpDoor

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -40,6 +41,7 @@ class FakeSource:
         self.whole = first
         self.loads = 0
         self.acknowledged: list[int] = []
+        self.reports: list[list[dict[str, Any]]] = []
         self.closed = 0
         self._news: queue.Queue[News | None] = queue.Queue()
         self.say(*later)
@@ -70,6 +72,10 @@ class FakeSource:
     def acknowledge(self, revision: int) -> None:
         """Write it down."""
         self.acknowledged.append(revision)
+
+    def report(self, keys: list[dict[str, Any]]) -> None:
+        """Write it down."""
+        self.reports.append(keys)
 
     def close(self) -> None:
         """Count, and wake a `wait` under way."""

@@ -11,6 +11,7 @@ from typing import Any
 from tenantgate.core.decision import Decision, DenialReason, Denied, Granted
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys, build_key_set
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicySnapshot, Row, RowData, row_of
+from tenantgate.discovery.health import IssuerHealth
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.gate.gate import Gate, KeyRing
@@ -105,6 +106,14 @@ class FakeKeys:
     def key_set(self, ref: KeySetRef) -> KeySet | NoKeys:
         """Return what is at hand."""
         return self.sets.get(ref, NoKeys(too_old=False))
+
+    def health(self) -> list[IssuerHealth]:
+        """Nothing is known of any issuer."""
+        return []
+
+    def reports(self) -> list[dict[str, Any]]:
+        """Nothing is told of any issuer."""
+        return []
 
     def wants(self, ref: KeySetRef, kid: str | None) -> bool:
         """Always: every question becomes a fetch that the test can count."""

@@ -97,6 +97,8 @@ INVALID: list[tuple[Callable[..., str], dict[str, Any], str, str]] = [
     (a_cloud, {"jwks": {"keys": []}}, "jwks_malformed", "jwks"),
     (a_cloud, {"kind": "saml"}, "value_unknown", "kind"),
     (a_cloud, {"profile": "okta"}, "member_not_allowed", "profile"),
+    (an_oidc_issuer, {"ca_bundle": "x"}, "ca_bundle_malformed", "ca_bundle"),
+    (an_oidc_issuer, {"proxy": "x"}, "proxy_malformed", "proxy"),
     (an_oidc_issuer, {"profile": "octa"}, "value_unknown", "profile"),
     (an_oidc_issuer, {"client_id_claim": "/a~b"}, "pointer_malformed", "client_id_claim"),
     (an_oidc_issuer, {"client_id_claim": "email"}, "claim_not_allowed", "client_id_claim"),
@@ -631,3 +633,16 @@ def test_tables_hold_the_rules_that_matter_most(registry: Registry):
     )
 
     assert error.code == "conflict"
+
+
+def test_a_key_is_distrusted_once_and_trusted_by_the_same_name(registry: Registry):
+    """The second time is no change; what was never distrusted is not found."""
+    with registry.work() as work:
+        row = issuers.distrust_key(work, "entra", "stolen")
+        assert (row.distrusted_keys, row.version) == (["stolen"], 2)
+        assert issuers.distrust_key(work, "entra", "stolen").version == 2
+    with registry.work() as work, pytest.raises(NotFoundError) as caught:
+        issuers.trust_key(work, "entra", "other")
+    assert (caught.value.code, caught.value.field) == ("key_not_found", "key")
+    with registry.work() as work:
+        assert issuers.trust_key(work, "entra", "stolen").distrusted_keys == []
