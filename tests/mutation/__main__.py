@@ -20,8 +20,6 @@ from tests.real_parts import ROOT
 
 SMALLEST: Final = "clouds"
 """A module with hardly a mutant."""
-WORLDS: Final = "500"
-"""Worlds of the oracle's long test: each survivor runs it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,7 +60,6 @@ def mutate(modules: list[str], workers: int) -> int:
     tests = [*config["pytest_add_cli_args_test_selection"], *config["pytest_add_cli_args"]]
     environment = os.environ | {
         "MUTANT_UNDER_TEST": "",
-        "TENANTGATE_ORACLE_WORLDS": WORLDS,
         forked.WANTED: ":".join(f"tenantgate.core.{name}.*" for name in modules),
         forked.WORKERS: str(workers),
     }
