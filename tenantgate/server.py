@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import structlog
@@ -33,8 +33,11 @@ from tenantgate.gate.gate import Gate
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.ids import random_ids
 from tenantgate.registry.migrations import require_known_schema
-from tenantgate.settings import Settings, SettingsError
+from tenantgate.settings import Settings, SettingsError, split_address
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
+
+if TYPE_CHECKING:
+    from tenantgate.metrics import MetricsServer
 
 log: Final = logging.getLogger("tenantgate.server")
 
@@ -80,7 +83,7 @@ def build_service(settings: Settings, address: str) -> Service:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        lifespan=_closing(gate),
+        lifespan=_closing(gate, _measuring(settings, gate)),
         redirect_slashes=False,
     )
     install_problems(inner)
@@ -102,6 +105,8 @@ def check_settings(settings: Settings) -> None:
         raise SettingsError(
             "TENANTGATE_RESOURCE is needed with TENANTGATE_POLICY: which resource does /auth/check judge?"
         )
+    if settings.metrics_bind is not None and settings.resource is None:
+        raise SettingsError("TENANTGATE_METRICS_BIND needs TENANTGATE_RESOURCE: what is measured is the gate")
     if settings.public_url is None and not is_loopback(settings.host):
         raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is not loopback")
 
@@ -141,13 +146,30 @@ def _open_gate(settings: Settings) -> Gate | None:
     return gate
 
 
-def _closing(gate: Gate | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _measuring(settings: Settings, gate: Gate | None) -> MetricsServer | None:
+    """Serve what the gate knows of itself, where the settings say."""
+    if settings.metrics_bind is None or gate is None:
+        return None
+    from tenantgate.metrics import MetricsServer
+
+    try:
+        return MetricsServer(gate, *split_address(settings.metrics_bind))
+    except OSError as error:
+        gate.close()
+        raise SettingsError(f"TENANTGATE_METRICS_BIND: {settings.metrics_bind}: {error.strerror}") from None
+
+
+def _closing(
+    gate: Gate | None, measuring: MetricsServer | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         try:
             yield
         finally:
+            if measuring is not None:
+                await anyio.to_thread.run_sync(measuring.close)
             if gate is not None:
                 await anyio.to_thread.run_sync(gate.close)
 

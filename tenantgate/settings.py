@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     policy: Path | None = None
     resource: str | None = None
     bind: str = "127.0.0.1:8440"
+    metrics_bind: str | None = None
     public_url: str | None = None
     state_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -62,9 +63,11 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("bind")
+    @field_validator("bind", "metrics_bind")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         host, _, port = value.rpartition(":")
         if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise ValueError("must be HOST:PORT")
@@ -122,12 +125,12 @@ class Settings(BaseSettings):
     @property
     def host(self) -> str:
         """The address to listen on."""
-        return self.bind.rpartition(":")[0].strip("[]")
+        return split_address(self.bind)[0]
 
     @property
     def port(self) -> int:
         """The port to listen on; 0 lets the system choose."""
-        return int(self.bind.rpartition(":")[2])
+        return split_address(self.bind)[1]
 
     @classmethod
     def settings_customise_sources(
@@ -140,6 +143,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file. No dotenv: a stray file must not change who is let in."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host (without the brackets of IPv6) and port of a checked HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:

@@ -1,0 +1,89 @@
+"""What a gate knows of itself, for Prometheus: `/metrics` on an address of its own, which partners never see.
+
+Labels are ids of the policy and stable codes: as many as the policy has issuers, whatever anybody sends. Everything is
+read when it is asked for; the hot path counts nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tenantgate.discovery.health import IssuerHealth
+
+_SET: Final = ("issuer", "document", "appid")
+_STATES: Final = ("serving", "withdrawn", "distrusted")
+
+
+class Measured(Protocol):
+    """What is read of a gate."""
+
+    @property
+    def revision(self) -> tuple[str, int]:
+        """Epoch and revision in force."""
+        ...
+
+    def key_health(self) -> list[IssuerHealth]:
+        """Return how every key set is doing."""
+        ...
+
+
+class GateCollector(Collector):
+    """The metrics of one gate."""
+
+    def __init__(self, gate: Measured) -> None:
+        self._gate = gate
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric as it is now."""
+        revision = GaugeMetricFamily(
+            "tenantgate_policy_revision", "Revision of the policy in force; 0 before the first."
+        )
+        revision.add_metric((), float(self._gate.revision[1]))
+        return [revision, *_of_issuers(self._gate.key_health())]
+
+
+def _of_issuers(found: list[IssuerHealth]) -> Iterator[Metric]:
+    keys = GaugeMetricFamily("tenantgate_issuer_keys", "Keys of a key set, by state.", labels=(*_SET, "state"))
+    dropped = GaugeMetricFamily("tenantgate_issuer_keys_dropped", "Published keys that are not used.", labels=_SET)
+    failures = GaugeMetricFamily("tenantgate_issuer_failures", "Failed fetches since the last success.", labels=_SET)
+    failing = GaugeMetricFamily(
+        "tenantgate_issuer_failing", "1, with the class of the last failure.", labels=(*_SET, "code")
+    )
+    age = GaugeMetricFamily("tenantgate_issuer_keys_age_seconds", "Since the last successful fetch.", labels=_SET)
+    too_old = GaugeMetricFamily("tenantgate_issuer_keys_too_old", "1 where nothing is judged with them.", labels=_SET)
+    due = GaugeMetricFamily("tenantgate_issuer_refresh_seconds", "Until the next refresh.", labels=_SET)
+    clock = GaugeMetricFamily("tenantgate_issuer_clock_ahead_seconds", "Of this machine's clock.", labels=_SET)
+    for each in found:
+        labels = (each.issuer, each.document, each.appid or "")
+        for state in _STATES:
+            keys.add_metric((*labels, state), float(sum(key.state == state for key in each.keys)))
+        dropped.add_metric(labels, float(len(each.dropped)))
+        failures.add_metric(labels, float(each.failures))
+        too_old.add_metric(labels, float(each.too_old))
+        if each.last_error is not None:
+            failing.add_metric((*labels, each.last_error), 1.0)
+        for metric, value in ((age, each.age), (due, each.next_refresh), (clock, each.clock_ahead)):
+            if value is not None:
+                metric.add_metric(labels, value)
+    yield from (keys, dropped, failures, failing, age, too_old, due, clock)
+
+
+class MetricsServer:
+    """Serves a gate's metrics in a thread of its own until `close`. Raises OSError where the address cannot be had."""
+
+    def __init__(self, gate: Measured, host: str, port: int) -> None:
+        registry = CollectorRegistry()
+        registry.register(GateCollector(gate))
+        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        self.port = int(self._server.server_port)
+
+    def close(self) -> None:
+        """End the thread and free the address."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
