@@ -71,6 +71,7 @@ def new_gate(
         limits=key_limits or KeyLimits(),
         wall=time.time,
         store=None if state_dir is None else Disk(state_dir, time.time),
+        prepare=_import_door,
     )
     return Gate(
         resource,
@@ -97,8 +98,14 @@ def _yield_thread() -> None:
     time.sleep(0)
 
 
+def _import_door() -> None:
+    # httpx comes in with the first issuer whose keys are fetched: a gate over static keys never pays for it.
+    from tenantgate.net.prepared import import_all
+
+    import_all()
+
+
 def _open_door() -> Door:
-    # httpx is imported when the first key is fetched: a gate over static keys never pays for it.
     from tenantgate.net.http import HttpDoor
 
     return HttpDoor()

@@ -40,7 +40,8 @@ class Keyring:
 
     `open_door` is called on the loop, at the first fetch. `clock`: monotonic seconds. `wall`: epoch seconds, for what
     outlives the process. `jitter`: a number in [0, 1), anew at each call. `sleep`: how the background waits. `store`:
-    where keys are kept for the next process, if anywhere.
+    where keys are kept for the next process, if anywhere. `prepare` is called by `set_issuers` before the first issuer
+    whose keys are fetched is served: what a fetch needs of the process is got ready there, and not in its thread.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Keyring:
         limits: KeyLimits = KeyLimits(),  # noqa: B008 - frozen
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         store: KeyStore | None = None,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self._open_door = open_door
         self._clock = clock
@@ -61,6 +63,7 @@ class Keyring:
         self._sleep = sleep
         self._wall = wall
         self._store = store
+        self._prepare = prepare
         self._states: Mapping[KeySetRef, IssuerState] = {}
         self._door: Door | None = None
         self._flights: set[asyncio.Task[None]] = set()
@@ -74,7 +77,10 @@ class Keyring:
         change says nothing about keys, they go on serving as new objects. A static key set that is
         malformed leaves that issuer without keys, and says so in its health.
         """
-        self._states = states_for(rows, self._states, self._limits, self._clock, appids, self._restore)
+        states = states_for(rows, self._states, self._limits, self._clock, appids, self._restore)
+        if not all(state.static for state in states.values()):
+            self._prepare()
+        self._states = states
         wake = self._wake
         if wake is not None:
             try:
