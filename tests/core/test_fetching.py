@@ -51,6 +51,7 @@ TAKEN: list[dict[str, Any]] = [
     {"proxy": "https://proxy.example"},
     {"proxy": "http://[2001:db8::1]:3128"},
     {"proxy": "http://" + "p" * 505},
+    {"proxy": "http://PROXY-X.example"},
 ]
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"distrusted_keys": ("a", "")}, "text_empty", "distrusted_keys[1]"),
@@ -85,6 +86,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
             "http://[::1",
             "http://pröxy.example",
             "http://pro\txy.example",
+            "http://pro xy.example",
             'http://"proxy.example',
             "HTTP://proxy.example",
             "http://" + "p" * 506,
