@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tenantgate.core import hints_audience, hints_caller, hints_claims
+from tenantgate.core import hints_audience, hints_caller, hints_claims, hints_token
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
@@ -285,3 +285,76 @@ def test_a_partner_is_told_to_look_at_its_own_side_first() -> None:
         "This API asks that Orders.Read also stands in your token's `roles`: let your administrator assign it to the "
         "daemon in your own tenant. If it does, ask the publisher for the role."
     )
+
+
+# What the claims and the header say of themselves.
+
+
+@pytest.mark.parametrize(
+    ("claims", "marks", "why"),
+    [
+        ({}, [], "its `idtyp` is user"),
+        ({"scp": ""}, [], "its `idtyp` is user"),
+        ({"scp": "/"}, [], "its `idtyp` is user"),
+        ({"scp": "Orders.Read"}, ["scp"], "it has scp"),
+        ({"scp": None}, ["scp"], "it has scp"),
+        ({"scp": 7, "name": "x"}, ["scp", "name"], "it has scp, name"),
+        ({"scp": "/", "upn": "a@b.example"}, ["upn"], "it has upn"),
+    ],
+)
+def test_a_users_marks_are_told_from_an_agents_empty_scope(claims: dict[str, Any], marks: list[str], why: str) -> None:
+    """An agent's token may carry a scope that grants nothing (empty or a slash); anything else there is a user's."""
+    facts = known(v2_token(**claims))
+
+    assert hints_claims._marks(facts) == marks
+    assert hints_claims._why_users(facts) == why
+
+
+def test_consent_is_given_where_the_app_is_known() -> None:
+    """With tenant, client and the cloud's own address, whole; in general words where one of them is not known."""
+    general = "an administrator of your tenant consents to the daemon's app, or runs `az ad sp create`"
+    facts = known()
+    assert hints_claims._consent(replace(facts, match=None)) == general
+    assert hints_claims._consent(replace(facts, client_id="")) == general
+    assert hints_claims._consent(replace(facts, match=None, client_id="")) == general
+    assert hints_claims._tid(replace(facts, match=None)) == ""
+    assert hints_claims._tid(facts) == ACME_TID
+
+    for length, ends in ((256, "x/"), (257, "…/")):
+        authority = "https://" + "x" * (length - len("https://"))
+        assert facts.match is not None
+        row = replace(facts.match.entry.row, authority=authority)
+        match = facts.match._replace(entry=replace(facts.match.entry, row=row))
+        said = hints_claims._consent(replace(facts, match=match))
+        assert said.endswith(f"{ends}{ACME_TID}/adminconsent?client_id={facts.client_id}")
+
+
+@pytest.mark.parametrize(
+    ("header", "payload", "kind"),
+    [
+        ({}, {"events": {}}, "a security event"),
+        ({"typ": "application/dpop+jwt"}, {}, "a DPoP proof"),
+        ({"typ": "APPLICATION/logout+jwt"}, {}, "a logout token"),
+        ({"typ": "logout+jwtapplication/"}, {}, None),
+        ({"typ": "secevent+jwt"}, {}, "a security event"),
+        ({"typ": "JWT"}, {"typ": "Refresh"}, "a refresh token"),
+        ({"typ": 7}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_what_a_token_says_it_is_is_recognised(
+    header: dict[str, Any], payload: dict[str, Any], kind: str | None
+) -> None:
+    """By its header or its payload, in any case and with the media type's first half or without."""
+    token = f"{b64url(json_bytes(header))}.{b64url(json_bytes(payload))}.AAAA"
+
+    assert hints_token._kind(known(token)) == kind
+
+
+@pytest.mark.parametrize(("header", "alg"), [({"alg": "HS256"}, "HS256"), ({"alg": 7}, ""), ({}, "")])
+def test_the_algorithm_is_what_the_header_names(header: dict[str, Any], alg: str) -> None:
+    """Or none."""
+    facts = known(f"{b64url(json_bytes(header))}.e30.AAAA")
+
+    assert hints_token._alg(facts) == alg
+    assert hints_token._header_typ(facts) == ""
