@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +17,7 @@ from msgspec.structs import replace
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
 from tenantgate.core.fetching import BUNDLE_LENGTH
-from tenantgate.core.keys import build_key_set, parse_jwk, public_jwk, thumbprint
+from tenantgate.core.keys import Unusable, build_key_set, parse_jwk, public_jwk, thumbprint
 from tenantgate.core.policy import IssuerRow, PolicyError
 from tenantgate.core.rules import check_row
 from tenantgate.core.verify import NeedKeys, verify
@@ -253,3 +255,42 @@ def test_distrust_is_a_property_of_the_key():
         found = build_key_set({"keys": [jwk]}, replace(ROW, distrusted_keys=names)).nameless
         assert found is not None
         assert found.distrusted is distrusted
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "ES384", "ES512", "EdDSA"])
+def test_a_thumbprint_is_of_the_needed_members_in_order(alg: str):
+    """RFC 7638 §3: each of them, sorted by name, without white space."""
+    jwk = signer(alg, "printed").jwk()
+    key = parse_jwk(jwk, ROW)
+    needed = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}[jwk["kty"]]
+    text = "{" + ",".join(f'"{name}":"{jwk[name]}"' for name in needed) + "}"
+    expected = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+    assert thumbprint(key.alg, key.key) == expected
+
+
+def dropped(row: IssuerRow, **members: Any) -> str:
+    """Return why a key is not used."""
+    with pytest.raises(Unusable) as caught:
+        parse_jwk(signer("RS256", "one").jwk(**members), row)
+    return str(caught.value)
+
+
+def test_a_key_of_another_algorithm_is_named():
+    """Its own, where it says so; else the one it would have."""
+    row = replace(ROW, algorithms=("ES256",))
+    assert dropped(row, alg="RS384") == "alg RS384 is not configured for this issuer"
+    assert dropped(row) == "alg RS256 is not configured for this issuer"
+    several = replace(ROW, algorithms=("RS256", "PS256"))
+    assert dropped(several) == "it names no alg, and several RSA algorithms are configured for this issuer"
+
+
+def test_a_key_of_another_cloud_is_named():
+    """One that names none is its document's; another issuer's clouds are nobody's business."""
+    cloud = IssuerRow(id="entra", kind="entra", authority="https://login.microsoftonline.com")
+    said = dropped(cloud, cloud_instance_name="microsoftonline.us")
+
+    assert said == "it belongs to the cloud microsoftonline.us"
+    for row, members in ((cloud, {}), (cloud, {"cloud_instance_name": "microsoftonline.com"}), (ROW, {})):
+        assert parse_jwk(signer("RS256", "one").jwk(**members), row).alg == "RS256"
+    assert parse_jwk(signer("RS256", "one").jwk(cloud_instance_name="anything"), ROW).alg == "RS256"

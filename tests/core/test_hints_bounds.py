@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tenantgate.core import hints_audience, hints_caller, hints_claims, hints_token
+from tenantgate.core import hints_audience, hints_caller, hints_claims, hints_token, stands
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
@@ -358,3 +358,78 @@ def test_the_algorithm_is_what_the_header_names(header: dict[str, Any], alg: str
 
     assert hints_token._alg(facts) == alg
     assert hints_token._header_typ(facts) == ""
+
+
+@pytest.mark.parametrize(
+    ("iss", "twin"),
+    [
+        ("https://id.globex.example/realms/daemons", "oidc"),
+        ("https://id.globex.example/realms/daemons/", "oidc"),
+        ("https://ID.globex.example/realms/Daemons", "oidc"),
+        ("https://id.globex.example/realms/daemonsX", None),
+        ("/https://id.globex.example/realms/daemons", None),
+        ("https://id.globex.example/realms/daemons ", None),
+        ("", None),
+    ],
+)
+def test_an_issuer_that_is_nearly_right_is_recognised(iss: str, twin: str | None) -> None:
+    """By a final slash or by case, and by nothing else."""
+    assert hints_token._twin(known(oidc_token(iss=iss))) == twin
+
+
+@pytest.mark.parametrize(
+    ("configured", "iss", "twin"),
+    [
+        ("https://id.own.example/x/", "https://id.own.example/x", True),
+        ("https://id.own.example/xX", "https://id.own.example/x", False),
+        ("/https://id.own.example/x", "https://id.own.example/x", False),
+        ("https://id.own.example/x ", "https://id.own.example/x", False),
+    ],
+)
+def test_the_configured_issuer_may_be_the_one_with_the_slash(configured: str, iss: str, twin: bool) -> None:
+    """Then the token is right, and the row is not."""
+    assert (hints_token._twin(known(oidc_token(iss=iss), oidc={"issuer": configured})) == "oidc") is twin
+
+
+def test_a_cloud_without_its_v1_form_is_named() -> None:
+    """Only where the token says it is a v1 token, and only a cloud."""
+    facts = known(v1_token(), cloud={"v1_issuer": None})
+    assert hints_token._v2_alone(facts) == "cloud"
+    assert hints_token._v2_alone(known(v2_token(), cloud={"v1_issuer": None})) is None
+    assert hints_token._v2_alone(known(v1_token())) is None
+
+
+@pytest.mark.parametrize(
+    ("iss", "world", "new"),
+    [
+        (MICROSOFT, {}, True),
+        (MICROSOFT, {"cloud": {"authority": "https://login.microsoftonline.com"}}, False),
+        ("https://nobody.example", {}, False),
+    ],
+)
+def test_a_cloud_of_microsofts_that_nobody_trusts_is_recognised(iss: str, world: dict[str, Any], new: bool) -> None:
+    """By the token's own word, where no issuer of the policy is that cloud."""
+    assert hints_token._new_cloud(known(v2_token(iss=iss), **world)) is new
+
+
+def test_keys_that_stand_in_the_policy_are_recognised() -> None:
+    """Those of the token's own document."""
+    both, one = known(v1_token()), known(v1_token(), cloud={"jwks": None})
+    assert hints_token._given_keys(both) is hints_token._given_keys(one) is True
+    assert hints_token._given_keys(known(v1_token(), cloud={"v1_jwks": None})) is False
+    assert hints_token._given_keys(known(v2_token(), cloud={"jwks": None})) is False
+    assert hints_token._given_keys(replace(both, match=None)) is False
+
+
+def test_what_only_the_token_says_is_said_to_be_unproved() -> None:
+    """The places that hang on its claims, and no other."""
+    doubt = " (as the token says, unproved)"
+    for name, said in (("tenant", doubt), ("partner", doubt), ("daemon", doubt), ("roles", doubt), ("issuer", "")):
+        assert stands._unproved(stands.Stand(name, True, "detail")).detail == "detail" + said
+
+
+def test_an_issuer_that_nobody_trusts_is_named() -> None:
+    """As the token spells it."""
+    assert stands._issuer(known(v2_token(iss="https://nobody.example"))).detail == (
+        "the policy has no issuer for iss https://nobody.example"
+    )

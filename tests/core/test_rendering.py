@@ -379,3 +379,16 @@ def test_the_operator_reads_who_asked_and_the_partner_does_not(token: Callable[[
 
     assert any(value in text for text in texts_of(for_operator(trace)) for value in mine)
     assert not any(value in text for text in texts_of(for_partner(trace)) for value in mine)
+
+
+def test_a_grant_is_one_sentence_for_the_partner() -> None:
+    """And no advice."""
+    view = for_partner(trace_of(v2_token()))
+
+    assert (view.granted, view.status, view.code, view.text, view.advice) == (
+        True,
+        200,
+        None,
+        "The caller is let in.",
+        "",
+    )

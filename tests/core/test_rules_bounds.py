@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tenantgate.core.policy import AppRoleRow, DaemonRow, IssuerRow, PolicyError, ResourceRow, RowData, TenantRow
+from tenantgate.core.policy import (
+    AppRoleRow,
+    DaemonRow,
+    IssuerRow,
+    PolicyError,
+    RequiredClaim,
+    ResourceRow,
+    RowData,
+    TenantRow,
+    one_spelling,
+)
 from tenantgate.core.references import check_issuers, check_references, shares_v1_issuer
 from tenantgate.core.rules import check_row
 from tests.core.test_rules import (
@@ -17,6 +27,7 @@ from tests.core.test_rules import (
     GOVERNMENT,
     GRANT,
     KEYS,
+    MAPPING,
     OIDC,
     PARTNER,
     RESOURCE,
@@ -58,6 +69,12 @@ TAKEN: list[tuple[RowData, dict[str, Any]]] = [
     (OIDC, {"metadata_url": "https://id.example/metadata?app=X"}),
     (CLOUD, {"metadata_url": "https://login.example/x?appid=a", "v1_metadata_url": "https://login.example/y?appid=a"}),
     (CLOUD, {"authority": "https://login.example/X"}),
+    (CLOUD, {"authority": "https://login.example/login.example"}),
+    (RESOURCE, {"failure_status": 401}),
+    (RESOURCE, {"failure_status": 499}),
+    (RESOURCE, {"token_header": "X-Token"}),
+    (RESOURCE, {"required_claims": (RequiredClaim(claim="a", values=("x" * 256,), separator="1234"),)}),
+    (MAPPING, {"value": "x" * 256}),
     (LOCAL, {}),
     (LOCAL, {"v1_issuer": "http://localhost:8080/sts/{tenantid}/"}),
     (LOCAL, {"metadata_url": "http://localhost:8080/metadata"}),
@@ -69,6 +86,21 @@ REFUSED: list[tuple[RowData, dict[str, Any], str, str]] = [
     (RESOURCE, {"audiences": ("x" * 257,)}, "text_too_long", "audiences[0]"),
     (RESOURCE, {"audiences": ("api://a b",)}, "text_not_allowed", "audiences[0]"),
     (RESOURCE, {"min_credential": "password"}, "value_unknown", "min_credential"),
+    (RESOURCE, {"failure_status": 400}, "number_out_of_range", "failure_status"),
+    (RESOURCE, {"failure_status": 500}, "number_out_of_range", "failure_status"),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", values=("x" * 257,)),)},
+        "text_too_long",
+        "required_claims[0].values[0]",
+    ),
+    (
+        RESOURCE,
+        {"required_claims": (RequiredClaim(claim="a", values=(), separator="12345"),)},
+        "separator_malformed",
+        "required_claims[0].separator",
+    ),
+    (MAPPING, {"value": "x" * 257}, "text_too_long", "value"),
     (RESOURCE, {"max_lifetime": 31 * 86_400 + 1}, "number_out_of_range", "max_lifetime"),
     (GRANT, {"daemon": "No"}, "id_malformed", "daemon"),
     (WIDE, {"expires_at": LAST_SECOND + 1}, "number_out_of_range", "expires_at"),
@@ -170,3 +202,51 @@ def test_hosted_daemons_belong_to_a_listed_partner():
     daemon = DaemonRow(id="hosted-one", tenant="own", client_id=CLIENT_ID, partner="contoso")
 
     check_references(check_row(row) for row in changed_policy({}, daemon))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"issuer": "entra"}, {"app_role": "writers"}, {"claim": "groups"}, {"value": "w"}, {}],
+    ids=["issuer", "role", "claim", "value", "none"],
+)
+def test_a_mapping_is_told_from_another_by_each_of_its_members(other: dict[str, Any]) -> None:
+    """The same value of the same claim of the same issuer gives a role once; anything else is another mapping."""
+    writers = replace(ROLE, id="writers", value="Orders.Write")
+    again = replace(MAPPING, id="again", **other)
+    rows = [check_row(row) for row in changed_policy({}, writers, again)]
+
+    if other:
+        check_references(rows)
+        return
+    with pytest.raises(PolicyError) as caught:
+        check_references(rows)
+    assert caught.value.code == "role_mapping_duplicate"
+
+
+@pytest.mark.parametrize(
+    ("text", "one"),
+    [
+        ("API://Orders", "API://Orders"),
+        ("AAAAAAAA-0000-4000-8000-00000000000B", "aaaaaaaa-0000-4000-8000-00000000000b"),
+        ("AAAAAAAA-0000-4000-8000-00000000000", "AAAAAAAA-0000-4000-8000-00000000000"),
+        ("", ""),
+    ],
+)
+def test_only_a_guid_has_one_spelling(text: str, one: str) -> None:
+    """Other names are compared to the letter."""
+    assert one_spelling(text) == one
+
+
+@pytest.mark.parametrize(
+    ("pasted", "kept"),
+    [
+        ("https://login.windows.net", "https://login.microsoftonline.com"),
+        ("https://login.windows.net/login.windows.net", "https://login.microsoftonline.com/login.windows.net"),
+    ],
+)
+def test_a_clouds_other_name_is_replaced_where_the_host_stands(pasted: str, kept: str) -> None:
+    """Once: what follows the host is not its name."""
+    row = check_row(replace(CLOUD, authority=pasted))
+
+    assert isinstance(row, IssuerRow)
+    assert row.authority == kept
