@@ -27,6 +27,8 @@ WANTED = "TENANTGATE_MUTANTS"
 """Environment: globs of the mutants to try, with a colon between; those that were tried are tried again."""
 WORKERS = "TENANTGATE_MUTATION_WORKERS"
 CORE = Path("tenantgate", "core")
+MOST = 20
+"""Tests that are remembered for a module."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,18 +43,42 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     tried, begun = 0, time.monotonic()
     running: dict[int, str] = {}
     workers = int(os.environ.get(WORKERS, "2"))
+    killers = Killers()
     for name in wanted():
         while len(running) >= workers:
-            settle(running)
-        running[start(session, name, tests_of(name, stats, items))] = name
+            settle(running, killers)
+        running[start(session, name, killers.first(name, tests_of(name, stats, items)))] = name
         tried += 1
         if tried % 50 == 0:
             sys.__stderr__.write(f"{tried} tried, {(time.monotonic() - begun) / tried:.2f} s each\n")
             sys.__stderr__.flush()
     while running:
-        settle(running)
+        settle(running, killers)
     sys.__stderr__.write(f"{tried} tried in {time.monotonic() - begun:.0f} s\n")
     return True
+
+
+class Killers:
+    """The tests that found a module's last mutants: they are asked first about its next one."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[str]] = {}
+
+    def found(self, mutant: str, test: str) -> None:
+        """Note which test found a mutant."""
+        known = self._known.setdefault(module_of(mutant), [])
+        self._known[module_of(mutant)] = [test, *(each for each in known if each != test)][:MOST]
+
+    def first(self, mutant: str, tests: list[pytest.Item]) -> list[pytest.Item]:
+        """Return tests in the order to ask them."""
+        known = self._known.get(module_of(mutant), [])
+        places = {test: place for place, test in enumerate(known)}
+        return sorted(tests, key=lambda each: places.get(each.nodeid, MOST))
+
+
+def module_of(mutant: str) -> str:
+    """Return `tenantgate.core.keys` for a mutant of one of its functions."""
+    return mutant.rpartition(".")[0]
 
 
 def wanted() -> Iterator[str]:
@@ -95,16 +121,23 @@ def run(session: pytest.Session, tests: list[pytest.Item]) -> int:
     for test in tests:
         test.config.hook.pytest_runtest_protocol(item=test, nextitem=None)
         if session.testsfailed:
+            Path(f"killer-{os.getpid()}").write_text(test.nodeid)
             return KILLED
     return SURVIVED
 
 
-def settle(running: dict[int, str]) -> None:
+def settle(running: dict[int, str], killers: Killers) -> None:
     """Wait for a child, and write down what came of its mutant."""
     child, status = os.wait()
     name = running.pop(child)
+    said = Path(f"killer-{child}")
+    if said.exists():
+        killers.found(name, said.read_text())
+        said.unlink()
     code = os.waitstatus_to_exitcode(status)
     path = Path(*name.rpartition(".")[0].split(".")).with_suffix(".py.meta")
     meta = json.loads(path.read_text())
     meta["exit_code_by_key"][name] = TIMED_OUT if code < 0 else code
-    path.write_text(json.dumps(meta, indent=4))
+    whole = path.with_suffix(".new")  # whoever stops this run finds one or the other
+    whole.write_text(json.dumps(meta, indent=4))
+    whole.replace(path)
