@@ -32,6 +32,7 @@ from tests.builders import (
     v1_token,
     v2_token,
 )
+from tests.core.cases import home_token
 
 MICROSOFT = f"https://login.microsoftonline.com/{ACME_TID}/v2.0"
 
@@ -433,3 +434,28 @@ def test_an_issuer_that_nobody_trusts_is_named() -> None:
     assert stands._issuer(known(v2_token(iss="https://nobody.example"))).detail == (
         "the policy has no issuer for iss https://nobody.example"
     )
+
+
+def test_a_resource_without_roles_has_none_to_grant() -> None:
+    """It is said, and the role is left to be named."""
+    fix = stands._grant_roles(known(resource="nothing"))
+
+    assert fix.text == "Grant the role, if the daemon is to have it. Roles of nothing: none."
+    assert fix.command == "tenantgate role grant --role ROLE --daemon acme_daemon"
+
+
+def test_an_assignment_is_told_in_words() -> None:
+    """Until when it counts, or since when not, to the first second there is."""
+    ended, until = (holdings(known(acme_reads={"expires_at": at}))[0] for at in (0, NOW + 1))
+
+    assert stands._in_words(ended, NOW) == "Orders.Read ended at 1970-01-01T00:00:00Z"
+    assert stands._in_words(until, NOW) == "Orders.Read until 2027-01-15T08:10:01Z"
+
+
+def test_a_partner_that_is_not_there_is_missed() -> None:
+    """Also by a daemon nobody listed; of a hosted tenant's the daemon would name it."""
+    lost = known(v2_token(azp=STRANGE_CLIENT), acme_tenant={"partner": "nobody"})
+    assert (stands._partner(lost).stands, stands._partner(lost).detail) == (False, "the policy has no such partner")
+    hosted = known(home_token(azp=STRANGE_CLIENT))
+    assert stands._partner(hosted).stands is None
+    assert stands._reason(lost) == ""
