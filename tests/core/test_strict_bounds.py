@@ -146,6 +146,8 @@ def test_bits_that_nobody_reads_must_be_zero(segment: bytes):
         ("a\\b", "a\\\\b"),
         ("\\", "\\\\"),
         ("'\\", "'\\\\"),
+        ("a'\"b", "a\\'\"b"),
+        ('a"b', 'a"b'),
         ("a\nb", "a\\nb"),
         ("é", "\\xe9"),
         ("é" * 25, "\\xe9" * 25),
@@ -258,3 +260,16 @@ def test_a_header_is_remembered_by_its_bytes():
         reader.parse_header(segment)
     assert reader.parse_header(segments[0]) is not first
     assert reader._header.cache_info().maxsize == 512
+
+
+def test_a_reader_may_take_longer_kids_than_anybody_has():
+    """As long as its limit says, and no byte longer."""
+    reader = TokenReader(Limits(kid_bytes=600, header_bytes=4096))
+
+    for kid, taken in (("k" * 600, True), ("k" * 601, False), ("\u00e9" * 300, True), ("\u00e9" * 301, False)):
+        token = a_token({"alg": "RS256", "kid": kid})
+        if taken:
+            assert reader.take_apart(token).header.kid == kid
+        else:
+            with pytest.raises(Refused):
+                reader.take_apart(token)
