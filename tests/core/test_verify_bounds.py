@@ -13,10 +13,12 @@ from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import KeySet, KeySetRef, KeySource, NoKeys
 from tenantgate.core.limits import Limits
 from tenantgate.core.token import READER, TokenReader, UnverifiedToken
+from tenantgate.core.trace import explain
 from tenantgate.core.verify import NeedKeys, Reading, Verified, verify
 from tests.builders import (
     ACME_TID,
     API_URI,
+    NOW,
     REMOVE,
     STRANGE_TID,
     a_snapshot,
@@ -126,6 +128,9 @@ def test_of_a_strangers_token_nothing_is_proved() -> None:
     bad = f"{v2_token(iss=UNKNOWN).rpartition('.')[0]}.A"
 
     assert refused(twice).reason is refused(bad).reason is R.ISSUER_UNKNOWN
+    index = an_index()
+    for token in (twice, bad):
+        assert explain(token, index, static_keys(index), "orders", (), NOW).reason is R.ISSUER_UNKNOWN
 
 
 # Which keys are asked for.
@@ -212,7 +217,8 @@ def test_a_known_caller_is_verified_without_the_steps(monkeypatch: pytest.Monkey
     assert second.ref == first.ref == CLOUD
     assert second.issuer is first.issuer is index.issuers["cloud"].row
     assert second.claims.caller is first.claims.caller
-    assert second.claims.roles == first.claims.roles == ("Orders.Read",)
+    assert second.claims.roles == ("Orders.Read",)
+    assert second.claims.roles is first.claims.roles
     assert second.claims.payload["uti"] == "another"
 
 
@@ -279,3 +285,28 @@ def test_a_reading_begins_with_nothing_proved() -> None:
 
     assert bare.holds is False
     assert (bare.taken, taken.taken) == (False, True)
+
+
+def test_an_explanation_asks_for_the_keys_of_the_resources_application() -> None:
+    """As the judgement does: first its own, then those that all share."""
+    appid = "aaaaaaaa-0000-4000-8000-000000000001"
+    index = an_index(
+        orders={"signing_keys_appid": appid},
+        cloud={"jwks": None, "metadata_url": "https://login.cloud.example/metadata"},
+    )
+    keys = Keys(index, cloud_v2=NoKeys(too_old=False))
+    explain(v2_token(), index, keys, "orders", (), NOW)
+    assert keys.asked[0] == KeySetRef("cloud", "v2", appid)
+
+    keys.asked.clear()
+    explain(v2_token(), index, keys, "billing", (), NOW)
+    assert keys.asked[0] == CLOUD
+
+
+def test_an_explanation_reads_no_more_than_its_reader() -> None:
+    """Of a token that is too large for it nothing is told."""
+    index, token = an_index(), v2_token(pad="x" * 600)
+    trace = explain(token, index, static_keys(index), "orders", (), NOW, reader=TokenReader(Limits(token_bytes=512)))
+
+    assert trace.reason is R.TOKEN_TOO_LARGE
+    assert trace.stands[0].detail == "the policy has no issuer for iss None"
