@@ -310,3 +310,20 @@ def test_an_explanation_reads_no_more_than_its_reader() -> None:
 
     assert trace.reason is R.TOKEN_TOO_LARGE
     assert trace.stands[0].detail == "the policy has no issuer for iss None"
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"iss": "x"}, "iss x"),
+        ({"iss": 7}, "iss 7 (not a string)"),
+        ({"iss": REMOVE}, "no iss"),
+        ({"iss": None}, "no iss"),
+    ],
+)
+def test_a_claim_is_told_as_it_stands(claims: dict[str, Any], said: str) -> None:
+    """Or that it does not; by words made now."""
+    index = an_index()
+    reading = Reading("", index, static_keys(index), token=READER.take_apart(v2_token(**claims)))
+
+    assert module._claim("iss")(reading) == said

@@ -78,3 +78,19 @@ def test_a_list_is_bounded() -> None:
     """However many values there are, a list stays a line."""
     assert listed(["a", "b"]) == "a, b"
     assert len(listed(["role"] * 1_000)) == 300
+
+
+def test_every_day_of_four_years_is_the_calendars() -> None:
+    """A leap year among them."""
+    from datetime import UTC, datetime
+
+    for day in range(4 * 365 + 1):
+        seconds = 1_800_000_000 + day * 86_400
+        assert instant(seconds) == datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_spans_and_values_reach_to_their_bounds() -> None:
+    """The last that is told, and the last that is copied."""
+    assert lasting(253_402_300_799) == "2932896 days"
+    assert lasting(253_402_300_800) == "253402300800 s"
+    assert (exact("x" * 256), exact("x" * 257)) == ("x" * 256, "VALUE")
