@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from tenantgate.core.decision import Decision, Denied, Granted
 from tenantgate.core.decision import DenialReason as R
@@ -17,7 +17,6 @@ from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow, Row
 from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
-from tenantgate.discovery.health import IssuerHealth
 from tenantgate.feed.source import PolicySource
 from tenantgate.gate.advising import Advisor
 from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
@@ -25,6 +24,9 @@ from tenantgate.gate.cache import VerifiedTokens, weight_of
 from tenantgate.gate.journal import Journal
 from tenantgate.gate.keeper import Follower, Keeper, Keys, after_fork
 from tenantgate.gate.request import AUTHORIZATION, RequestView, TokenSource, present, source_of
+
+if TYPE_CHECKING:  # a gate over static keys has no use for the room
+    from tenantgate.discovery.health import IssuerHealth
 
 MAX_TORN: Final = 10_000
 """Times a judgement is begun anew while the policy keeps changing, before the answer is `overloaded`."""

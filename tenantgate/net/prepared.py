@@ -27,6 +27,8 @@ def import_all() -> None:
     with _IMPORTING:
         for name in _NEEDED:
             importlib.import_module(name)
+        # Where the public authorities are is asked for at the first handshake, by way of more modules.
+        importlib.import_module("certifi").where()
 
 
 if hasattr(os, "register_at_fork"):

@@ -6,14 +6,16 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys, StaticKeys
 from tenantgate.core.policy import IssuerRow
-from tenantgate.discovery.health import IssuerHealth
 from tenantgate.emulator.keys import KeyFactory, SigningKey, generate_key
 from tenantgate.testing.clock import START
 from tenantgate.testing.errors import FetchAttempted
+
+if TYPE_CHECKING:
+    from tenantgate.discovery.health import IssuerHealth
 
 
 class KeyShelf:
