@@ -29,10 +29,9 @@ def decide(
     entry = index.resources.get(resource)
     verified = verify(token, index, keys, reader, None if entry is None else entry.row.signing_keys_appid)
     decision: Decision | Torn
-    if type(verified) is Verified:
+    if isinstance(verified, Verified):
         decision = judge(verified.claims, index, resource, wanted, now, "", peer)
     else:
-        assert not isinstance(verified, Verified)
         show = entry is not None and entry.row.show_reasons
         decision = Denied(verified.reason, verified.detail, index.revision, "", resource, wanted, show)
     # `judge` guards itself; here the verification before it must have seen the same policy.

@@ -136,7 +136,7 @@ class Granted(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class Denied(msgspec.Struct, frozen=True):
+class Denied(msgspec.Struct, frozen=True, gc=False):
     """A no. `reason` is stable; `detail` is for operators and never holds the token or its signature.
 
     `wanted_roles` are the roles the resource asked for: public, since the API's own documentation names them.

@@ -254,10 +254,5 @@ def guid_text(value: bytes) -> str:
 
 def shown(value: object, limit: int = 100) -> str:
     """Return a value from a token as bounded, visible ASCII, fit for a trace or a log line."""
-    if type(value) is str:
-        if len(value) <= limit and value.isascii() and value.isprintable() and "\\" not in value and "'" not in value:
-            return value
-        text = ascii(value)[1:-1]
-    else:
-        text = ascii(value)
+    text = ascii(value)[1:-1] if type(value) is str else ascii(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -25,6 +25,8 @@ from tenantgate.core.token import READER, Refused, TokenReader, UnverifiedToken
 _CONSUMERS: Final = guid_bytes(CONSUMER_TENANT)
 _TID_TWINS: Final = frozenset(("TID", "TId", "TiD", "Tid", "tID", "tId", "tiD"))
 _AN_ISSUER: Final = "an iss the policy knows"
+_STRANGER: Final = f"issuer: expected {_AN_ISSUER}, got iss "
+_NO_ISSUER: Final = R.ISSUER_UNKNOWN  # a member looked up costs a stranger's refusal more than a name does
 _VERSIONS: Final = {"v1": "1.0", "v2": "2.0"}
 
 
@@ -165,8 +167,9 @@ def verify(
             pass  # of what, the steps say
     elif known is None:
         iss = taken.payload.get("iss")
-        if _is_stranger(iss, index):  # the first thing the steps would find, said without them
-            return Denied(R.ISSUER_UNKNOWN, f"issuer: expected {_AN_ISSUER}, got iss {shown(iss)}", index.revision)
+        # The first thing the steps would find, said without them; `_is_stranger` written out, for strangers are many.
+        if type(iss) is str and index.find_issuer(iss) is None and not index.broken:
+            return Denied(_NO_ISSUER, _STRANGER + shown(iss), index.revision)
     tried = None if holds is None or known is None else known.key
     return _by_steps(Reading(token, index, keys, reader, appid, taken, tried, holds=holds or False))
 
