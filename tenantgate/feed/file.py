@@ -184,7 +184,7 @@ class FileSource:
     def acknowledge(self, revision: int) -> None:
         """A file has nobody to tell."""
 
-    def report(self, keys: list[dict[str, Any]]) -> None:
+    def report(self, keys: Callable[[], list[dict[str, Any]]]) -> None:
         """A file has nobody to tell."""
 
     def close(self) -> None:

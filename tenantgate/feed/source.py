@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
@@ -39,8 +40,8 @@ class PolicySource(Protocol):
         """Tell the source that this gate now enforces `revision`."""
         ...
 
-    def report(self, keys: list[dict[str, Any]]) -> None:
-        """Tell the source how the issuers' key sets are doing here (`discovery.health`). Never blocks."""
+    def report(self, keys: Callable[[], list[dict[str, Any]]]) -> None:
+        """Tell the source whom to ask how the issuers' key sets are doing here (`discovery.health`). Never blocks."""
         ...
 
     def close(self) -> None:

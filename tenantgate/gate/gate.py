@@ -136,7 +136,8 @@ class Gate:
             FeedError, PolicyError: it has no policy to give. The source is closed.
             RuntimeError: this gate is closed, and now the source is as well.
         """
-        follower = Follower(source, self.install, beat=lambda: self._beat(source), pause=pause)
+        follower = Follower(source, self.install, beat=self._journal.write, pause=pause)
+        source.report(self._keys.reports)
         try:
             follower.load()
             self._keeper.start()
@@ -145,11 +146,6 @@ class Gate:
             raise
         self._followers.append(follower)
         follower.start()
-
-    def _beat(self, source: PolicySource) -> None:
-        """Do what is due every second or so, on the follower's thread: the log, and word of the issuers' keys."""
-        self._journal.write()
-        source.report(self._keys.reports())
 
     def key_health(self) -> list[IssuerHealth]:
         """Return how every issuer's keys are doing in this gate. Any thread."""

@@ -105,6 +105,7 @@ class DatabaseSource:
         self._registered = False
         self._enforced: int | None = None
         self._reported: int | None = None
+        self._ask_keys: Callable[[], list[dict[str, Any]]] = list
         self._keys: list[dict[str, Any]] = []
         self._reported_keys: list[dict[str, Any]] | None = None
         self._next_report = self._next_keys = self._clock()
@@ -148,9 +149,9 @@ class DatabaseSource:
         """Note that this process now enforces `revision`; `wait` writes it down. Never blocks."""
         self._enforced = revision
 
-    def report(self, keys: list[dict[str, Any]]) -> None:
-        """Note how the issuers' keys are doing in this process; `wait` writes it down. Never blocks."""
-        self._keys = keys
+    def report(self, keys: Callable[[], list[dict[str, Any]]]) -> None:
+        """Note who knows how the issuers' keys are doing here; `wait` asks and writes it down. Never blocks."""
+        self._ask_keys = keys
 
     def close(self) -> None:
         """Sign off and let go of the database. A `wait` in another thread returns within a poll."""
@@ -286,8 +287,11 @@ class DatabaseSource:
     def _report(self) -> None:
         """Write down that this process is there and what it enforces; not often, and never at the cost of waiting."""
         clock = self._clock()
-        keys = clock >= self._next_keys and self._keys != self._reported_keys
-        news = not self._registered or self._enforced != self._reported or keys
+        if clock >= self._next_keys:
+            self._next_keys = clock + KEYS_INTERVAL
+            keys = self._ask_keys()
+            self._keys = self._keys if keys == self._keys else keys  # so that each poll compares no more than this name
+        news = not self._registered or self._enforced != self._reported or self._keys is not self._reported_keys
         if clock < self._next_report or not (news or clock >= self._next_heartbeat):
             return
         self._next_report = clock + ACKNOWLEDGE_INTERVAL
@@ -298,7 +302,7 @@ class DatabaseSource:
                 return
             self._next_report = clock + HEARTBEAT_INTERVAL
             raise
-        self._next_heartbeat, self._next_keys = clock + HEARTBEAT_INTERVAL, clock + KEYS_INTERVAL
+        self._next_heartbeat = clock + HEARTBEAT_INTERVAL
 
     def _write_report(self) -> None:
         link, enforced, keys = self._connected(), self._enforced, self._keys

@@ -41,7 +41,6 @@ class FakeSource:
         self.whole = first
         self.loads = 0
         self.acknowledged: list[int] = []
-        self.reports: list[list[dict[str, Any]]] = []
         self.closed = 0
         self._news: queue.Queue[News | None] = queue.Queue()
         self.say(*later)
@@ -73,9 +72,8 @@ class FakeSource:
         """Write it down."""
         self.acknowledged.append(revision)
 
-    def report(self, keys: list[dict[str, Any]]) -> None:
-        """Write it down."""
-        self.reports.append(keys)
+    def report(self, keys: Callable[[], list[dict[str, Any]]]) -> None:
+        """Nobody is told."""
 
     def close(self) -> None:
         """Count, and wake a `wait` under way."""
