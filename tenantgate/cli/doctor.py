@@ -12,7 +12,7 @@ import typer
 
 from tenantgate.cli.findings import say
 from tenantgate.cli.output import Json, print_json
-from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone
+from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone, read_database
 from tenantgate.core.policy import IssuerRow, PolicyError, PolicySnapshot, RowData
 from tenantgate.core.rules import check_references, check_row
 from tenantgate.discovery.disk import why_unusable
@@ -121,20 +121,10 @@ def _policy_of(settings: Settings) -> PolicySnapshot:
 
 
 def _policy_in(database_url: str) -> PolicySnapshot:
-    # The registry, and SQLAlchemy with it, is imported only here: a policy file needs neither.
-    from tenantgate.registry.engine import open_engine, reading
-    from tenantgate.registry.errors import RegistryError
-    from tenantgate.registry.migrations import require_known_schema
-    from tenantgate.registry.snapshot import read_snapshot
+    from tenantgate.registry.errors import RegistryError  # SQLAlchemy comes with it: a policy file does without
 
     try:
-        engine = open_engine(database_url, create=False)
-        try:
-            require_known_schema(engine)
-            with reading(engine) as session:
-                return read_snapshot(session)
-        finally:
-            engine.dispose()
+        return read_database(database_url)
     except RegistryError as error:
         advice = "`tenantgate migrate` makes a database, or brings it to this version's schema."
         raise _Unusable(error.code, error.message, advice) from None

@@ -43,23 +43,33 @@ def read_either(policy: Path | None, database: str | None) -> PolicySnapshot:
     return _read_database(database)
 
 
-def _read_database(database: str | None) -> PolicySnapshot:
+def read_database(address: str) -> PolicySnapshot:
+    """Return the policy in a database now.
+
+    Raises:
+        RegistryError: it cannot be read, or is of another version.
+    """
     # The registry, and SQLAlchemy with it, is imported only here: a policy file needs neither.
-    from tenantgate.cli.office import settings_with
     from tenantgate.registry.engine import open_engine, reading
-    from tenantgate.registry.errors import RegistryError
     from tenantgate.registry.migrations import require_known_schema
     from tenantgate.registry.snapshot import read_snapshot
+
+    engine = open_engine(address, create=False)
+    try:
+        require_known_schema(engine)
+        with reading(engine) as session:
+            return read_snapshot(session)
+    finally:
+        engine.dispose()
+
+
+def _read_database(database: str | None) -> PolicySnapshot:
+    from tenantgate.cli.office import settings_with
+    from tenantgate.registry.errors import RegistryError
     from tenantgate.settings import SettingsError
 
     try:
-        engine = open_engine(_address(settings_with(database)), create=False)
-        try:
-            require_known_schema(engine)
-            with reading(engine) as session:
-                return read_snapshot(session)
-        finally:
-            engine.dispose()
+        return read_database(_address(settings_with(database)))
     except SettingsError as error:
         raise unusable("settings_invalid", str(error)) from None
     except RegistryError as error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.desk import WORLD, Desk
+from tests.emulator.program import RunningEmulator, running_emulator
+from tests.emulator.world import CONFIG
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +21,13 @@ def made_by_commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for words in WORLD:
         assert desk.call(*words).status == 0, words
     return desk.path
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
+    """An Entra-shaped authority as a process; its API `https://legacy.example/` gets v1 tokens without `idtyp`."""
+    with running_emulator(CONFIG, tmp_path_factory.mktemp("emulator")) as running:
+        yield running
 
 
 @pytest.fixture

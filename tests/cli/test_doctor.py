@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,9 @@ import pytest
 
 from tests.builders import signer
 from tests.cli.desk import Answer, Desk
-from tests.emulator.program import RunningEmulator, running_emulator
-from tests.emulator.world import CONFIG
+from tests.emulator.program import RunningEmulator
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    """An Entra-shaped authority as a process."""
-    with running_emulator(CONFIG, tmp_path_factory.mktemp("emulator")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,13 @@ import pytest
 from tests.builders import b64url, json_bytes
 from tests.cli.desk import Desk
 from tests.cli.test_token import tenantgate
-from tests.emulator.program import RunningEmulator, running_emulator
-from tests.emulator.world import CLIENT, CONFIG, OID, ORDERS, SECRET, TID
+from tests.emulator.program import RunningEmulator
+from tests.emulator.world import CLIENT, OID, ORDERS, SECRET, TID
 from tests.http import post_form, post_json
 
 pytestmark = pytest.mark.slow
 
 BILLING = "aaaaaaaa-0000-4000-8000-0000000000bb"
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    """An Entra-shaped authority as a process; its API `https://legacy.example/` gets v1 tokens without `idtyp`."""
-    with running_emulator(CONFIG, tmp_path_factory.mktemp("emulator")) as running:
-        yield running
 
 
 @pytest.fixture

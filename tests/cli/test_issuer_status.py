@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tenantgate import open_gate
 from tests.cli.desk import Desk
-from tests.emulator.program import RunningEmulator, running_emulator
-from tests.emulator.world import CONFIG
+from tests.emulator.program import RunningEmulator
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEmulator]:
-    """An Entra-shaped authority as a process."""
-    with running_emulator(CONFIG, tmp_path_factory.mktemp("emulator")) as running:
-        yield running
 
 
 @pytest.fixture
