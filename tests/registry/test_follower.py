@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,10 +18,10 @@ import sqlalchemy as sa
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
 from tenantgate.feed.source import FeedError, PolicySource
-from tenantgate.registry import instances, partners
+from tenantgate.registry import instances, issuer_health, partners
 from tenantgate.registry.engine import open_engine, reading, writing
 from tenantgate.registry.errors import DatabaseError, NotFoundError
-from tenantgate.registry.follower import ACKNOWLEDGE_INTERVAL, HEARTBEAT_INTERVAL, DatabaseSource
+from tenantgate.registry.follower import ACKNOWLEDGE_INTERVAL, HEARTBEAT_INTERVAL, KEYS_INTERVAL, DatabaseSource
 from tenantgate.registry.instances import InstanceSpec
 from tenantgate.registry.migrations import migrate
 from tenantgate.registry.tables import Change, Instance, Revision
@@ -320,6 +321,8 @@ def test_closing_twice_and_unopened_is_fine(registry: Registry, start: Start):
     source.close()
     source.close()
 
+    assert code_of(source.load) == "source_closed"
+
 
 def test_address_that_can_never_work_is_refused_at_once():
     """A wrong address is a mistake of configuration: said when the source is made."""
@@ -381,6 +384,38 @@ def data_versions(registry: Registry, writes: list[int]) -> Callable[[], int]:
 
     count()
     return count
+
+
+def test_health_of_keys_is_asked_for_seldom_and_written_when_it_changed(registry: Registry, start: Start, clock: Clock):
+    """Rendering every issuer's health takes time that requests want: neither at each poll nor when nobody reads it."""
+    asked: list[int] = []
+    facts: dict[str, Any] = {"issuer": "entra", "document": "v2", "appid": None, "failures": 0}
+
+    def keys() -> list[dict[str, Any]]:
+        asked.append(facts["failures"])
+        return [dict(facts)]
+
+    def said() -> list[int]:
+        with reading(registry.engine) as session:
+            return [row.facts["failures"] for row in issuer_health.list_(session, seen_since=0)]
+
+    source = start(registry.url)
+    source.report(keys)
+    source.load()
+    for _ in range(3):
+        source.wait(0)
+    assert (said(), asked) == ([0], [0])
+    count = data_versions(registry, [])
+
+    clock.ahead += KEYS_INTERVAL
+    source.wait(0)
+    assert (count(), asked) == (0, [0, 0])
+    facts["failures"] = 1
+    source.wait(0)
+    assert (count(), asked) == (0, [0, 0])
+    clock.ahead += KEYS_INTERVAL
+    source.wait(0)
+    assert (count(), asked, said()) == (1, [0, 0, 1], [1])
 
 
 def test_busy_database_only_delays_the_acknowledgement(registry: Registry, start: Start, clock: Clock):
@@ -477,7 +512,7 @@ def follow_in_child():
 os.register_at_fork(after_in_child=follow_in_child)
 from tests.registry.builders import refresh
 from tenantgate.core.policy import PolicySnapshot
-from tenantgate.registry import instances, partners
+from tenantgate.registry import instances, issuer_health, partners
 from tenantgate.registry.engine import open_engine, reading
 from tenantgate.registry.follower import DatabaseSource
 from tenantgate.registry.instances import InstanceSpec
