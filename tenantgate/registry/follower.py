@@ -97,6 +97,7 @@ class DatabaseSource:
         self._mark: _Mark | None = None
         self._begins = True
         self._troubled = False
+        self._ask_keys: Callable[[], list[dict[str, Any]]] = list
         self._forget_reports()
         _SOURCES.add(self)
 
@@ -105,7 +106,6 @@ class DatabaseSource:
         self._registered = False
         self._enforced: int | None = None
         self._reported: int | None = None
-        self._ask_keys: Callable[[], list[dict[str, Any]]] = list
         self._keys: list[dict[str, Any]] = []
         self._reported_keys: list[dict[str, Any]] | None = None
         self._next_report = self._next_keys = self._clock()

@@ -520,6 +520,7 @@ from tests.registry.builders import work_on
 url = sys.argv[1]
 describe = lambda: InstanceSpec(id=f"gate-{os.getpid()}", kind="gate", version="1")
 source = DatabaseSource(url, describe=describe, now=lambda: int(time.time()), clock=time.monotonic)
+source.report(lambda: [{"issuer": "entra", "document": "v2", "appid": None}])
 source.load()
 threading.Thread(target=source.wait, args=(3600,), daemon=True).start()
 read, write = os.pipe()
@@ -535,6 +536,7 @@ def follow():
     source.wait(1)
     with reading(open_engine(url)) as session:
         assert instances.get(session, f"gate-{os.getpid()}").acknowledged_revision == index.revision
+        assert f"gate-{os.getpid()}" in [row.instance for row in issuer_health.list_(session, seen_since=0)]
     os._exit(7)
 child = os.fork()
 if child == 0:
