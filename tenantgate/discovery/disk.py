@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery.alarms import say_unused, say_written
 from tenantgate.discovery.stored import Stored, UnusableStored, newest, read_stored, write_stored
+from tenantgate.forks import undivided
 
 FOLDER: Final = "keys"
 _MOST_BYTES: Final = 8 << 20
@@ -148,20 +149,22 @@ class Disk:
 
     def _write(self, row: IssuerRow, render: Callable[[], Stored]) -> None:
         try:
-            self._replace(row, render())
+            with undivided():
+                content = self._content(row, render())
+            _replace(self._path(row.id), content)
             self._complain(None)
         except OSError as error:
             self._complain(_words(error))
         except Exception as error:  # noqa: BLE001 - a defect must not end this thread: nothing would be written any more
             self._complain(f"unexpected: {type(error).__name__}")
 
-    def _replace(self, row: IssuerRow, stored: Stored) -> None:
-        """Write an issuer's file; what another process has fetched since stays in it."""
+    def _content(self, row: IssuerRow, stored: Stored) -> bytes:
+        """Return what an issuer's file is to hold; what another process has fetched since stays in it."""
         with contextlib.suppress(OSError, UnusableStored):  # what is there is of no use, and is replaced
             there = self._read(row)
             if there is not None:
                 stored = newest(stored, there, self._wall())
-        _replace(self._path(row.id), write_stored(stored))
+        return write_stored(stored)
 
     def _read(self, row: IssuerRow) -> Stored | None:
         try:

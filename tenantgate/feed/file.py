@@ -31,6 +31,7 @@ from tenantgate.core.policy import (
 from tenantgate.core.rules import check_references, check_row
 from tenantgate.core.strict import Unreadable, read_document, shown
 from tenantgate.feed.source import FeedError
+from tenantgate.forks import undivided
 
 FILE_VERSION: Final = 1
 _ARRAYS: Final = {f"{kind}s": kind for kind in KINDS}
@@ -176,9 +177,10 @@ class FileSource:
         remaining = timeout
         while remaining > 0 and not self._pause(self._closed, min(1.0, remaining)):
             remaining -= 1.0
-            raw = self._read()
-            if self._is_new(raw):
-                return self._parse(raw)
+            with undivided():
+                raw = self._read()
+                if self._is_new(raw):
+                    return self._parse(raw)
         return None
 
     def acknowledge(self, revision: int) -> None:

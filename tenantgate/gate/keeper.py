@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from tenantgate.core.keys import KeySetRef
 from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot
 from tenantgate.feed.source import FeedError, PolicySource
+from tenantgate.forks import stands_still, undivided
 
 UNEXPECTED: Final = "unexpected"
 """The code under which a defect is logged: an exception that is in no tree."""
@@ -125,27 +126,28 @@ class Keeper:
 
 
 def serve(loop: asyncio.AbstractEventLoop, keys: Keys) -> None:
-    """Run the loop until it is stopped, then end what runs on it and release what it held.
+    """Run the loop until it is stopped, then end what runs on it and release what it held; stand still at forks.
 
     The keyring ends its own fetches, before anything else is cancelled: a task group in them (anyio's, while it
     connects) must be ended through its parent. A child of it that is cancelled before its first step leaves a
     coroutine never awaited.
     """
     asyncio.set_event_loop(loop)
-    refresh: asyncio.Task[None] = loop.create_task(keys.run())
-    refresh.add_done_callback(_report)
-    try:
-        loop.run_forever()
-    finally:
-        refresh.cancel()
-        loop.run_until_complete(asyncio.wait([refresh]))
-        loop.run_until_complete(keys.aclose())
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    with stands_still(loop):
+        refresh: asyncio.Task[None] = loop.create_task(keys.run())
+        refresh.add_done_callback(_report)
+        try:
+            loop.run_forever()
+        finally:
+            refresh.cancel()
+            loop.run_until_complete(asyncio.wait([refresh]))
+            loop.run_until_complete(keys.aclose())
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
 
 
 def _report(task: asyncio.Task[None]) -> None:
@@ -225,7 +227,8 @@ class Follower:
         news = self._source.load() if self._reload else self._source.wait(1.0)
         if news is None:
             return
-        self._install(news)
+        with undivided():
+            self._install(news)
         self._reload = False
         self._source.acknowledge(news.revision)
 
