@@ -58,6 +58,9 @@ def _of_issuers(found: list[IssuerHealth]) -> Iterator[Metric]:
     too_old = GaugeMetricFamily("tenantgate_issuer_keys_too_old", "1 where nothing is judged with them.", labels=_SET)
     due = GaugeMetricFamily("tenantgate_issuer_refresh_seconds", "Until the next refresh.", labels=_SET)
     clock = GaugeMetricFamily("tenantgate_issuer_clock_ahead_seconds", "Of this machine's clock.", labels=_SET)
+    most = GaugeMetricFamily(
+        "tenantgate_issuer_clock_ahead_at_most_seconds", "Least age of the tokens seen in the last hour.", labels=_SET
+    )
     for each in found:
         labels = (each.issuer, each.document, each.appid or "")
         for state in _STATES:
@@ -67,10 +70,16 @@ def _of_issuers(found: list[IssuerHealth]) -> Iterator[Metric]:
         too_old.add_metric(labels, float(each.too_old))
         if each.last_error is not None:
             failing.add_metric((*labels, each.last_error), 1.0)
-        for metric, value in ((age, each.age), (due, each.next_refresh), (clock, each.clock_ahead)):
+        measured = (
+            (age, each.age),
+            (due, each.next_refresh),
+            (clock, each.clock_ahead),
+            (most, each.clock_ahead_at_most),
+        )
+        for metric, value in measured:
             if value is not None:
                 metric.add_metric(labels, value)
-    yield from (keys, dropped, failures, failing, age, too_old, due, clock)
+    yield from (keys, dropped, failures, failing, age, too_old, due, clock, most)
 
 
 class MetricsServer:

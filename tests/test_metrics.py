@@ -70,6 +70,7 @@ async def test_what_a_gate_knows_is_measured(world: World):
     world.door.date = world.wall() - 4
     await world.keyring.ensure(KeySetRef("globex"), None)
     await world.keyring.ensure(KeySetRef("gone"), None)
+    world.keyring.authentic(KeySetRef("globex"), 9.0)
     await world.clock.advance(60)
     server = MetricsServer(FakeGate(world), "127.0.0.1", 0)
     try:
@@ -87,6 +88,7 @@ async def test_what_a_gate_knows_is_measured(world: World):
     }
     assert found["tenantgate_issuer_keys_age_seconds"] == {well: 60.0}
     assert found["tenantgate_issuer_clock_ahead_seconds"] == {well: 4.0}
+    assert found["tenantgate_issuer_clock_ahead_at_most_seconds"] == {well: 9.0}
     assert found["tenantgate_issuer_refresh_seconds"][well] == 540.0
     assert found["tenantgate_issuer_failures"] == {well: 0.0, ill: 1.0}
     assert found["tenantgate_issuer_failing"] == {(*ill, "dns"): 1.0}

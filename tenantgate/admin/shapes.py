@@ -230,6 +230,11 @@ class KeySetHealthOut(Out):
     last_detail: str
     metadata_error: str | None = Field(description="The metadata was due and could not be had; the old one goes on.")
     clock_ahead: int | None = Field(description="Seconds by which the instance's clock was ahead of the issuer's.")
+    clock_ahead_at_most: int | None = Field(
+        default=None,
+        description="The least age in seconds of a token seen in the last hour: the clock is ahead by no more. "
+        "Negative: it is behind by at least as much. Entra dates its tokens five minutes back.",
+    )
     keys: list[KeyHealthOut]
     dropped: list[DroppedKeyOut]
     history: list[KeyEventOut] = Field(description="The newest changes, oldest first.")

@@ -194,8 +194,16 @@ def _status(row: IssuerHealth, now: int) -> dict[str, Any]:
         "last_error": facts["last_error"] or facts["metadata_error"],
         "failures": facts["failures"] or "",
         "next": "" if facts["due_at"] is None else f"{max(0, facts['due_at'] - now)} s",
-        "clock": "" if facts["clock_ahead"] is None else f"{facts['clock_ahead']:+d} s",
+        "clock": _clock(facts["clock_ahead"], facts.get("clock_ahead_at_most")),
     }
+
+
+def _clock(ahead: int | None, at_most: int | None) -> str:
+    """Say what an issuer's answers say of the instance's clock, and what its tokens do."""
+    said = [] if ahead is None else [f"{ahead:+d} s"]
+    if at_most is not None:
+        said.append(f"at most {at_most:+d} s")
+    return ", ".join(said)
 
 
 @app.command("probe")

@@ -31,7 +31,9 @@ class IssuerHealth(msgspec.Struct, frozen=True, kw_only=True):
 
     Ages and waits in seconds; `last_error` is a stable code, None after a success. `restored`: the keys in use are
     those that an earlier process left on disk. `metadata_error`: the metadata was due and could not be had; the one at
-    hand goes on. `clock_ahead`: seconds by which this machine's clock was ahead of the issuer's at the last success.
+    hand goes on. `clock_ahead`: seconds by which this machine's clock was ahead of the issuer's at the last success,
+    `clock_ahead_at_most`: what the youngest token of the last hour says about it (negative: it is behind by at least as
+    much; Entra dates its tokens five minutes back).
     `kids` verify now (an empty one: a key without a name); `withdrawn` are those among them that the issuer no longer
     lists; `keys` has more of each. `history`: the newest key events, with their age in place of a time.
     """
@@ -53,6 +55,7 @@ class IssuerHealth(msgspec.Struct, frozen=True, kw_only=True):
     tried_ago: float | None
     next_refresh: float | None
     clock_ahead: float | None
+    clock_ahead_at_most: float | None
     history: tuple[KeyEvent, ...]
     keys: tuple[KeyHealth, ...]
 
@@ -78,6 +81,7 @@ def health_of(state: IssuerState, now: float) -> IssuerHealth:
         tried_ago=None if tried_at is None else now - tried_at,
         next_refresh=None if state.static or tried_at is None else max(0.0, state.due_at - now),
         clock_ahead=state.clock_ahead,
+        clock_ahead_at_most=state.youngest.at(now),
         history=tuple(event._replace(at=now - event.at) for event in state.history),
         keys=() if published is None else tuple(_key(published, key, now) for key in _every(published)),
     )
@@ -91,7 +95,8 @@ def report_of(health: IssuerHealth, now: Clocks) -> dict[str, Any]:
     report["fetched_at"] = None if health.age is None else round(now.wall - health.age)
     report["tried_at"] = None if health.tried_ago is None else round(now.wall - health.tried_ago)
     report["due_at"] = None if health.next_refresh is None else round(now.wall + health.next_refresh)
-    report["clock_ahead"] = None if health.clock_ahead is None else round(health.clock_ahead)
+    for name in ("clock_ahead", "clock_ahead_at_most"):
+        report[name] = None if report[name] is None else round(report[name])
     for each in report["keys"]:
         for name in ("first_seen", "last_seen"):
             each[name] = round(now.wall - each[name])

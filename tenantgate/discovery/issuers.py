@@ -128,4 +128,4 @@ def _take_over(state: IssuerState, before: IssuerState, judging: float) -> None:
     state.metadata, state.metadata_at, state.metadata_error = before.metadata, before.metadata_at, before.metadata_error
     state.tried_at, state.open_at, state.due_at = before.tried_at, before.open_at, before.due_at
     state.failures, state.last_error, state.last_detail = before.failures, before.last_error, before.last_detail
-    state.history = before.history
+    state.history, state.youngest = before.history, before.youngest

@@ -2,7 +2,7 @@
 
 Who calls what, on which thread:
 - `set_issuers`: the policy's thread, at the start and on every change;
-- `key_set`, `wants`, `health`: any thread; no lock, no I/O, no waiting;
+- `key_set`, `wants`, `authentic`, `health`: any thread; no lock, no I/O, no waiting;
 - `ensure`, `run`, `aclose`: the Keeper's loop, and there alone keys are fetched;
 - `reset_after_fork`: the child, before anything else.
 
@@ -149,6 +149,12 @@ class Keyring:
         if len(flight.kids) < self._limits.waiters:
             flight.kids.add(kid)
         return flight
+
+    def authentic(self, ref: KeySetRef, age: float) -> None:
+        """Note how old an authentic token is by our clock, when it is first seen. Seconds. Any thread, no waiting."""
+        state = self._states.get(ref)
+        if state is not None:
+            state.youngest.note(age, self._clock())
 
     def health(self) -> list[IssuerHealth]:
         """Return how every key set is doing. Any thread."""

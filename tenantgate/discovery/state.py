@@ -13,6 +13,7 @@ from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.metadata import Document, Metadata
 from tenantgate.discovery.published import KeyEvent, Published
+from tenantgate.discovery.youngest import YoungestToken
 
 HISTORY: Final = 32
 """Key events that are remembered per key set."""
@@ -32,6 +33,7 @@ class Flight:
 class IssuerState:
     """One key set of one issuer. Written on the Keeper's loop only, read from any thread attribute by attribute.
 
+    `youngest` alone is written elsewhere: by every thread that judges.
     Every attribute that other threads read is a whole value, replaced and never changed in place; the
     cache of unknown kids is only asked `in`, which changes nothing. Times are monotonic seconds.
     """
@@ -39,7 +41,7 @@ class IssuerState:
     __slots__ = (
         "clock_ahead", "document", "due_at", "failures", "fetched_wall", "flight", "history", "last_detail",
         "last_error", "metadata", "metadata_at", "metadata_error", "open_at", "published", "ref", "restored", "row",
-        "static", "tried_at", "unknown",
+        "static", "tried_at", "unknown", "youngest",
     )  # fmt: skip
 
     def __init__(self, ref: KeySetRef, row: IssuerRow, document: Document, *, static: bool) -> None:
@@ -63,6 +65,7 @@ class IssuerState:
         self.last_error: str | None = None
         self.last_detail = ""
         self.history: tuple[KeyEvent, ...] = ()
+        self.youngest = YoungestToken()
 
     def forget_flight(self, limits: KeyLimits, clock: Callable[[], float]) -> None:
         """Forget what belongs to an event loop or may be half-written: after a fork, and at the beginning."""

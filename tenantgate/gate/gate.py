@@ -12,7 +12,7 @@ from tenantgate.core.decision import Decision, Denied, Granted
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import TORN, Torn, judge
-from tenantgate.core.keys import KeySet, KeySource
+from tenantgate.core.keys import KeySet, KeySetRef, KeySource
 from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow, Row
 from tenantgate.core.token import TokenReader
@@ -37,6 +37,10 @@ class KeyRing(KeySource, Keys, Protocol):
 
     def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
         """Take over the issuers of the policy, and the applications that have signing keys of their own there."""
+        ...
+
+    def authentic(self, ref: KeySetRef, age: float) -> None:
+        """Take in the age in seconds, by our clock, of an authentic token that is first seen."""
         ...
 
     def health(self) -> list[IssuerHealth]:
@@ -265,9 +269,10 @@ class Gate:
                 return fresh
             if isinstance(fresh, Denied):
                 return self._denied(fresh, roles)
-            verified = fresh
-            if index.lists(verified.claims.caller):  # a stranger's authentic tokens must not fill the memory
-                self._tokens.put(digest, verified, weight_of(token, verified.claims.payload))
+            verified, claims = fresh, fresh.claims
+            if index.lists(claims.caller):  # a stranger's authentic tokens must not fill the memory
+                self._tokens.put(digest, verified, weight_of(token, claims.payload))
+                self._keys.authentic(fresh.ref, self._now() - claims.issued_at)
         return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id(), peer)
 
     def _holds(self, verified: Verified, index: PolicyIndex) -> bool:

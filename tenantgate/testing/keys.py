@@ -53,6 +53,9 @@ class OfflineKeys:
         """Return the keys a row carries, or that there are none."""
         return self._static.key_set(ref)
 
+    def authentic(self, ref: KeySetRef, age: float) -> None:
+        """The kit's clock is the one its tokens are dated by."""
+
     def health(self) -> list[IssuerHealth]:
         """There is nothing to be well or ill."""
         return []

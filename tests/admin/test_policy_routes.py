@@ -551,6 +551,7 @@ def test_the_health_of_an_issuer_is_what_instances_say(api: Api):
     (one,) = found["key_sets"]
     assert (found["issuer"], one["instance"], one["reported_at"]) == ("new", "here", "2027-01-15T07:59:51Z")
     assert (one["last_error"], one["failures"], one["clock_ahead"]) == ("timeout", 2, -3)
+    assert one["clock_ahead_at_most"] is None  # an instance of an earlier version does not say
     assert (one["fetched_at"], one["due_at"]) == ("2027-01-15T07:59:00Z", "2027-01-15T08:00:30Z")
     assert one["keys"][0]["last_seen"] == "2027-01-15T08:00:00Z"
     assert one["dropped"] == FACTS["dropped"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tenantgate import open_gate
+from tenantgate.core.keys import KeySetRef
 from tests.cli.desk import Desk
 from tests.emulator.program import RunningEmulator
 
@@ -44,6 +45,7 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
         return (well, ill) if well and well["keys"] and ill and ill["last_error"] else None
 
     gate = open_gate(own.url, resource="orders")
+    gate._keys.authentic(KeySetRef("local"), 301.0)  # as a token of Entra looks when it comes at once
     try:
         well, ill = eventually(known)
         table = own.call("issuer", "status", "local", COLUMNS="220")
@@ -61,6 +63,8 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
     assert [each["issuer"] for each in one] == ["gone"]
     assert well["keys"][0]["kid"] in table.out
     assert "last_error" in table.out
+    assert well["clock_ahead_at_most"] == 301
+    assert "at most +301 s" in " ".join(table.out.split())
     assert own.call("issuer", "status", "--json").document == []
 
 

@@ -12,6 +12,7 @@ from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.policy import Row
 from tenantgate.gate.gate import Gate
 from tests.builders import (
+    NOW,
     STRANGE_TID,
     cloud_key,
     signer,
@@ -58,6 +59,19 @@ def test_a_token_seen_before_is_not_verified_again(make: Make, verifications: li
         assert is_granted(gate.decide(a_view()))
 
     assert len(verifications) == 1
+
+
+def test_the_clocks_are_measured_by_what_the_list_knows_and_once_a_token(make: Make):
+    """By authentic tokens when they are first seen, and not by those of strangers, nor by forgeries."""
+    keys, now = FakeKeys(), [NOW + 40.0]
+    gate = make(keys, now=lambda: now[0])
+    for _ in range(2):
+        assert is_granted(gate.decide(a_view()))
+        now[0] += 10
+    for stranger in (cloud_key().sign(STRANGER), stranger_key().sign(v2_claims())):
+        gate.decide(a_view(stranger))
+
+    assert keys.ages == [(CLOUD_V2, 640.0)]  # the tokens of these tests are ten minutes old
 
 
 def test_a_refused_token_is_verified_each_time(make: Make, verifications: list[bytes]):

@@ -85,6 +85,7 @@ class FakeKeys:
         self.coming: dict[KeySetRef, KeySet] = {}
         self.fetches: list[tuple[KeySetRef, str | None]] = []
         self.issuers: list[list[str]] = []
+        self.ages: list[tuple[KeySetRef, float]] = []
         self.appids: list[tuple[str, ...]] = []
         self.stuck = stuck
         self.cancelled = 0
@@ -106,6 +107,10 @@ class FakeKeys:
     def key_set(self, ref: KeySetRef) -> KeySet | NoKeys:
         """Return what is at hand."""
         return self.sets.get(ref, NoKeys(too_old=False))
+
+    def authentic(self, ref: KeySetRef, age: float) -> None:
+        """Count it."""
+        self.ages.append((ref, age))
 
     def health(self) -> list[IssuerHealth]:
         """Nothing is known of any issuer."""
