@@ -146,7 +146,7 @@ class Keyring:
         """Join the fetch of a key set, or start it."""
         flight = state.flight or self._start_flight(state, background=False)
         flight.waiters += 1
-        if len(flight.kids) < self._limits.waiters:
+        if not flight.asked and len(flight.kids) < self._limits.waiters:
             flight.kids.add(kid)
         return flight
 
@@ -230,7 +230,7 @@ class Keyring:
         """Fetch, record, and start the cooldown, however it ends."""
         wait, retry_after, before = self._limits.cooldown, 0.0, state.last_error
         try:
-            wait = await self._fetch(state, background=background)
+            wait = await self._fetch(state, flight, background=background)
             _remember_unknown(state, flight)
         except DiscoveryError as error:
             state.failed(error.code, str(error))
@@ -243,7 +243,7 @@ class Keyring:
         self._keep(state)
         say_failure(state, before)
 
-    async def _fetch(self, state: IssuerState, *, background: bool) -> float:
+    async def _fetch(self, state: IssuerState, flight: Flight, *, background: bool) -> float:
         """Fetch one key document and publish it. Return in how many seconds to do so again.
 
         Raises:
@@ -252,6 +252,7 @@ class Keyring:
         if self._door is None:
             self._door = self._open_door()
         metadata = await self._metadata(state, self._door, background=background)
+        flight.asked = True
         fresh = await fetch_keys(self._door, metadata.jwks_uri, state.row, self._limits.rules(state.row))
         limits = self._limits
         how = Merging(self._clock(), limits.judging(state.row), limits.retire(state.row), limits.retained)

@@ -20,14 +20,18 @@ HISTORY: Final = 32
 
 
 class Flight:
-    """One fetch under way, the kids it was asked for, and how many requests wait for it."""
+    """One fetch under way, the kids it was asked for, and how many requests wait for it.
 
-    __slots__ = ("kids", "task", "waiters")
+    Once the key document was `asked` for, no kid is added: the answer may be older than the key it names.
+    """
+
+    __slots__ = ("asked", "kids", "task", "waiters")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None]
         self.kids: set[str | None] = set()
         self.waiters = 0
+        self.asked = False
 
 
 class IssuerState:

@@ -246,6 +246,37 @@ async def test_a_failed_fetch_remembers_no_kid():
     assert B.kid in kids(world)
 
 
+async def test_a_kid_that_comes_while_the_answer_is_on_its_way_is_not_remembered():
+    """The answer may be older than the key: the issuer rotated meanwhile, and signs with the new one."""
+    world = World(A)
+    world.door.hold()
+    early = asyncio.create_task(world.keyring.ensure(REF, "nobody"))
+    await settle()  # the metadata is asked for
+    joining = asyncio.create_task(world.keyring.ensure(REF, "nobody-else"))
+    await settle()
+    world.door.release()
+    await settle()
+    await asyncio.gather(early, joining)
+    await world.clock.advance(30)
+    assert not world.keyring.wants(REF, "nobody-else")  # it came before the keys were asked for
+
+    world.door.hold()
+    asking = asyncio.create_task(world.keyring.ensure(REF, "another"))
+    await settle()
+    assert world.fetches == 2
+    late = asyncio.create_task(world.keyring.ensure(REF, B.kid))
+    await settle()
+    world.door.release()
+    await asyncio.gather(asking, late)
+    assert B.kid not in kids(world)
+
+    world.publish(A, B)
+    await world.clock.advance(30)
+    assert not world.keyring.wants(REF, "another")
+    await world.keyring.ensure(REF, B.kid)
+    assert B.kid in kids(world)
+
+
 async def test_remembered_kids_are_bounded():
     """The memory of unknown kids holds `unknown_most`, whatever an attacker sends."""
     world = World(A, unknown_most=8, cooldown=0.0)
