@@ -86,7 +86,7 @@ class Authority:
         """
         name = self.directory.tenant_in_path(tenant, shared=True)
         own = () if appid is None else self.keys.own(appid.lower())
-        return metadata.key_set(self.base_url, name, version, (*self.keys.published(), *own))
+        return metadata.key_set(self.base_url, name, version, (*self.keys.listed(), *own))
 
     def rotate(self, *, retire: bool = False, resource: str | None = None) -> SigningKey:
         """Publish a new key, which signs from now on; with `retire`, publish no other key any longer.

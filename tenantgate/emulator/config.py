@@ -72,6 +72,12 @@ class RotateSpec(_Spec, frozen=True):
     resource: str | None = None
 
 
+class HideSpec(_Spec, frozen=True):
+    """Which published keys (by `kid`) the documents do not list; an empty list has them list all again."""
+
+    kids: tuple[str, ...] = ()
+
+
 class OffSpec(_Spec, frozen=True):
     """How to be off: answer 503, or close the connection without an answer."""
 

@@ -5,6 +5,7 @@ Bodies are the JSON objects of `config`, and an empty body is an empty object:
 
     GET  state           mode, requests seen per path and query, keys, names
     POST rotate          {"retire": false, "tid": null, "resource": null}
+    POST hide            {"kids": []}: list all published keys but these
     POST off             {"mode": "503" | "drop"}
     POST on
     POST mint            {"tid", "client_id", "audience", "version", "lifetime", "claims", "remove", "header", "key"}
@@ -55,6 +56,7 @@ def control_routes(authority: Authority, switch: Switch) -> list[Route]:
     control = _Control(authority, switch)
     posts = {
         "rotate": control.rotate,
+        "hide": control.hide,
         "off": control.off,
         "on": control.on,
         "mint": control.mint,
@@ -106,6 +108,12 @@ class _Control:
         else:
             tenant = self._authority.directory.get_tenant(spec.tid)
             await run_in_threadpool(self._authority.keys.publish_for, tenant.tid)
+        return JSONResponse(self._keys())
+
+    async def hide(self, request: Request) -> Response:
+        """List all published keys but those that are named, which sign on."""
+        spec = parse_spec(await read_body(request), config.HideSpec)
+        await run_in_threadpool(self._authority.keys.hide, spec.kids)
         return JSONResponse(self._keys())
 
     async def off(self, request: Request) -> Response:
@@ -171,5 +179,6 @@ class _Control:
         return {
             "signing_kid": ring.signing().kid,
             "keys": [{"kid": key.kid, "only_tid": key.only_tid} for key in ring.published()],
+            "listed": [key.kid for key in ring.listed()],
             "own_keys": {client_id: [key.kid for key in keys] for client_id, keys in ring.all_own().items()},
         }

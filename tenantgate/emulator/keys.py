@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -101,6 +101,7 @@ class KeyRing:
         self._make_key = make_key
         self._clock = clock
         self._published: tuple[SigningKey, ...] = ()
+        self._hidden: frozenset[str] = frozenset()
         self._own: dict[str, tuple[SigningKey, ...]] = {}
         self._unpublished: SigningKey | None = None
         self._changing = threading.RLock()  # keys are made in worker threads, and two first uses must agree on one
@@ -111,6 +112,22 @@ class KeyRing:
             with self._changing:
                 self._published = self._published or (self._make_key(self._clock()),)
         return self._published
+
+    def listed(self) -> tuple[SigningKey, ...]:
+        """Return the published keys that the documents list at this moment."""
+        return tuple(key for key in self.published() if key.kid not in self._hidden)
+
+    def hide(self, kids: Iterable[str]) -> None:
+        """Have the documents list all published keys but these, which sign on: Entra's key sets flap.
+
+        Raises:
+            NameUnknown: no such key is published.
+        """
+        hidden = frozenset(kids)
+        unknown = hidden.difference(key.kid for key in self.published())
+        if unknown:
+            raise NameUnknown(f"no published key has the kid {min(unknown)!r}")
+        self._hidden = hidden
 
     def own(self, client_id: str) -> tuple[SigningKey, ...]:
         """Return the keys an application has of its own, oldest first; most have none."""

@@ -70,6 +70,23 @@ def test_a_key_can_be_published_for_one_tenant(client: TestClient) -> None:
     assert [key["only_tid"] for key in answer["keys"]] == [None, OTHER_TID]
 
 
+def test_documents_can_leave_keys_out(client: TestClient, authority: Authority) -> None:
+    """Hidden keys are in no document and sign on, until they are listed again; a key that is not there is refused."""
+    [first] = kids(client)
+    second = client.post("/_emulator/rotate").json()["signing_kid"]
+
+    answer = client.post("/_emulator/hide", json={"kids": [second]}).json()
+    assert kids(client) == answer["listed"] == [first]
+    assert [key["kid"] for key in answer["keys"]] == [first, second]
+    assert segments(authority.mint(TID, CLIENT, "api://orders"))[0]["kid"] == second
+    assert segments(authority.mint(TID, CLIENT, "api://orders", key=second))[0]["kid"] == second
+
+    refused = client.post("/_emulator/hide", json={"kids": [first, "nobody"]})
+    assert (refused.status_code, refused.json()["error"]) == (404, "name_unknown")
+    assert kids(client) == [first]
+    assert client.post("/_emulator/hide").json()["listed"] == kids(client) == [first, second]
+
+
 def test_off_answers_503_and_on_serves_again(client: TestClient) -> None:
     """While it is off, every path of Entra's answers 503; the control surface stays."""
     assert client.post("/_emulator/off").json() == {"mode": "503"}
