@@ -27,6 +27,7 @@ JUDGE_KEYS = {
     "warm_us",
     "refusal_over_raw",
 }
+START_KEYS = {"from_policy_2_ms", "from_disk_2_ms"}
 SCALE_KEYS = {"bytes_per_daemon", "lookup_1e6_over_1e3", "change_us", "collection_ms"}
 
 
@@ -45,6 +46,13 @@ def is_figure(value: Any) -> bool:
     if isinstance(value, dict):
         return set(value) == {"median", "spread"} and value["median"] > 0 and value["spread"] >= 0
     return isinstance(value, int | float) and value > 0
+
+
+def test_start_prints_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each process was let in with keys from where it was told; the run stops otherwise."""
+    figures = printed(capsys, "start", "--rounds", "1", "--issuers", "2")
+
+    assert all(is_figure(figures[key]) for key in START_KEYS)
 
 
 def test_judge_prints_every_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

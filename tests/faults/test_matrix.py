@@ -7,8 +7,6 @@ that no issuer's fault is another's. `TENANTGATE_FAULT_SCALE` (0.05 where nothin
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,49 +16,13 @@ from typing import Final, NamedTuple
 import pytest
 
 from tenantgate.core.decision import DenialReason as R
-from tenantgate.core.decision import Denied
-from tenantgate.core.policy import (
-    AppRoleRow,
-    DaemonRow,
-    IssuerRow,
-    PartnerRow,
-    PolicySnapshot,
-    ResourceRow,
-    RoleAssignmentRow,
-    RowData,
-    TenantRow,
-    row_of,
-)
-from tenantgate.core.rules import check_row
-from tenantgate.discovery.disk import Disk
 from tenantgate.discovery.health import IssuerHealth
-from tenantgate.discovery.keyring import Keyring
-from tenantgate.discovery.limits import KeyLimits
-from tenantgate.gate.gate import Gate
-from tenantgate.gate.request import RequestView
-from tenantgate.net.http import HttpDoor
 from tests.builders import Signer, signer
+from tests.faults.process import LIMITS, SCALE, Process, token_of, wait_until
 from tests.faults.simulator import KEYS, METADATA, Fault, Issuer, Simulator
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-SCALE: Final = float(os.environ.get("TENANTGATE_FAULT_SCALE", "0.05"))
-USUAL: Final = KeyLimits()
-LIMITS: Final = KeyLimits(
-    cooldown=USUAL.cooldown * SCALE,
-    wait=USUAL.wait * SCALE,
-    unknown_ttl=USUAL.unknown_ttl * SCALE,
-    refresh_other=USUAL.refresh_other * SCALE,
-    refresh_least=USUAL.refresh_least * SCALE,
-    backoff=USUAL.backoff * SCALE,
-    spread=USUAL.spread * SCALE,
-    spread_most=USUAL.spread_most * SCALE,
-    metadata_refresh=USUAL.metadata_refresh * SCALE,
-    retire_other=USUAL.retire_other * SCALE,
-    hard_age=USUAL.hard_age * SCALE,
-    deadline=max(0.5, USUAL.deadline * SCALE),
-)
-AUDIENCE: Final = "api://orders.example"
 GONE, UNAVAILABLE, FORGED = R.SIGNING_KEY_UNKNOWN, R.KEY_SET_UNAVAILABLE, R.SIGNATURE_INVALID
 
 
@@ -121,15 +83,7 @@ class Cell(NamedTuple):
 
     def token(self, key: Signer | None = None) -> str:
         """Return a token of this issuer's daemon, signed by the old key unless another is given."""
-        now = int(time.time())
-        claims = {
-            "iss": self.issuer.url,
-            "aud": AUDIENCE,
-            "sub": "sync",
-            "client_id": "sync",
-            "jti": str(random.random()),
-        }
-        return (key or self.issuer.old).sign({**claims, "iat": now, "nbf": now, "exp": now + 3600})
+        return token_of(self.issuer, key)
 
 
 class Seen(NamedTuple):
@@ -140,77 +94,6 @@ class Seen(NamedTuple):
     requests: dict[str, int]
     health: IssuerHealth
     after: R | None
-
-
-class Process:
-    """A gate as a process has it, over the simulator's issuers, with keys kept in a folder."""
-
-    def __init__(self, simulator: Simulator, cells: list[Cell], folder: Path) -> None:
-        self.keyring = Keyring(
-            lambda: HttpDoor(resolve=simulator.resolve),
-            clock=time.monotonic,
-            wall=time.time,
-            jitter=random.random,
-            limits=LIMITS,
-            store=Disk(folder, time.time),
-        )
-        self.gate = Gate(
-            "orders",
-            self.keyring,
-            now=time.time,
-            yield_thread=lambda: time.sleep(0),
-            id_prefix="t-",
-            deadline=LIMITS.wait,
-        )
-        self.gate.install(policy(simulator, cells))
-
-    def start(self) -> None:
-        """Begin to refresh in the background."""
-        self.gate._keeper.start()
-
-    def ask(self, token: str) -> R | None:
-        """Present a token; return the reason of a refusal, None where it is let in."""
-        view = RequestView("GET", "/", [(b"authorization", b"Bearer " + token.encode())])
-        decision = self.gate.decide(view)
-        return decision.reason if isinstance(decision, Denied) else None
-
-    def health(self, cell: Cell) -> IssuerHealth:
-        """Return how a cell's keys are doing."""
-        return next(each for each in self.keyring.health() if each.issuer == cell.id)
-
-
-def policy(simulator: Simulator, cells: list[Cell]) -> PolicySnapshot:
-    """Return the policy in which every cell's daemon is welcome."""
-    rows: list[RowData] = [
-        ResourceRow(id="orders", audiences=(AUDIENCE,)),
-        AppRoleRow(id="read", resource="orders", value="Orders.Read"),
-        PartnerRow(id="partner", name="Partner"),
-    ]
-    for cell in cells:
-        rows += [
-            IssuerRow(
-                id=cell.id,
-                kind="oidc",
-                issuer=cell.issuer.url,
-                allow_private_addresses=True,
-                ca_bundle=simulator.authority.pem,
-            ),
-            TenantRow(id=f"t-{cell.id}", issuer=cell.id, partner="partner"),
-            DaemonRow(id=f"d-{cell.id}", tenant=f"t-{cell.id}", client_id="sync"),
-            RoleAssignmentRow(id=f"r-{cell.id}", app_role="read", daemon=f"d-{cell.id}"),
-        ]
-    return PolicySnapshot(epoch="e", revision=1, rows=tuple(row_of(check_row(each), 1) for each in rows))
-
-
-def wait_until(condition: object, most: float) -> bool:
-    """Wait until something holds; whether it did."""
-    assert callable(condition)
-    until = time.monotonic() + most
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +138,7 @@ class Phases:
         self.after: dict[str, R | None] = {}
         for cell in self.of("cold"):
             cell.issuer.fault = cell.row.fault
-        self.process = Process(simulator, cells, folder / "first")
+        self.process = Process(simulator, [cell.issuer for cell in cells], folder / "first")
 
     def of(self, *states: str) -> list[Cell]:
         """Return the cells in these states."""
@@ -265,7 +148,7 @@ class Phases:
         """Start, until every healthy issuer's keys were had and their cooldown is over."""
         healthy = self.of(*STATES[1:])
         self.process.start()
-        assert wait_until(lambda: all(self.process.health(cell).kids for cell in healthy), 120)
+        assert wait_until(lambda: all(self.process.health(cell.issuer).kids for cell in healthy), 120)
         time.sleep(LIMITS.cooldown * 1.2 + 0.2)
         shutil.copytree(self.folder / "first", self.folder / "second")
 
@@ -287,10 +170,10 @@ class Phases:
     def ask_restarted(self) -> None:
         """Ask a process that has the keys of the last one, and fetches nothing by itself yet."""
         restarted = self.of("restarted")
-        second = Process(self.simulator, restarted, self.folder / "second")
+        second = Process(self.simulator, [cell.issuer for cell in restarted], self.folder / "second")
         for cell in restarted:
             self.ask(second, cell, cell.token())
-            self.health[cell.id] = second.health(cell)
+            self.health[cell.id] = second.health(cell.issuer)
         second.gate.close()
 
     def ask_at_once(self) -> None:
@@ -301,7 +184,7 @@ class Phases:
             new = [cell.token(signer("ES256", f"new-{number % 2}")) for number in range(5)]
             self.ask(self.process, cell, *new, cell.token())
         for cell in self.of("known"):
-            self.health[cell.id] = self.process.health(cell)
+            self.health[cell.id] = self.process.health(cell.issuer)
 
     def ask_when_due(self) -> None:
         """Ask once the background has tried to refresh, and given up or not."""
@@ -312,7 +195,7 @@ class Phases:
         for cell in warm:
             self.ask(self.process, cell, cell.token())
         for cell in self.of("cold", "warm", "unknown"):
-            self.health[cell.id] = self.process.health(cell)
+            self.health[cell.id] = self.process.health(cell.issuer)
 
     def faults_end(self) -> None:
         """End all faults, and ask until everybody is let in or a back-off is over."""
