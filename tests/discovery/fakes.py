@@ -139,6 +139,7 @@ class World:
         self.door = FakeDoor()
         self.door.documents = {METADATA: metadata(), JWKS: key_document(*signers)}
         self.luck = 0.5
+        self.disk = None if folder is None else Disk(folder, self.wall)
         self.keyring = Keyring(
             self.door.open,
             clock=self.clock,
@@ -146,9 +147,17 @@ class World:
             limits=KeyLimits(**limits),
             sleep=self.clock.sleep,
             wall=self.wall,
-            store=None if folder is None else Disk(folder, self.wall),
+            store=self.disk,
         )
         self.keyring.set_issuers([a_row()] if rows is None else rows)
+
+    async def end(self) -> None:
+        """End as a process does, on a disk that is quick enough: what waits to be written is."""
+        writing = None if self.disk is None else self.disk._thread
+        await self.keyring.aclose()
+        if writing is not None:
+            writing.join(60)
+            assert not writing.is_alive()
 
     def wall(self) -> float:
         """Return the time of day."""

@@ -61,7 +61,7 @@ class KeyringHistory(RuleBasedStateMachine):
     def teardown(self) -> None:
         """End the process."""
         if hasattr(self, "loop"):
-            self.loop.run_until_complete(self.world.keyring.aclose())
+            self.loop.run_until_complete(self.world.end())
             self.loop.close()
             shutil.rmtree(self.folder)
 
@@ -123,7 +123,7 @@ class KeyringHistory(RuleBasedStateMachine):
     def restart(self, down: float, set_back: bool) -> None:
         """The process ends, and another one begins some time later, maybe with a clock that was set back."""
         wall = self.world.wall() + (-86_400.0 if set_back else down)
-        self.loop.run_until_complete(self.world.keyring.aclose())
+        self.loop.run_until_complete(self.world.end())
         steady, written = 50.0, self.written
         self.known_place = written is not None
         self.fetched_at = None

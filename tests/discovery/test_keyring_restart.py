@@ -23,7 +23,7 @@ async def left_behind(folder: Path, *signers: Any, **options: Any) -> World:
     """Return a process that fetched keys and has ended."""
     world = World(*signers, folder=folder, **options)
     await world.keyring.ensure(REF, None)
-    await world.keyring.aclose()
+    await world.end()
     return world
 
 
@@ -88,7 +88,7 @@ async def test_outages_add_up_over_restarts(tmp_path: Path):
         world = restarted(tmp_path, start * HOUR)
         assert kids(world) == {A.kid}
         await world.keyring.ensure(REF, B.kid)
-        await world.keyring.aclose()
+        await world.end()
 
     assert kids(restarted(tmp_path, 71 * HOUR)) == {A.kid}
     assert kids(restarted(tmp_path, 73 * HOUR)) == NoKeys(too_old=True, age=73 * HOUR)
@@ -102,7 +102,7 @@ async def test_a_clock_set_back_makes_no_key_immortal(tmp_path: Path):
         assert kids(world) == {A.kid}
         await world.clock.advance(hours * HOUR)
         await world.keyring.ensure(REF, B.kid)
-        await world.keyring.aclose()
+        await world.end()
 
     last = restarted(tmp_path, -365 * DAY)
     assert last.health().age == 71 * HOUR
@@ -118,7 +118,7 @@ async def test_withdrawn_keys_go_on_retiring(tmp_path: Path):
     await world.clock.advance(31)
     await world.keyring.ensure(REF, C.kid)
     assert world.health().withdrawn == (B.kid,)
-    await world.keyring.aclose()
+    await world.end()
 
     again = restarted(tmp_path, 31 + 200.0)
     assert kids(again) == {A.kid, B.kid}
@@ -208,7 +208,7 @@ async def test_both_documents_of_a_cloud_are_in_one_file(tmp_path: Path):
         world.door.documents[where] = json_bytes({"keys": [keys[name].jwk(issuer=issuer)]})
     for ref in refs:
         await world.keyring.ensure(ref, None)
-    await world.keyring.aclose()
+    await world.end()
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["cloud.json"]
 
     again = World(folder=tmp_path, rows=[])
@@ -224,7 +224,7 @@ async def test_an_issuer_that_brings_its_keys_leaves_no_file(tmp_path: Path):
     row = a_row(jwks={"keys": [A.jwk()]})
     world = World(folder=tmp_path, rows=[row])
     await world.keyring.ensure(REF, "unknown")
-    await world.keyring.aclose()
+    await world.end()
 
     assert list((tmp_path / "keys").iterdir()) == []
 
@@ -234,7 +234,7 @@ async def test_a_first_fetch_that_fails_leaves_no_file(tmp_path: Path):
     world = World(folder=tmp_path)
     world.fail(METADATA, DnsFailed("no such name"))
     await world.keyring.ensure(REF, None)
-    await world.keyring.aclose()
+    await world.end()
 
     assert list((tmp_path / "keys").iterdir()) == []
 
@@ -244,6 +244,6 @@ async def test_a_fork_leaves_writing_to_each(tmp_path: Path):
     world = World(A, folder=tmp_path)
     world.keyring.reset_after_fork()
     await world.keyring.ensure(REF, None)
-    await world.keyring.aclose()
+    await world.end()
 
     assert (tmp_path / "keys" / "globex.json").exists()
