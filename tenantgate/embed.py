@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +68,7 @@ def new_gate(
     """
     keyring = Keyring(
         _open_door,
-        clock=time.monotonic,
+        clock=_steady(),
         jitter=random.random,
         limits=key_limits or KeyLimits(),
         wall=time.time,
@@ -92,6 +94,16 @@ def probe_issuer(row: IssuerRow) -> list[Finding]:
         return await probe(row, HttpDoor(), Scout(), time.time)
 
     return asyncio.run(look())
+
+
+def _steady() -> Callable[[], float]:
+    """Return a clock of monotonic seconds: where there is such a one, a clock that goes on while the machine sleeps.
+
+    Keys that a laptop or a suspended virtual machine had a week ago are a week old.
+    """
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    return time.monotonic
 
 
 def _yield_thread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_the_servers_gate_has_the_limits_of_the_settings(policy: Path, monkeypat
     assert gate is not None
     try:
         assert gate.limits == OWN
+    finally:
+        gate.close()
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no clock that goes on in its sleep")
+def test_keys_age_while_the_machine_sleeps(policy: Path):
+    """By the clock that counts the time since the machine was started, asleep or not."""
+    gate = open_gate(policy, resource="orders")
+    try:
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        told = gate._keys._clock()  # type: ignore[attr-defined]
+        assert before <= told <= time.clock_gettime(time.CLOCK_BOOTTIME)
     finally:
         gate.close()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
@@ -33,15 +33,18 @@ from tenantgate.net.door import Door
 
 # What a moved or mistaken `jwks_uri` looks like: the background reads the metadata again before its timer.
 _LED_ASTRAY = ("status", "redirect", "dns", "key_set_malformed")
+_NAP: Final = 60.0
+"""Seconds after which the background looks at the clock again: a loop's timers stand still while a machine sleeps."""
 
 
 class Keyring:
     """A KeySource that fetches. One instance a process.
 
-    `open_door` is called on the loop, at the first fetch. `clock`: monotonic seconds. `wall`: epoch seconds, for what
-    outlives the process. `jitter`: a number in [0, 1), anew at each call. `sleep`: how the background waits. `store`:
-    where keys are kept for the next process, if anywhere. `prepare` is called by `set_issuers` before the first issuer
-    whose keys are fetched is served: what a fetch needs of the process is got ready there, and not in its thread.
+    `open_door` is called on the loop, at the first fetch. `clock`: monotonic seconds, those in which the machine
+    slept included if possible. `wall`: epoch seconds, for what outlives the process. `jitter`: a number in [0, 1), anew
+    at each call. `sleep`: how the background waits. `store`: where keys are kept for the next process, if anywhere.
+    `prepare` is called by `set_issuers` before the first issuer whose keys are fetched is served: what a fetch needs of
+    the process is got ready there, and not in its thread.
     """
 
     def __init__(
@@ -216,7 +219,7 @@ class Keyring:
             if state.due_at <= self._clock():
                 flight = state.flight or self._start_flight(state, background=True)
                 await asyncio.wait((flight.task,))
-            delay = state.due_at - self._clock()
+            delay = min(state.due_at - self._clock(), _NAP)
 
     def _start_flight(self, state: IssuerState, *, background: bool) -> Flight:
         """Start the one fetch of a key set. The task is the keyring's: no waiter's end is its end."""

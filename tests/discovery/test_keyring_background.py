@@ -47,6 +47,18 @@ async def test_a_configured_issuer_is_fetched_without_a_request():
         assert world.door.seen == {METADATA: 1, JWKS: 1}
 
 
+async def test_a_machine_that_slept_fetches_within_a_minute():
+    """While it sleeps the loop's timers stand still; keys age all the same, and what is due is made up for."""
+    async with running(A) as world:
+        world.clock.now += 80 * 3600  # nobody was woken
+        assert world.keyring.key_set(REF) == NoKeys(too_old=True, age=80 * 3600)
+        assert world.fetches == 1
+        for _ in range(60):  # by the loop's own time, which knows nothing of it
+            await world.clock.advance(1)
+        assert world.fetches == 2
+        assert kids(world) == {A.kid}
+
+
 @pytest.mark.parametrize(("luck", "after"), [(0.0, 480.0), (0.5, 600.0), (1.0, 720.0)])
 async def test_keys_are_refreshed_with_jitter(luck: float, after: float):
     """An OIDC issuer's keys are fetched again after 10 min, 20 % sooner or later."""
