@@ -48,7 +48,7 @@ def process(simulator: Simulator, issuer: Issuer, tmp_path: Path) -> Iterator[Pr
     process.gate.close()
 
 
-@pytest.mark.threat(20)
+@pytest.mark.threat(29)
 def test_ten_thousand_random_kids_in_a_minute_are_two_fetches(process: Process, issuer: Issuer):
     """And the calls of the daemon that belongs there go on as if nothing were."""
     _, payload, signature = token_of(issuer).split(".")
