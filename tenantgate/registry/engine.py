@@ -25,7 +25,6 @@ from tenantgate.registry.errors import ConflictError, DatabaseError, RegistryErr
 BUSY_TIMEOUT: Final = 5.0
 """Seconds a writer waits for another before it says `database_busy`."""
 
-_HEADER: Final = b"SQLite format 3\0"
 _READER: Final = "tenantgate_reader"
 # SQLite's primary result codes (https://www.sqlite.org/rescode.html) that have a code of ours.
 _BY_RESULT: Final = {
@@ -170,15 +169,19 @@ def _driver_errors() -> Iterator[None]:
 
 
 def _look_at_file(path: Path, *, create: bool) -> None:
+    """Look at the file from outside: it is never opened here.
+
+    Closing any descriptor of a file drops every POSIX lock that this process holds on it, whoever took it
+    (https://www.sqlite.org/howtocorrupt.html §2.2): the next process to come would think itself alone and remove the
+    write-ahead log under our connections, and acknowledged changes with it. What is in the file, SQLite says.
+    """
     try:
         _require_file(path, create=create)
-        with path.open("rb") as file:
-            header = file.read(len(_HEADER))
     except (OSError, ValueError) as error:
         raise DatabaseError("database_unwritable", f"{path} cannot be opened: {error}") from None
-    if header and header != _HEADER:
-        raise DatabaseError("database_not_sqlite", f"{path} is not an SQLite database")
-    if not (os.access(path, os.W_OK, effective_ids=True) and os.access(path.parent, os.W_OK, effective_ids=True)):
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        raise DatabaseError("database_unwritable", f"{path} cannot be opened: it must be readable and writable")
+    if not os.access(path.parent, os.W_OK, effective_ids=True):
         raise DatabaseError("database_unwritable", f"{path} and its folder must be writable")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -15,11 +17,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from tenantgate.registry import partners
 from tenantgate.registry.engine import data_version, file_identity, open_engine, open_reader, reading, writing
 from tenantgate.registry.errors import ConflictError, DatabaseError
 from tenantgate.registry.migrations import require_known_schema
 from tenantgate.registry.tables import Operator, Partner, Revision
-from tests.registry.builders import Registry, url_of
+from tests.registry.builders import Registry, url_of, work_on
 
 Open = Callable[[Path], Engine]
 NOBODY = 65534
@@ -155,6 +158,46 @@ def test_truncated_file_is_refused(registry: Registry):
         require_known_schema(open_engine(registry.url))
 
     assert caught.value.code in {"database_corrupt", "database_not_sqlite"}
+
+
+READ_AND_END = """
+import sys
+from tenantgate.registry.engine import open_engine, reading
+from tenantgate.registry.snapshot import read_state
+engine = open_engine(sys.argv[1], create=False)
+with reading(engine) as session:
+    print(read_state(session).revision)
+engine.dispose()
+"""
+
+
+def test_what_others_do_takes_no_lock_from_us(registry: Registry):
+    """Two engines on one file in this process, a second process that comes and goes: the log stays, and so do changes.
+
+    A lock of ours lost (by opening and closing the file beside SQLite) had the other process remove the log under our
+    connections: whatever was acknowledged after that was gone.
+    """
+    held = open_reader(registry.engine)
+    second = open_engine(registry.url, create=False)
+    log = Path(f"{registry.path}-wal")
+    with work_on(registry.engine) as work:
+        partners.suspend(work, "contoso")
+    before = log.stat().st_ino
+
+    def asked() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", READ_AND_END, registry.url], capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.strip()
+
+    assert asked() == "2"
+    assert log.stat().st_ino == before
+    with work_on(registry.engine) as work:
+        partners.activate(work, "contoso")
+    assert asked() == "3"
+    assert log.stat().st_ino == before
+    held.close()
+    second.dispose()
 
 
 def test_two_processes_may_make_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
