@@ -25,7 +25,6 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
-from tenantgate.core.fields import is_loopback
 from tenantgate.embed import database_source, new_gate, probe_issuer
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
@@ -33,7 +32,7 @@ from tenantgate.gate.gate import Gate
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.ids import random_ids
 from tenantgate.registry.migrations import require_known_schema
-from tenantgate.settings import Settings, SettingsError, split_address
+from tenantgate.settings import Settings, SettingsError, check_settings, split_address
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
 
 if TYPE_CHECKING:
@@ -93,22 +92,6 @@ def build_service(settings: Settings, address: str) -> Service:
         mount_static(inner)
         install_error_pages(inner, context)
     return Service(inner, gate)
-
-
-def check_settings(settings: Settings) -> None:
-    """Refuse settings that do not go together. Raises SettingsError."""
-    if settings.database_url is None and settings.policy is None:
-        raise SettingsError("give TENANTGATE_DATABASE_URL, or TENANTGATE_POLICY for a gate without administration")
-    if settings.database_url is not None and settings.policy is not None:
-        raise SettingsError("give TENANTGATE_DATABASE_URL or TENANTGATE_POLICY, not both: one list decides")
-    if settings.policy is not None and settings.resource is None:
-        raise SettingsError(
-            "TENANTGATE_RESOURCE is needed with TENANTGATE_POLICY: which resource does /auth/check judge?"
-        )
-    if settings.metrics_bind is not None and settings.resource is None:
-        raise SettingsError("TENANTGATE_METRICS_BIND needs TENANTGATE_RESOURCE: what is measured is the gate")
-    if settings.public_url is None and not is_loopback(settings.host):
-        raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is not loopback")
 
 
 def _open_administration(settings: Settings, public_url: str) -> AdminContext | None:

@@ -174,6 +174,22 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
         raise SettingsError(f"{FILE} cannot be read: {type(error).__name__}") from None
 
 
+def check_settings(settings: Settings) -> None:
+    """Refuse settings with which `serve` cannot start. Raises SettingsError."""
+    if settings.database_url is None and settings.policy is None:
+        raise SettingsError("give TENANTGATE_DATABASE_URL, or TENANTGATE_POLICY for a gate without administration")
+    if settings.database_url is not None and settings.policy is not None:
+        raise SettingsError("give TENANTGATE_DATABASE_URL or TENANTGATE_POLICY, not both: one list decides")
+    if settings.policy is not None and settings.resource is None:
+        raise SettingsError(
+            "TENANTGATE_RESOURCE is needed with TENANTGATE_POLICY: which resource does /auth/check judge?"
+        )
+    if settings.metrics_bind is not None and settings.resource is None:
+        raise SettingsError("TENANTGATE_METRICS_BIND needs TENANTGATE_RESOURCE: what is measured is the gate")
+    if settings.public_url is None and not is_loopback(settings.host):
+        raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is not loopback")
+
+
 def _complaint(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
     where = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else f"{FILE}: {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,14 +14,16 @@ import typer
 from tenantgate.cli.findings import say
 from tenantgate.cli.output import Json, print_json
 from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone, read_database
-from tenantgate.core.policy import IssuerRow, PolicyError, PolicySnapshot, RowData
+from tenantgate.core.policy import IssuerRow, PolicyError, PolicySnapshot, ResourceRow, RowData
 from tenantgate.core.rules import check_references, check_row
-from tenantgate.discovery.disk import why_unusable
+from tenantgate.discovery.disk import KeptKeys, why_unusable
+from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.probe import Finding
+from tenantgate.discovery.stored import UnusableStored
 from tenantgate.embed import probe_issuer
 from tenantgate.feed.file import FileSource
 from tenantgate.feed.source import FeedError
-from tenantgate.settings import Settings, SettingsError, read_settings
+from tenantgate.settings import Settings, SettingsError, check_settings, read_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -69,7 +72,7 @@ def examine(policy: Path | None, database: str | None, *, offline: bool) -> Iter
             "settings", "failed", str(error), "settings_invalid", "See docs/configuration.md for each setting."
         )
         return
-    yield Symptom("settings", "ok", _told(settings))
+    yield _settings(settings)
     yield _state_folder(settings)
     try:
         snapshot = _policy_of(settings)
@@ -78,8 +81,48 @@ def examine(policy: Path | None, database: str | None, *, offline: bool) -> Iter
         return
     rows = [row.data for row in snapshot.rows if row.data is not None]
     yield from _policy(snapshot, rows)
+    if settings.resource is not None and settings.resource not in {
+        row.id for row in rows if isinstance(row, ResourceRow)
+    }:
+        detail = f"there is no resource {settings.resource}: everything asked at /auth/check is answered 503"
+        advice = f"`tenantgate resource create --id {settings.resource} …`, or name another in TENANTGATE_RESOURCE."
+        yield Symptom("resource", "failed", detail, "resource_unknown", advice)
+    issuers = [row for row in rows if isinstance(row, IssuerRow)]
+    yield from _kept(settings.state_folder, issuers)
     if not offline:
-        yield from _issuers([row for row in rows if isinstance(row, IssuerRow)])
+        yield from _issuers(issuers)
+
+
+def _settings(settings: Settings) -> Symptom:
+    try:
+        check_settings(settings)
+    except SettingsError as error:
+        advice = "An embedded gate can do without; `tenantgate serve` cannot (docs/configuration.md)."
+        return Symptom("settings", "warning", f"{_told(settings)}; serve would not start: {error}", "serve", advice)
+    return Symptom("settings", "ok", _told(settings))
+
+
+def _kept(folder: Path | None, rows: list[IssuerRow]) -> Iterator[Symptom]:
+    """Look at what gates have kept of each issuer: in an outage nobody wants to find out."""
+    if folder is None:
+        return
+    kept = KeptKeys(folder)
+    for row in rows:
+        check = f"{row.id}: kept keys"
+        try:
+            stored = kept.read(row)
+        except UnusableStored as error:
+            advice = "The next successful fetch of a gate replaces the file."
+            yield Symptom(check, "warning", str(error), error.code, advice)
+            continue
+        except OSError as error:
+            advice = "Its user must be the gate's, and no other may write to it."
+            yield Symptom(check, "warning", error.strerror or "it cannot be read", "stored_unreadable", advice)
+            continue
+        if stored is not None and stored.sets:
+            ages = ", ".join(f"{each.document} {time.time() - each.fetched_at:.0f} s old" for each in stored.sets)
+            most = KeyLimits().judging(row)
+            yield Symptom(check, "ok", f"{ages}; they judge until {most / 3600:g} hours old")
 
 
 def _told(settings: Settings) -> str:
@@ -126,8 +169,17 @@ def _policy_in(database_url: str) -> PolicySnapshot:
     try:
         return read_database(database_url)
     except RegistryError as error:
-        advice = "`tenantgate migrate` makes a database, or brings it to this version's schema."
-        raise _Unusable(error.code, error.message, advice) from None
+        raise _Unusable(error.code, error.message, _DATABASE.get(error.code, _MIGRATE)) from None
+
+
+_MIGRATE: Final = "`tenantgate migrate` makes a database, or brings it to this version's schema."
+_DATABASE: Final = {
+    "database_folder_missing": "Make the folder, or name another path.",
+    "database_not_sqlite": "This is another file; look at the path.",
+    "database_not_a_file": "Name a file; look at the path.",
+    "database_corrupt": "Stop every process that uses it, keep the file, and bring back a backup.",
+    "database_unwritable": "It must belong to the user that TenantGate runs as, and its folder too.",
+}
 
 
 def _policy(snapshot: PolicySnapshot, rows: list[RowData]) -> Iterator[Symptom]:

@@ -1,4 +1,4 @@
-"""An issuer's keys, fetched once for one command: so that a first token can be proved before any gate runs."""
+"""An issuer's keys for one command: what a gate has kept on disk, and what is fetched now where one asks for it."""
 
 from __future__ import annotations
 
@@ -6,29 +6,43 @@ import asyncio
 import logging
 import random
 import time
-from typing import Final
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import KeySetRef, KeySource
 from tenantgate.core.token import READER, Refused
+from tenantgate.discovery.disk import KeptKeys
+from tenantgate.discovery.health import IssuerHealth
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
-from tenantgate.net.http import HttpDoor
+
+if TYPE_CHECKING:
+    from tenantgate.net.door import Door
 
 _LIMITS: Final = KeyLimits(wait=10.0)  # a person waits, not a request
 
 
-def fetched_keys(token: str, index: PolicyIndex, resource: str) -> KeySource:
-    """Return the keys of the policy, those of the token's issuer fetched from where its row says.
+def keys_at_hand(token: str, index: PolicyIndex, resource: str, kept: Path | None, *, fetch: bool) -> KeySource:
+    """Return the keys of the policy, and those that a gate has kept in the folder `kept`; with `fetch`, those of the
+    token's issuer fetched from where its row says.
 
-    `token` is untrusted: it chooses one of the policy's issuers, never an address. What goes wrong is one line on
-    standard error; the keys are then missing, and the judgement says so.
+    `token` is untrusted: it chooses one of the policy's issuers, never an address. What goes wrong with a fetch, and
+    how old kept keys are, is a line on standard error; the judgement says what is missing.
     """
     # What goes wrong is told below; without a handler Python would write the keyring's own line beside it.
     logging.getLogger("tenantgate.discovery").addHandler(logging.NullHandler())
-    keyring = Keyring(HttpDoor, clock=time.monotonic, wall=time.time, jitter=random.random, limits=_LIMITS)
+    keyring = Keyring(
+        _open_door,
+        clock=time.monotonic,
+        wall=time.time,
+        jitter=random.random,
+        limits=_LIMITS,
+        store=None if kept is None else KeptKeys(kept),
+    )
     entry = index.resources.get(resource)
     appid = None if entry is None else entry.row.signing_keys_appid
     keyring.set_issuers([each.row for each in index.issuers.values()], () if appid is None else (appid,))
@@ -40,8 +54,9 @@ def fetched_keys(token: str, index: PolicyIndex, resource: str) -> KeySource:
     match = index.find_issuer(iss) if isinstance(iss, str) else None
     if match is not None:
         refs = match.entry.key_sets.refs(match.document, appid)
-        asyncio.run(_fetch(keyring, refs, unverified.header.kid))
-        _tell(keyring, match.entry.row.id)
+        if fetch:
+            asyncio.run(_fetch(keyring, refs, unverified.header.kid))
+        _tell([each for each in keyring.health() if KeySetRef(each.issuer, each.document, each.appid) in refs])
     return keyring
 
 
@@ -53,8 +68,17 @@ async def _fetch(keyring: Keyring, refs: tuple[KeySetRef, ...], kid: str | None)
         await keyring.aclose()
 
 
-def _tell(keyring: Keyring, issuer: str) -> None:
-    for health in keyring.health():
-        if health.issuer == issuer and health.last_error is not None:
-            which = health.document if health.appid is None else f"{health.document}, appid {health.appid}"
-            typer.echo(f"keys of {issuer} ({which}) cannot be had: {health.last_error}: {health.last_detail}", err=True)
+def _tell(found: Iterable[IssuerHealth]) -> None:
+    for health in found:
+        which = health.document if health.appid is None else f"{health.document}, appid {health.appid}"
+        if health.last_error is not None:
+            what = f"cannot be had: {health.last_error}: {health.last_detail}"
+            typer.echo(f"keys of {health.issuer} ({which}) {what}", err=True)
+        if health.restored and health.age is not None:
+            typer.echo(f"keys of {health.issuer} ({which}) are those a gate kept, {health.age:.0f} s old", err=True)
+
+
+def _open_door() -> Door:
+    from tenantgate.net.http import HttpDoor  # the network's modules load where they are asked for
+
+    return HttpDoor()

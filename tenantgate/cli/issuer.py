@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,7 +60,9 @@ def create(
     metadata_url: Annotated[str | None, typer.Option(metavar="URL", help="Where keys are found.")] = None,
     jwks_file: Annotated[Path | None, typer.Option(help="Public keys from a file, instead of found.")] = None,
     v1_jwks_file: Annotated[Path | None, typer.Option(help="Entra: the same for v1 tokens.")] = None,
-    jwks_host: Annotated[list[str] | None, typer.Option(metavar="HOST", help="Another host of its keys.")] = None,
+    jwks_host: Annotated[
+        list[str] | None, typer.Option(metavar="HOST", help="Another host of its keys; several.")
+    ] = None,
     algorithm: Annotated[list[str] | None, typer.Option(metavar="ALG", help="Accepted algorithm; several.")] = None,
     profile: Annotated[str, typer.Option(metavar="NAME", help=f"OIDC: {', '.join(PROFILES)}.")] = STANDARD.name,
     client_id_claim: Annotated[
@@ -77,7 +80,10 @@ def create(
     ] = False,
     insecure_allow_http: Annotated[bool, typer.Option("--insecure-allow-http", help="Loopback only.")] = False,
     max_key_age: Annotated[
-        int | None, typer.Option(metavar="SECONDS", help="How long its keys judge after the last fetch; 72 hours.")
+        int | None,
+        typer.Option(
+            metavar="SECONDS", help="How long its keys judge after the last fetch: 3600 to 2678400; 72 hours."
+        ),
     ] = None,
     ca_bundle_file: Annotated[
         Path | None, typer.Option(help="PEM certificates of its authorities, instead of the public ones.")
@@ -158,6 +164,8 @@ def status(
 ) -> None:
     """Show how issuers' keys are doing in each running instance: their age, the last error, the clocks.
 
+    `clock` is by how much the instance's clock is ahead of the issuer's: by the time in its answers, and by how old its
+    tokens are when they are first seen (at most so much; Entra dates them five minutes back).
     Instances that follow this database tell it so; a gate over a policy file tells nobody.
     """
     while True:
@@ -172,7 +180,10 @@ def status(
         else:
             if watch:
                 clear_screen()
-            print_table(STATUS, (_status(row, desk.now) for row in rows))
+            if rows:
+                print_table(STATUS, (_status(row, desk.now) for row in rows))
+            else:
+                typer.echo("No running instance has reported. Gates over a policy file never do.")
         if not watch:
             return
         time.sleep(WATCH_INTERVAL)
@@ -181,7 +192,6 @@ def status(
 def _status(row: IssuerHealth, now: int) -> dict[str, Any]:
     facts = row.facts
     age = None if facts["fetched_at"] is None else now - facts["fetched_at"]
-    kind = "static" if facts["static"] else "too old" if facts["too_old"] else "from disk" if facts["restored"] else ""
     return {
         "issuer": row.issuer,
         "document": row.document if not row.appid else f"{row.document} {row.appid}",
@@ -189,7 +199,7 @@ def _status(row: IssuerHealth, now: int) -> dict[str, Any]:
         "keys": ", ".join(
             each["kid"] + ("" if each["state"] == "serving" else f" ({each['state']})") for each in facts["keys"]
         ),
-        "state": kind,
+        "state": _state(facts),
         "age": "" if age is None else f"{age} s",
         "last_error": facts["last_error"] or facts["metadata_error"],
         "failures": facts["failures"] or "",
@@ -198,11 +208,19 @@ def _status(row: IssuerHealth, now: int) -> dict[str, Any]:
     }
 
 
+def _state(facts: dict[str, Any]) -> str:
+    if not facts["keys"]:
+        return "no keys"
+    if facts["static"]:
+        return "static"
+    return "too old" if facts["too_old"] else "from disk" if facts["restored"] else "serving"
+
+
 def _clock(ahead: int | None, at_most: int | None) -> str:
     """Say what an issuer's answers say of the instance's clock, and what its tokens do."""
-    said = [] if ahead is None else [f"{ahead:+d} s"]
+    said = [] if ahead is None else [f"{ahead:+d} s by its answers"]
     if at_most is not None:
-        said.append(f"at most {at_most:+d} s")
+        said.append(f"at most {at_most:+d} s by its tokens")
     return ", ".join(said)
 
 
@@ -237,7 +255,16 @@ def distrust_key(id_: IssuerId, key: Key, database: Database = None, as_json: Js
     with office(database) as desk:
         with desk.changing() as work:
             row = issuers.distrust_key(work, id_, key)
+            seen = issuer_health.list_(work.session, issuer=id_, seen_since=desk.now - HEARD_OF)
+        _note_unknown(key, seen)
         show_change(IssuerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+def _note_unknown(key: str, seen: Sequence[IssuerHealth]) -> None:
+    """Say where nobody has a key of this name: it may be a slip, while the stolen key goes on."""
+    known = {name for row in seen for each in row.facts["keys"] for name in (each["kid"], each["thumbprint"])}
+    if seen and key not in known:
+        typer.echo("note: no running instance has a key of this kid or thumbprint now", err=True)
 
 
 @app.command("trust-key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,18 @@ def read_either(policy: Path | None, database: str | None) -> PolicySnapshot:
             raise typer.BadParameter("give --policy or --database, not both.")
         return read_file(policy)
     return _read_database(database)
+
+
+def state_folder(policy: Path | None, database: str | None) -> Path | None:
+    """Return where a gate over this policy or database keeps what outlives it, by the settings; None where nowhere."""
+    from tenantgate.settings import SettingsError, read_settings
+
+    try:
+        settings = read_settings(os.environ, policy=policy, database_url=database)
+    except SettingsError:
+        return None  # what a command does not need must not keep it from its work
+    beside = settings.state_dir if policy is not None else settings.state_folder
+    return beside if beside is not None and beside.is_dir() else None
 
 
 def read_database(address: str) -> PolicySnapshot:

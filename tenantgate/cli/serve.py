@@ -12,8 +12,8 @@ from tenantgate.core.policy import PolicyError
 from tenantgate.discovery.disk import StateDirUnusable
 from tenantgate.feed.source import FeedError
 from tenantgate.registry.errors import RegistryError
-from tenantgate.server import build_service, check_settings, configure_logging
-from tenantgate.settings import SettingsError, read_settings
+from tenantgate.server import build_service, configure_logging
+from tenantgate.settings import SettingsError, check_settings, read_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

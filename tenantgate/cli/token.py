@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from tenantgate.cli.explained import print_for_operator, print_for_partner
-from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone, read_either, read_file, unusable
+from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone, read_either, read_file, state_folder, unusable
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import Denied, Granted
 from tenantgate.core.fields import LATEST
@@ -90,6 +90,8 @@ def explain_token(
 ) -> None:
     """Explain the token on standard input step by step, and name what is still missing for it to be let in.
 
+    Keys are those of the policy, and those that a gate has kept in TENANTGATE_STATE_DIR (beside the database where
+    nothing is said).
     With --for partner it tells what whoever runs the daemon may read: about their token, nothing about the list.
     Exit status: 0 granted, 1 denied, 2 policy unusable.
     """
@@ -97,10 +99,11 @@ def explain_token(
     index, keys = _indexed(snapshot)
     token_ = _token_on_stdin()
     moment = time.time() if now is None else now
-    if fetch:
-        from tenantgate.cli.fetching import fetched_keys  # the network's modules load where they are asked for
+    kept = state_folder(policy, database)
+    if fetch or kept is not None:
+        from tenantgate.cli.fetching import keys_at_hand
 
-        keys = fetched_keys(token_, index, resource)
+        keys = keys_at_hand(token_, index, resource, kept, fetch=fetch)
     trace = explain(token_, index, keys, resource, tuple(role or ()), moment, peer=peer)
     _tell(trace, reader, as_json=as_json, from_file=policy is not None)
     raise typer.Exit(0 if trace.reason is None else 1)

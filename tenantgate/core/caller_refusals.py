@@ -201,7 +201,7 @@ OTHER_REFUSALS: Final[dict[R, Refusal]] = {
     ),
     R.KEY_SET_UNAVAILABLE: Refusal(
         C.CANNOT_JUDGE,
-        "The issuer's keys have never been fetched, and cannot be fetched now.",
+        "No keys of the issuer are at hand, and none can be fetched now.",
         _LATER,
         "Look at the issuer's health: its address must be reachable from here. Once fetched, keys serve on without "
         "the issuer.",

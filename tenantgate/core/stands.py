@@ -89,7 +89,10 @@ def _proof(facts: Facts) -> Stand:
     if facts.match is None:
         return Stand("signature", None, "nobody's key can be asked before the issuer is known")
     if facts.reason in (R.KEY_SET_UNAVAILABLE, R.KEY_SET_TOO_OLD):
-        fetch = Fix("Get the issuer's keys: add --fetch, or put its key set into the policy.", "")
+        fetch = Fix(
+            "Get the issuer's keys: --fetch asks for them from here; without internet put its key set into the policy.",
+            "",
+        )
         return Stand("signature", None, "not proved: the issuer's keys are not at hand", fetch)
     return Stand("signature", False, f"not proved: {_reason(facts)}")
 

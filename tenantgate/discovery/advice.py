@@ -7,8 +7,9 @@ from typing import Final
 ADVICE: Final[dict[str, str]] = {
     "url_refused": "Write the address as https://host/path, without user or fragment.",
     "dns": "Look the name up on this machine; a site without internet gives keys as a file (`--jwks-file`).",
-    "address_refused": "If it is an inner issuer, allow private addresses for it; link-local ones are never dialled.",
-    "connect": "Look whether a firewall lets this machine out to that host and port, or name the proxy it has to use.",
+    "address_refused": "Where the issuer, or its proxy, is an inner one: `--allow-private-addresses` (policy: "
+    "`allow_private_addresses = true`). Link-local ones are never dialled.",
+    "connect": "Look whether a firewall lets this machine out to that host and port, and which proxy it has to use.",
     "tls": "Have the certificate renewed, or name the issuer's own authorities (`ca_bundle`).",
     "timeout": "Look whether something between here and there swallows packets; a proxy may have to be named.",
     "status": "Look whether the address is still the issuer's: it answers, but not with a document.",
@@ -24,6 +25,7 @@ ADVICE: Final[dict[str, str]] = {
     "certificate_ends": "Tell the issuer's administrator: from that day on no key can be fetched.",
     "clock_offset": "Let both clocks follow a time server: tokens are refused as expired, or as not valid yet.",
     "keys_dropped": "Tokens signed by these are refused; the issuer's administrator can publish them properly.",
+    "keys_none": "Every token of it is refused: trust a key again (`tenantgate issuer trust-key`), or give another.",
     "keys_distrusted": "What these signed is refused until they are trusted again (`tenantgate issuer trust-key`).",
 }
 """By code: those of `net.door` and `discovery.errors`, and the warnings of `discovery.probe`."""

@@ -25,6 +25,16 @@ def say_failure(state: IssuerState, before: str | None) -> None:
         log.warning("keys cannot be had: %s", state.last_detail, extra={"code": code, **_issuer(state)})
 
 
+def say_too_old(state: IssuerState, tried: float | None) -> None:
+    """Write down, once, that nothing is judged with an issuer's keys any more. `tried`: when the attempt before was."""
+    published, now = state.published, state.tried_at
+    if published is None or now is None or now < published.stale_at:
+        return
+    if tried is None or tried < published.stale_at:
+        text = "keys are too old: nothing is judged with them until they can be had again"
+        log.error(text, extra={"code": "keys_too_old", **_issuer(state)})
+
+
 def say_dropped(state: IssuerState, known: tuple[DroppedKey, ...]) -> None:
     """Write down which published keys are not used, where they are not those of the last time. Good keys serve on."""
     published = state.published

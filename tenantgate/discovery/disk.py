@@ -67,6 +67,33 @@ def why_unusable(folder: Path) -> str | None:
     return None if os.access(there, os.W_OK | os.X_OK) and there.is_dir() else f"{there} cannot be written to"
 
 
+class KeptKeys:
+    """A KeyStore that only reads what a gate has kept in `folder`, for who looks at it from beside."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+
+    def read(self, row: IssuerRow) -> Stored | None:
+        """Return what is kept of an issuer; None where nothing is. Raises OSError, UnusableStored."""
+        return _read(self._folder, row)
+
+    def load(self, row: IssuerRow) -> Stored | None:
+        """Return what is kept of an issuer and may be believed; a gate says what may not."""
+        try:
+            return self.read(row)
+        except (OSError, UnusableStored):
+            return None
+
+    def put(self, row: IssuerRow, render: Callable[[], Stored]) -> None:
+        """Write nothing."""
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+    def reset_after_fork(self) -> None:
+        """There is no thread."""
+
+
 class Disk:
     """A KeyStore in `folder`/keys; `wall` gives epoch seconds.
 
@@ -94,7 +121,7 @@ class Disk:
     def load(self, row: IssuerRow) -> Stored | None:
         """Return what was last written of an issuer, if it is ours, whole, and of this very row."""
         try:
-            return self._read(row)
+            return _read(self._folder, row)
         except OSError as error:
             say_unused(row.id, "stored_unreadable", _words(error))
         except UnusableStored as error:
@@ -135,9 +162,6 @@ class Disk:
                 if path.lstat().st_mtime < self._wall() - 3600:
                     path.unlink()
 
-    def _path(self, issuer: str) -> Path:
-        return self._folder / f"{issuer}.json"  # ids are slugs: a name of one file, and never a hidden one
-
     def _write_all(self) -> None:
         while True:
             with self._lock:
@@ -151,7 +175,7 @@ class Disk:
         try:
             with undivided():
                 content = self._content(row, render())
-            _replace(self._path(row.id), content)
+            _replace(_path(self._folder, row.id), content)
             self._complain(None)
         except OSError as error:
             self._complain(_words(error))
@@ -161,20 +185,25 @@ class Disk:
     def _content(self, row: IssuerRow, stored: Stored) -> bytes:
         """Return what an issuer's file is to hold; what another process has fetched since stays in it."""
         with contextlib.suppress(OSError, UnusableStored):  # what is there is of no use, and is replaced
-            there = self._read(row)
+            there = _read(self._folder, row)
             if there is not None:
                 stored = newest(stored, there, self._wall())
         return write_stored(stored)
 
-    def _read(self, row: IssuerRow) -> Stored | None:
-        try:
-            return read_stored(_read_own(self._path(row.id)), row)
-        except FileNotFoundError:
-            return None
-
     def _complain(self, complaint: str | None) -> None:
         say_written(complaint, self._complaint)
         self._complaint = complaint
+
+
+def _path(folder: Path, issuer: str) -> Path:
+    return folder / f"{issuer}.json"  # ids are slugs: a name of one file, and never a hidden one
+
+
+def _read(folder: Path, row: IssuerRow) -> Stored | None:
+    try:
+        return read_stored(_read_own(_path(folder, row.id)), row)
+    except FileNotFoundError:
+        return None
 
 
 def _words(error: OSError) -> str:

@@ -125,6 +125,7 @@ def _take_over(state: IssuerState, before: IssuerState, judging: float) -> None:
     published = before.published
     state.published = published and published.remade(state.row, judging)
     state.fetched_wall, state.restored = before.fetched_wall, before.restored
+    state.clock_ahead = before.clock_ahead
     state.metadata, state.metadata_at, state.metadata_error = before.metadata, before.metadata_at, before.metadata_error
     state.tried_at, state.open_at, state.due_at = before.tried_at, before.open_at, before.due_at
     state.failures, state.last_error, state.last_detail = before.failures, before.last_error, before.last_detail

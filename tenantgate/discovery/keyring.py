@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
-from tenantgate.discovery.alarms import say_dropped, say_failure, say_unused
+from tenantgate.discovery.alarms import say_dropped, say_failure, say_too_old, say_unused
 from tenantgate.discovery.disk import KeyStore
 from tenantgate.discovery.errors import UNEXPECTED, DiscoveryError, FetchFailed
 from tenantgate.discovery.fetch import fetch_keys, fetch_metadata
@@ -231,7 +231,7 @@ class Keyring:
 
     async def _fly(self, state: IssuerState, flight: Flight, *, background: bool) -> None:
         """Fetch, record, and start the cooldown, however it ends."""
-        wait, retry_after, before = self._limits.cooldown, 0.0, state.last_error
+        wait, retry_after, before, tried = self._limits.cooldown, 0.0, state.last_error, state.tried_at
         try:
             wait = await self._fetch(state, flight, background=background)
             _remember_unknown(state, flight)
@@ -245,6 +245,7 @@ class Keyring:
             self._land(state, wait, retry_after)
         self._keep(state)
         say_failure(state, before)
+        say_too_old(state, tried)
 
     async def _fetch(self, state: IssuerState, flight: Flight, *, background: bool) -> float:
         """Fetch one key document and publish it. Return in how many seconds to do so again.

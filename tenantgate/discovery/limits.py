@@ -47,7 +47,8 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     def refresh(self, row: IssuerRow, max_age: int | None) -> float:
         """Return when to fetch an issuer's keys again, before jitter. `max_age` is the server's wish."""
-        longest = self.refresh_entra if row.kind == "entra" else self.refresh_other
+        usual = self.refresh_entra if row.kind == "entra" else self.refresh_other
+        longest = min(usual, self.judging(row) / 2)  # so that an age limit says how long an outage may last
         if max_age is None:
             return longest
         return min(longest, max(max_age, self.refresh_least))

@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from tenantgate.core.keys import KeySet, MalformedKeySet, build_key_set
+from tenantgate.core.keys import KeySet, MalformedKeySet, VerifyKey, build_key_set
 from tenantgate.core.policy import IssuerRow
 from tenantgate.core.strict import shown
 from tenantgate.discovery.advice import ADVICE
@@ -28,6 +28,7 @@ LARGEST_OFFSET: Final = 30.0
 """Seconds that two clocks may differ without a warning: half the usual skew of a resource."""
 _SOON: Final = 14 * 86_400.0
 """Seconds before its end from which a certificate is worth a warning."""
+_NONE_LEFT: Final = ("all of its keys are distrusted", "keys_none")
 _MOST: Final = 8
 """Keys or addresses named in one finding, at most."""
 
@@ -151,20 +152,21 @@ class _Look:
 
     def _compared(self, ahead: float) -> Finding:
         if abs(ahead) <= LARGEST_OFFSET:
-            return self.finding("ok", f"this machine's clock is {ahead:+.0f} s from the issuer's")
+            return self.finding("ok", f"this machine's clock agrees with the issuer's ({ahead:+.0f} s)")
         way = "ahead of" if ahead > 0 else "behind"
         return self.finding("warning", f"this machine's clock is {abs(ahead):.0f} s {way} the issuer's", "clock_offset")
 
 
 def _weighed(look: _Look, keys: KeySet) -> Iterator[Finding]:
-    every = [*keys.keys.values(), *([keys.nameless] if keys.nameless is not None else [])]
-    named = ", ".join(f"{shown(key.kid) if key.kid is not None else 'no kid'} ({key.alg})" for key in every[:_MOST])
-    yield look.finding("ok", f"{len(every)} to verify with: {named}")
+    every = _every(keys)
+    good = [key for key in every if not key.distrusted]
+    named = ", ".join(f"{_named(key)} ({key.alg})" for key in good[:_MOST])
+    yield look.finding("ok", f"{len(good)} to verify with: {named}") if good else look.finding("failed", *_NONE_LEFT)
     if keys.dropped:
         reasons = "; ".join(f"{each.kid or 'no kid'}: {each.reason}" for each in keys.dropped[:_MOST])
         yield look.finding("warning", f"{len(keys.dropped)} not used: {reasons}", "keys_dropped")
-    distrusted = [shown(key.kid) if key.kid is not None else "no kid" for key in every if key.distrusted]
-    if distrusted:
+    distrusted = [_named(key) for key in every if key.distrusted]
+    if good and distrusted:
         yield look.finding("warning", f"distrusted: {', '.join(distrusted[:_MOST])}", "keys_distrusted")
 
 
@@ -177,5 +179,19 @@ def _given(row: IssuerRow, document: Document, given: dict[str, object]) -> Find
         return Finding(
             document=document, step="keys", state="failed", detail=str(error), code=code, advice=ADVICE.get(code)
         )
-    count = len(keys.keys) + (keys.nameless is not None)
-    return Finding(document=document, step="keys", state="ok", detail=f"{count} given in the policy; none are fetched")
+    good = sum(not key.distrusted for key in _every(keys))
+    if not good:
+        detail, code = _NONE_LEFT
+        return Finding(
+            document=document, step="keys", state="failed", detail=detail, code=code, advice=ADVICE.get(code)
+        )
+    return Finding(document=document, step="keys", state="ok", detail=f"{good} given in the policy; none are fetched")
+
+
+def _every(keys: KeySet) -> list[VerifyKey]:
+    nameless = keys.nameless
+    return [*keys.keys.values(), *([nameless] if nameless is not None and nameless.kid is None else [])]
+
+
+def _named(key: VerifyKey) -> str:
+    return shown(key.kid) if key.kid is not None else "no kid"

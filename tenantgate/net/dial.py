@@ -14,7 +14,7 @@ from typing import Final
 import httpcore
 
 from tenantgate.net.address import check_addresses
-from tenantgate.net.door import ConnectFailed, DeadlinePassed, DnsFailed, FetchRules
+from tenantgate.net.door import AddressRefused, ConnectFailed, DeadlinePassed, DnsFailed, FetchRules
 from tenantgate.net.resolve import Resolve
 
 MOST_ATTEMPTS: Final = 4
@@ -46,7 +46,10 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         found = await self._resolve(host, port)
         if not found:
             raise DnsFailed(f"{host} has no address")
-        check_addresses(host, found, self._rules)
+        try:
+            check_addresses(host, found, self._rules)
+        except AddressRefused as error:
+            raise AddressRefused(f"the proxy {error}" if self._rules.proxy is not None else str(error)) from None
         stream = await self._connect(host, port, in_turn(found)[:MOST_ATTEMPTS], timeout)
         self._opened.append(stream)
         return stream

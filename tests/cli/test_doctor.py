@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tenantgate import open_gate
 from tests.builders import signer
 from tests.cli.desk import Answer, Desk
 from tests.emulator.program import RunningEmulator
+from tests.gate.world import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -161,6 +163,49 @@ def test_what_is_wrong_is_named(desk: Desk, words: str, environment: dict[str, s
     assert answer.status == 1
     assert symptoms(answer)[check] == ("failed", code)
     assert all(each["advice"] for each in answer.document if each["state"] == "failed")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"TENANTGATE_BIND": "0.0.0.0:8440"},
+        {"TENANTGATE_METRICS_BIND": "127.0.0.1:9464"},
+        {"TENANTGATE_POLICY": "policy.json"},
+    ],
+)
+def test_settings_with_which_serve_would_not_start_are_said(own: Desk, environment: dict[str, str | None]):
+    """They may be an embedded gate's; whoever means to serve wants to know before."""
+    found = symptoms(own.call("doctor", "--offline", "--json", **environment))
+
+    assert found["settings"] == ("warning", "serve")
+
+
+def test_a_resource_that_is_not_there_fails(own: Desk):
+    """Every call would be answered 503."""
+    assert own.call("resource", "create", "--id", "orders-2", "--audience", "api://orders-2").status == 0
+    for name, expected in (("orders-2", None), ("ordes", ("failed", "resource_unknown"))):
+        found = symptoms(own.call("doctor", "--offline", "--json", TENANTGATE_RESOURCE=name))
+        assert found.get("resource") == expected
+
+
+def test_kept_keys_are_looked_at(own: Desk):
+    """How old they are and until when they judge; and what a gate would not believe."""
+    gate = open_gate(own.url, resource="orders", state_dir="state")
+    eventually(lambda: (Path("state") / "keys" / "local.json").exists())
+    gate.close()
+    answer = own.call("doctor", "--offline", "--json", TENANTGATE_STATE_DIR="state")
+    (kept,) = [each for each in answer.document if each["check"] == "local: kept keys"]
+    assert kept["state"] == "ok"
+    assert "they judge until 72 hours old" in kept["detail"]
+
+    file = Path("state") / "keys" / "local.json"
+    file.chmod(0o666)
+    found = symptoms(own.call("doctor", "--offline", "--json", TENANTGATE_STATE_DIR="state"))
+    assert found["local: kept keys"] == ("warning", "stored_unreadable")
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:-2])
+    found = symptoms(own.call("doctor", "--offline", "--json", TENANTGATE_STATE_DIR="state"))
+    assert found["local: kept keys"] == ("warning", "stored_damaged")
 
 
 def test_nothing_is_made_or_changed(own: Desk):

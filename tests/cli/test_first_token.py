@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tenantgate import open_gate
 from tests.builders import b64url, json_bytes
 from tests.cli.desk import Desk
 from tests.cli.test_token import tenantgate
 from tests.emulator.program import RunningEmulator
 from tests.emulator.world import CLIENT, OID, ORDERS, SECRET, TID
+from tests.gate.world import eventually
 from tests.http import post_form, post_json
 
 pytestmark = pytest.mark.slow
@@ -151,3 +155,25 @@ def test_a_token_of_an_unknown_issuer_makes_nobody_fetch(desk: Desk, emulator: R
 
 def _segment(payload: dict[str, Any]) -> str:
     return b64url(json_bytes(payload))
+
+
+def test_what_a_gate_has_kept_is_at_hand(desk: Desk, emulator: RunningEmulator, tmp_path: Path) -> None:
+    """The keys that a gate judges by in an outage explain what it says; a command that may not read them has none."""
+    token = token_for(emulator, "api://orders/.default")
+    state = tmp_path / "state"
+    gate = open_gate(desk.url, resource="orders", state_dir=state)
+    try:
+        eventually(lambda: any((state / "keys").iterdir()))
+    finally:
+        gate.close()
+    words = ("token", "explain", "--database", desk.url, "--resource", "orders", "--json")
+    kept = tenantgate(*words, stdin=token.encode(), env=os.environ | {"TENANTGATE_STATE_DIR": str(state)})
+    elsewhere = tenantgate(*words, stdin=token.encode(), env=os.environ | {"TENANTGATE_STATE_DIR": str(tmp_path)})
+
+    assert json.loads(kept.out)["reason"] == "tenant_not_listed"
+    assert re.fullmatch(rb"keys of entra \(v2\) are those a gate kept, \d+ s old", kept.err.strip())
+    assert json.loads(elsewhere.out)["reason"] == "key_set_unavailable"
+    (one,) = [each for each in (state / "keys").iterdir() if each.name == "entra.json"]
+    one.write_bytes(one.read_bytes()[:-3])
+    torn = tenantgate(*words, stdin=token.encode(), env=os.environ | {"TENANTGATE_STATE_DIR": str(state)})
+    assert json.loads(torn.out)["reason"] == "key_set_unavailable"

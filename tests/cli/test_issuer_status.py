@@ -50,6 +50,8 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
         well, ill = eventually(known)
         table = own.call("issuer", "status", "local", COLUMNS="220")
         one = own.call("issuer", "status", "gone", "--json").document
+        slip = own.call("issuer", "distrust-key", "local", "not-a-kid")
+        meant = own.call("issuer", "distrust-key", "local", well["keys"][0]["thumbprint"])
     finally:
         gate.close()
 
@@ -63,13 +65,15 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
     assert [each["issuer"] for each in one] == ["gone"]
     assert well["keys"][0]["kid"] in table.out
     assert "last_error" in table.out
+    assert slip.err == "note: no running instance has a key of this kid or thumbprint now\n"
+    assert (slip.status, meant.status, meant.err) == (0, 0, "")
     assert well["clock_ahead_at_most"] == 301
-    assert "at most +301 s" in " ".join(table.out.split())
+    assert "at most +301 s by its tokens" in " ".join(table.out.split())
     assert own.call("issuer", "status", "--json").document == []
 
 
 def test_nobody_tells_anything_where_no_gate_runs(own: Desk):
     """And an issuer that is not there is refused."""
     assert own.call("issuer", "status", "--json").document == []
-    assert own.call("issuer", "status").status == 0
+    assert own.call("issuer", "status").out == "No running instance has reported. Gates over a policy file never do.\n"
     assert own.refused("issuer", "status", "nobody")[0] == "issuer_not_found"

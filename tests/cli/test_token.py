@@ -528,7 +528,7 @@ def test_explain_reads_the_registry(tmp_path: Path, made_by_commands: Path) -> N
     assert "denied: key_set_unavailable" in text
     assert "ok issuer     entra (entra, v2 token)" in text
     assert f"NO tenant     not listed: tid {STRANGE_TID} at entra (as the token says, unproved)" in text
-    assert "next: Get the issuer's keys: add --fetch" in text
+    assert "next: Get the issuer's keys: --fetch" in text
     assert "tenantgate tenant create" not in text
     assert "policy file:" not in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +67,36 @@ def test_keys_that_a_policy_gives_are_looked_at_too(said: pytest.LogCaptureFixtu
     world.keyring.set_issuers([checked(a_row(jwks={"keys": [A.jwk(), *BAD]}))])
 
     assert [record.code for record in said.records] == ["keys_dropped"]  # type: ignore[attr-defined]
+
+
+async def test_keys_that_become_too_old_are_an_alarm_once(said: pytest.LogCaptureFixture):
+    """That nobody can be judged any more is another thing than that keys cannot be had."""
+    world = World(A, hard_age=3600.0)
+    await world.keyring.ensure(REF, A.kid)
+    restore = world.fail()
+    for minutes in (30, 29, 2, 10, 10):
+        await world.clock.advance(minutes * 60)
+        await world.keyring.ensure(REF, f"unknown at {world.clock.now}")
+    codes = [record.code for record in said.records]  # type: ignore[attr-defined]
+    assert codes == ["dns", "keys_too_old"]
+    assert said.records[1].levelname == "ERROR"
+
+    restore()
+    await world.clock.advance(60)
+    await world.keyring.ensure(REF, A.kid)
+    assert isinstance(world.keyring.key_set(REF), KeySet)
+
+
+async def test_keys_that_were_too_old_on_disk_are_an_alarm(said: pytest.LogCaptureFixture, tmp_path: Path):
+    """A process that starts after too long says so with its first attempt."""
+    world = World(A, folder=tmp_path, hard_age=3600.0)
+    await world.keyring.ensure(REF, A.kid)
+    await world.end()
+    later = World(A, folder=tmp_path, hard_age=3600.0)
+    later.epoch += 7200
+    later.keyring.set_issuers([])
+    later.keyring.set_issuers([a_row()])
+    later.fail()
+    await later.keyring.ensure(REF, A.kid)
+    assert [record.code for record in said.records] == ["dns", "keys_too_old"]  # type: ignore[attr-defined]
+    await later.end()

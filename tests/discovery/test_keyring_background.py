@@ -11,6 +11,7 @@ import pytest
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.limits import KeyLimits
 from tenantgate.net.door import RedirectRefused
 from tests.builders import Signer, json_bytes, signer
 from tests.discovery.fakes import ISSUER, JWKS, METADATA, World, a_row, checked, key_document, metadata, settle
@@ -131,6 +132,15 @@ async def test_entra_has_two_key_sets_refreshed_hourly():
     }
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_age_limit_is_an_outage_that_is_lived_through():
+    """Keys that may be two hours old are fetched each hour at the latest, an hour old ones each half hour."""
+    row = a_row(kind="entra", id="cloud", issuer=None, authority="https://login.cloud.example", max_key_age=3600)
+    assert KeyLimits().refresh(row, None) == 1800.0
+    assert KeyLimits().refresh(row, 86_400) == 1800.0
+    assert KeyLimits().refresh(a_row(max_key_age=3600), None) == 600.0
+    assert KeyLimits().refresh(a_row(), None) == 600.0
 
 
 async def test_a_request_puts_the_refresh_off():

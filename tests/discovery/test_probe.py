@@ -78,7 +78,7 @@ async def test_an_issuer_that_is_well_is_well_at_every_step():
         "certificate of id.globex.example, by An Authority, for 90 more days",
         f"of {ISSUER}; keys at {JWKS}",
         f"1 to verify with: {A.kid} (ES256)",
-        "this machine's clock is +0 s from the issuer's",
+        "this machine's clock agrees with the issuer's (+0 s)",
     ]
     assert {each.document for each in findings} == {"v2"}
     assert {each.advice for each in findings} == {None}
@@ -116,8 +116,8 @@ async def test_the_first_step_that_fails_is_the_last(
 @pytest.mark.parametrize(
     ("date", "state", "detail"),
     [
-        (NOW - 30, "ok", "this machine's clock is +30 s from the issuer's"),
-        (NOW + 30, "ok", "this machine's clock is -30 s from the issuer's"),
+        (NOW - 30, "ok", "this machine's clock agrees with the issuer's (+30 s)"),
+        (NOW + 30, "ok", "this machine's clock agrees with the issuer's (-30 s)"),
         (NOW - 31, "warning", "this machine's clock is 31 s ahead of the issuer's"),
         (NOW + 3600, "warning", "this machine's clock is 3600 s behind the issuer's"),
     ],
@@ -156,10 +156,20 @@ async def test_keys_that_are_not_used_are_named():
     findings = [each for each in await look(door, distrusted_keys=(b.kid,)) if each.step == "keys"]
 
     assert [(each.state, each.code, each.detail) for each in findings] == [
-        ("ok", None, f"2 to verify with: {A.kid} (ES256), {b.kid} (ES256)"),
+        ("ok", None, f"1 to verify with: {A.kid} (ES256)"),
         ("warning", "keys_dropped", "1 not used: weak: symmetric key"),
         ("warning", "keys_distrusted", f"distrusted: {b.kid}"),
     ]
+
+
+async def test_an_issuer_whose_keys_are_all_distrusted_is_not_well():
+    """Fetched or given: every token of it is refused."""
+    fetched = [each for each in await look(distrusted_keys=(A.kid,)) if each.step == "keys"]
+    given = await look(distrusted_keys=(A.kid,), jwks={"keys": [A.jwk()]}, metadata_url=None)
+
+    for findings in (fetched, given):
+        assert told(findings) == [("keys", "failed", "keys_none")]
+        assert findings[0].advice
 
 
 async def test_a_key_without_a_name_is_called_so():
@@ -223,7 +233,7 @@ def test_every_code_has_advice():
     """Of every failure a fetch can have, and every warning of a look; and no other."""
     fetched = {each.code for each in vars(net).values() if isinstance(each, type) and issubclass(each, NetError)}
     made = {each("x").code for each in DiscoveryError.__subclasses__() if each is not errors.FetchFailed}
-    warnings = {"plain_http", "certificate_ends", "clock_offset", "keys_dropped", "keys_distrusted"}
+    warnings = {"plain_http", "certificate_ends", "clock_offset", "keys_dropped", "keys_none", "keys_distrusted"}
 
     assert set(advice.ADVICE) == (fetched - {NetError.code}) | made | {errors.UNEXPECTED} | warnings
     assert all(text.endswith(".") and text[0].isupper() for text in advice.ADVICE.values())
