@@ -6,7 +6,9 @@ Python's import system, and those inside OpenSSL (under ssl, hashlib and cryptog
 forks right after the application was made, which is when a gate's first fetches begin.
 
 So our threads say what must not be cut in two (`undivided`), an event loop of ours stands still between two callbacks
-(`stands_still`), and a fork waits for both: milliseconds as a rule, and `MOST_WAIT` at most.
+(`stands_still`), whoever has opened what a child may not touch lets go of it (`let_go_at_forks`), and a fork waits for
+all three: milliseconds as a rule, and `MOST_WAIT` at most. In the child, threads are started again
+(`restart_in_children`). One fork at a time.
 """
 
 from __future__ import annotations
@@ -16,23 +18,51 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 log: Final = logging.getLogger("tenantgate.forks")
+
+T = TypeVar("T")
 
 MOST_WAIT: Final = 10.0
 """Seconds that a fork waits. After them it goes ahead: a process that cannot fork any more helps nobody."""
 
 
-class _Fork:
-    """One fork that is wanted, and how many loops stand still for it."""
+class Holder(Protocol):
+    """Has something open that a child may neither use nor close."""
 
-    __slots__ = ("standing",)
+    def let_go(self, timeout: float) -> bool:
+        """Let go of it, and stand still until `go_on`; False where that could not be had within so many seconds."""
+        ...
+
+    def go_on(self) -> None:
+        """Go on after the fork, in the parent. Only after a `let_go` that said True."""
+        ...
+
+    def begin_anew(self, *, let_go: bool) -> None:
+        """Go on after the fork, in the child, where all other threads are gone."""
+        ...
+
+
+class Restarting(Protocol):
+    """Has threads that a child needs, too."""
+
+    def restart_in_child(self) -> None:
+        """Start them. What is raised here is logged, and the child goes on without."""
+        ...
+
+
+class _Fork:
+    """One fork that is wanted, how many loops stand still for it, and who has let go of what for it."""
+
+    __slots__ = ("holders", "standing")
 
     def __init__(self) -> None:
         self.standing = 0
+        self.holders: dict[Holder, bool] = {}
 
 
 class _Threads:
@@ -47,10 +77,26 @@ class _Threads:
 
 class _Mine(threading.local):
     depth = 0
+    fork: _Fork | None = None
 
 
 _threads = _Threads()
 _mine: Final = _Mine()
+_one_at_a_time = threading.Lock()
+_holders: Final[dict[int, weakref.ref[Holder]]] = {}
+_restarting: Final[dict[int, weakref.ref[Restarting]]] = {}  # in the order in which they came
+
+
+def let_go_at_forks(holder: Holder) -> None:
+    """Have a holder let go of what it has at every fork, for as long as it lives."""
+    key = id(holder)
+    _holders[key] = weakref.ref(holder, lambda _: _holders.pop(key, None))
+
+
+def restart_in_children(owner: Restarting) -> None:
+    """Have an owner's threads started again in every forked child, for as long as it lives."""
+    key = id(owner)
+    _restarting[key] = weakref.ref(owner, lambda _: _restarting.pop(key, None))
 
 
 @contextmanager
@@ -103,32 +149,60 @@ def _stand(threads: _Threads, fork: _Fork) -> None:
         threads.changed.wait_for(lambda: threads.fork is not fork)
 
 
+def _alive(references: Iterable[weakref.ref[T]]) -> list[T]:
+    return [owner for reference in tuple(references) if (owner := reference()) is not None]
+
+
 def _before() -> None:
-    threads, until = _threads, time.monotonic() + MOST_WAIT
-    with threads.changed:
-        threads.changed.wait_for(lambda: threads.fork is None, until - time.monotonic())  # another thread forks, too
-        fork = threads.fork = _Fork()
-        loops = [loop for loop, thread in threads.loops.items() if thread != threading.get_ident()]
-        for loop in loops:
-            loop.call_soon_threadsafe(_stand, threads, fork)
+    until = time.monotonic() + MOST_WAIT
+    quiet = _one_at_a_time.acquire(timeout=MOST_WAIT)
+    if quiet:
+        threads, fork = _threads, _Fork()
+        with threads.changed:
+            threads.fork = _mine.fork = fork
+            loops = [loop for loop, thread in threads.loops.items() if thread != threading.get_ident()]
+            for loop in loops:
+                loop.call_soon_threadsafe(_stand, threads, fork)
+        for holder in _alive(_holders.values()):
+            fork.holders[holder] = holder.let_go(max(0.0, until - time.monotonic()))
         own = 1 if _mine.depth else 0
-        quiet = threads.changed.wait_for(
-            lambda: threads.working == own and fork.standing >= sum(loop in threads.loops for loop in loops),
-            max(0.0, until - time.monotonic()),
-        )
+        with threads.changed:
+            quiet = threads.changed.wait_for(
+                lambda: threads.working == own and fork.standing >= sum(loop in threads.loops for loop in loops),
+                max(0.0, until - time.monotonic()),
+            ) and all(fork.holders.values())
     if not quiet:
         log.warning("the process forks although threads are at work; the child may wait for them for ever")
 
 
 def _after_in_parent() -> None:
+    fork, _mine.fork = _mine.fork, None
+    if fork is None:
+        return
     with _threads.changed:
         _threads.fork = None
         _threads.changed.notify_all()
+    for holder, has_let_go in fork.holders.items():
+        if has_let_go:
+            holder.go_on()
+    _one_at_a_time.release()
 
 
 def _after_in_child() -> None:
-    global _threads
-    _threads = _Threads()
+    global _threads, _one_at_a_time
+    fork, _mine.fork = _mine.fork, None
+    _threads, _one_at_a_time = _Threads(), threading.Lock()
+    for holder in _alive(_holders.values()):
+        holder.begin_anew(let_go=fork is not None and fork.holders.get(holder, False))
+    for owner in _alive(_restarting.values()):
+        _restart(owner)
+
+
+def _restart(owner: Restarting) -> None:
+    try:
+        owner.restart_in_child()
+    except Exception:
+        log.exception("a forked process could not start all of its threads")
 
 
 if hasattr(os, "register_at_fork"):

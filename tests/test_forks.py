@@ -189,6 +189,115 @@ def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, caplog: 
     thread.join(10)
 
 
+class Connection:
+    """Something that is open, and that a child may neither use nor close."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open = True
+        self.begun: list[bool] = []
+        forks.let_go_at_forks(self)
+
+    def let_go(self, timeout: float) -> bool:
+        """Close it, and hold the lock."""
+        if not self.lock.acquire(timeout=timeout):
+            return False
+        self.open = False
+        return True
+
+    def go_on(self) -> None:
+        """Open it again."""
+        self.open = True
+        self.lock.release()
+
+    def begin_anew(self, *, let_go: bool) -> None:
+        """Note what is known."""
+        self.begun.append(let_go)
+        self.lock = threading.Lock()
+
+
+def test_what_is_open_is_let_go_of():
+    """The child finds it closed and begins anew; the parent goes on."""
+    connection = Connection()
+    assert fork(lambda: (connection.open, connection.begun, connection.lock.locked()) == (False, [True], False))
+    assert (connection.open, connection.begun, connection.lock.locked()) == (True, [], False)
+
+
+def test_what_cannot_be_let_go_of_is_known_in_the_child(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Whoever hangs with it delays the fork by so much and no more; the child is told that it is still open."""
+    monkeypatch.setattr(forks, "MOST_WAIT", 0.05)
+    connection = Connection()
+    with connection.lock:
+        assert fork(lambda: (connection.open, connection.begun) == (True, [False]))
+        assert connection.lock.locked()
+    assert connection.open
+    assert len(caplog.messages) == 1
+    assert fork(lambda: connection.begun == [True])
+
+
+def test_forks_in_many_threads_let_go_each_for_itself():
+    """No fork goes on with what another has let go of, and no child finds anything open or anybody's lock held."""
+    connection, bad = Connection(), list[int]()
+
+    def use() -> None:
+        while not stop.is_set():
+            with connection.lock:
+                pass
+
+    def fork_often() -> None:
+        for _ in range(40):
+            if not fork(
+                lambda: (connection.open, connection.begun, connection.lock.locked()) == (False, [True], False)
+            ):
+                bad.append(1)
+
+    stop = threading.Event()
+    users = [threading.Thread(target=use) for _ in range(2)]
+    forking = [threading.Thread(target=fork_often) for _ in range(4)]
+    for thread in users + forking:
+        thread.start()
+    for thread in forking:
+        thread.join(60)
+    stop.set()
+    for thread in users:
+        thread.join(10)
+    assert bad == []
+    assert (connection.open, connection.lock.locked()) == (True, False)
+
+
+class Owner:
+    """Has threads."""
+
+    def __init__(self, log: list[str], name: str, fails: bool = False) -> None:
+        self._log, self._name, self._fails = log, name, fails
+        forks.restart_in_children(self)
+
+    def restart_in_child(self) -> None:
+        """Note it, or fail."""
+        self._log.append(self._name)
+        if self._fails:
+            raise RuntimeError("can't start new thread")
+
+
+def test_threads_are_started_again_in_order_and_whatever_fails(caplog: pytest.LogCaptureFixture):
+    """In the child alone; an owner that is gone is forgotten; one that fails is logged."""
+    log: list[str] = []
+    owners = [Owner(log, "first"), Owner(log, "second", fails=True), Owner(log, "third")]
+    Owner(log, "gone")
+    assert fork(
+        lambda: (
+            log == ["first", "second", "third"]
+            and caplog.messages == ["a forked process could not start all of its threads"]
+        )
+    )
+    assert log == []
+    before = len(forks._restarting)
+    del owners[1]
+    assert len(forks._restarting) == before - 1
+
+
 def test_forks_in_many_threads_and_work_in_others_get_along():
     """No order of them makes anybody wait for ever, and no child sees half of anything."""
     stop, halves, torn = threading.Event(), [0, 0, 0], list[int]()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -191,7 +191,8 @@ class Disk:
         return write_stored(stored)
 
     def _complain(self, complaint: str | None) -> None:
-        say_written(complaint, self._complaint)
+        with undivided():
+            say_written(complaint, self._complaint)
         self._complaint = complaint
 
 
@@ -232,8 +233,9 @@ def _require_own(found: os.stat_result, is_kind: Callable[[int], bool]) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, for our eyes only. Raises OSError."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=_UNFINISHED, dir=path.parent)  # of mode 0600
-    beside = Path(name)
+    # Not by tempfile: the lock of its first use could be cut in two by a fork, and this is no piece to wait for.
+    beside = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{_UNFINISHED}")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

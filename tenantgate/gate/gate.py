@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import os
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -18,15 +19,18 @@ from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySn
 from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
 from tenantgate.feed.source import PolicySource
+from tenantgate.forks import restart_in_children
 from tenantgate.gate.advising import Advisor
 from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
 from tenantgate.gate.cache import VerifiedTokens, weight_of
 from tenantgate.gate.journal import Journal
-from tenantgate.gate.keeper import Follower, Keeper, Keys, after_fork
+from tenantgate.gate.keeper import Follower, Keeper, Keys
 from tenantgate.gate.request import AUTHORIZATION, RequestView, TokenSource, present, source_of
 
 if TYPE_CHECKING:  # a gate over static keys has no use for the room
     from tenantgate.discovery.health import IssuerHealth
+
+log: Final = logging.getLogger("tenantgate.gate")
 
 MAX_TORN: Final = 10_000
 """Times a judgement is begun anew while the policy keeps changing, before the answer is `overloaded`."""
@@ -94,7 +98,7 @@ class Gate:
         self._advisor = Advisor(now, self._reader)
         self._keeper = Keeper(keys, deadline=deadline)
         self._followers: list[Follower] = []
-        after_fork(self)
+        restart_in_children(self)
 
     def decide(self, view: RequestView, roles: tuple[str, ...] = ()) -> Decision:
         """Judge a request. All `roles` are needed; with none, any role on the resource will do."""
@@ -140,7 +144,7 @@ class Gate:
             FeedError, PolicyError: it has no policy to give. The source is closed.
             RuntimeError: this gate is closed, and now the source is as well.
         """
-        follower = Follower(source, self.install, beat=self._journal.write, pause=pause)
+        follower = Follower(source, self.install, beat=self._journal.write, lost=self._lose, pause=pause)
         source.report(self._keys.reports)
         try:
             follower.load()
@@ -200,7 +204,15 @@ class Gate:
         self._keeper.close()
         self._journal.write()
 
-    def _restart_in_child(self) -> None:
+    def _lose(self) -> None:
+        """Let nobody in any more: a process that hears of no suspension must not judge."""
+        index, self._index = self._index, None
+        if index is not None:
+            index.retire()
+        log.critical("no thread follows the policy in this process: it refuses everybody", extra={"code": "lost"})
+
+    def restart_in_child(self) -> None:
+        """Take ids of its own, in a forked child."""
         # A child counts on from where its parent stood: without this, two decisions would have one id.
         self._id_prefix = f"{self._id_prefix}{os.getpid():x}-"
 

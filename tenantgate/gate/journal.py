@@ -13,6 +13,7 @@ from collections import deque
 from typing import Final, Generic, TypeVar
 
 from tenantgate.core.decision import Decision, Denied, Granted
+from tenantgate.forks import undivided
 
 log: Final = logging.getLogger("tenantgate.decisions")
 
@@ -59,14 +60,19 @@ class Journal:
 
     def write(self) -> None:
         """Write down what is waiting: id, exact reason and detail, which never hold a token."""
+        # Line by line: a fork in the middle of one would leave the log file's buffer locked in the child for ever.
         while self._denied.waiting:
-            _write_denied(self._denied.waiting.popleft())
+            with undivided():
+                _write_denied(self._denied.waiting.popleft())
         if dropped := self._denied.take_dropped():
-            log.warning("%d more denials were not written down", dropped, extra={"dropped": dropped})
+            with undivided():
+                log.warning("%d more denials were not written down", dropped, extra={"dropped": dropped})
         while self._reported.waiting:
-            _write_reported(self._reported.waiting.popleft())
+            with undivided():
+                _write_reported(self._reported.waiting.popleft())
         if dropped := self._reported.take_dropped():
-            log.warning("%d more would-be denials were not written down", dropped, extra={"dropped": dropped})
+            with undivided():
+                log.warning("%d more would-be denials were not written down", dropped, extra={"dropped": dropped})
 
 
 def _write_denied(denied: Denied) -> None:

@@ -11,16 +11,14 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
-import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from tenantgate.core.keys import KeySetRef
 from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot
 from tenantgate.feed.source import FeedError, PolicySource
-from tenantgate.forks import stands_still, undivided
+from tenantgate.forks import restart_in_children, stands_still, undivided
 
 UNEXPECTED: Final = "unexpected"
 """The code under which a defect is logged: an exception that is in no tree."""
@@ -62,7 +60,7 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        after_fork(self)
+        restart_in_children(self)
 
     def start(self) -> None:
         """Start loop thread and background refresh, if they are not running. Raises RuntimeError once closed."""
@@ -98,25 +96,34 @@ class Keeper:
             thread.join(timeout=10)
 
     def _begin(self, ref: KeySetRef, kid: str | None) -> concurrent.futures.Future[None] | None:
-        """Hand a fetch to the loop; None where none would be made, or where the gate is closed."""
+        """Hand a fetch to the loop; None where none would be made, the gate is closed, or no thread is to be had."""
         if not self._keys.wants(ref, kid):
             return None
         with self._lock:  # so that the loop is not closed under our hands
             if self._closed:
                 return None
-            return asyncio.run_coroutine_threadsafe(self._keys.ensure(ref, kid), self._running_loop())
+            try:
+                loop = self._running_loop()
+            except RuntimeError as error:
+                log.error("no keys can be fetched: %s", error, extra={"code": "thread_unavailable"})  # noqa: TRY400 - one line a request
+                return None
+            return asyncio.run_coroutine_threadsafe(self._keys.ensure(ref, kid), loop)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop, its thread started on need. Called under the lock."""
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(
-                target=serve, args=(self._loop, self._keys), name="tenantgate-keeper", daemon=True
-            )
-            self._thread.start()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=serve, args=(loop, self._keys), name="tenantgate-keeper", daemon=True)
+            try:
+                thread.start()
+            except BaseException:  # the machine gives no thread now: the next request asks again
+                loop.close()
+                raise
+            self._loop, self._thread = loop, thread
         return self._loop
 
-    def _restart_in_child(self) -> None:
+    def restart_in_child(self) -> None:
+        """Start anew after a fork, what belongs to the parent's loop forgotten. Raises RuntimeError: no thread."""
         running = self._loop is not None
         self._lock = threading.Lock()
         self._loop = self._thread = None
@@ -159,7 +166,8 @@ class Follower:
     """Follows one policy source in a thread of its own and hands every change to `install`.
 
     What cannot be read keeps the policy in force; it is said once for each change of the complaint and tried
-    again. `pause` seconds lie between attempts after a failure; `beat` is called at least every second or two.
+    again. `pause` seconds lie between attempts after a failure; `beat` is called at least every second or two; `lost`
+    in a forked child that has no thread to follow with.
     """
 
     def __init__(
@@ -168,17 +176,19 @@ class Follower:
         install: Callable[[PolicySnapshot | PolicyDelta], None],
         *,
         beat: Callable[[], None] = lambda: None,
+        lost: Callable[[], None] = lambda: None,
         pause: float = 1.0,
     ) -> None:
         self._source = source
         self._install = install
         self._beat = beat
+        self._lost = lost
         self._pause = pause
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._reload = False
         self._complaint = ""
-        after_fork(self)
+        restart_in_children(self)
 
     def load(self) -> None:
         """Load and install the whole policy now. Raises FeedError or PolicyError."""
@@ -187,9 +197,10 @@ class Follower:
         self._source.acknowledge(snapshot.revision)
 
     def start(self) -> None:
-        """Start following."""
-        self._thread = threading.Thread(target=self._follow, name="tenantgate-follower", daemon=True)
-        self._thread.start()
+        """Start following. Raises RuntimeError: no thread is to be had."""
+        thread = threading.Thread(target=self._follow, name="tenantgate-follower", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def close(self) -> None:
         """Stop following, then release the source."""
@@ -220,7 +231,8 @@ class Follower:
         if complaint != self._complaint:
             self._complaint = complaint
             trace = error if code == UNEXPECTED else None
-            log.warning("the policy in force stays: %s", error, exc_info=trace, extra={"code": code})
+            with undivided():
+                log.warning("the policy in force stays: %s", error, exc_info=trace, extra={"code": code})
         self._stop.wait(self._pause)
 
     def _step(self) -> None:
@@ -232,26 +244,15 @@ class Follower:
         self._reload = False
         self._source.acknowledge(news.revision)
 
-    def _restart_in_child(self) -> None:
+    def restart_in_child(self) -> None:
+        """Follow on after a fork. Raises RuntimeError: no thread is to be had, and `lost` was called."""
         running = self._thread is not None
         self._stop = threading.Event()
         self._thread = None
         if running:
             self._reload = True  # what the parent had heard of may have moved on
-            self.start()
-
-
-class _Forkable(Protocol):
-    def _restart_in_child(self) -> None: ...
-
-
-def after_fork(owner: _Forkable) -> None:
-    """Have `owner` restart its threads in a forked child, for as long as it lives."""
-    reference = weakref.ref(owner)
-
-    def restart() -> None:
-        alive = reference()
-        if alive is not None:
-            alive._restart_in_child()  # noqa: SLF001 - a private protocol of this module
-
-    os.register_at_fork(after_in_child=restart)
+            try:
+                self.start()
+            except RuntimeError:
+                self._lost()
+                raise

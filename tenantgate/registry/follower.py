@@ -10,9 +10,7 @@ by a new epoch. A database that is gone, empty or not migrated is an error, neve
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from sqlmodel import Session
 
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
 from tenantgate.feed.source import FeedError
+from tenantgate.forks import let_go_at_forks
 from tenantgate.registry import instances, issuer_health
 from tenantgate.registry.engine import (
     data_version,
@@ -48,6 +47,9 @@ HEARTBEAT_INTERVAL: Final = 10.0
 
 _BUSY_TIMEOUT: Final = 0.050
 """Seconds. An acknowledgement that finds the database busy comes later; it must not hold up news."""
+
+_ABANDONED: Final[list[object]] = []
+"""What a forked child must not close, kept from being collected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class DatabaseSource:
         self._troubled = False
         self._ask_keys: Callable[[], list[dict[str, Any]]] = list
         self._forget_reports()
-        _SOURCES.add(self)
+        let_go_at_forks(self)
 
     def _forget_reports(self) -> None:
         self._instance: InstanceSpec | None = None
@@ -257,21 +259,26 @@ class DatabaseSource:
 
     # Around a fork.
 
-    def let_go(self) -> None:
+    def let_go(self, timeout: float) -> bool:
         """Close every connection before this process forks, and stand still until `go_on`.
 
         A child may not use what its parent opened, nor even close it (https://www.sqlite.org/howtocorrupt.html
         §2.6), and SQLite's own notes of the locks it holds would be wrong in the child.
         """
-        self._lock.acquire()
+        if not self._lock.acquire(timeout=timeout):
+            return False
         self._disconnect()
+        return True
 
     def go_on(self) -> None:
         """Go on after a fork, in the parent."""
         self._lock.release()
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, *, let_go: bool) -> None:
         """Go on after a fork, in the child: another process, whose other threads are gone."""
+        if not let_go:  # a thread of the parent's was at it: what it had open is neither used nor closed here
+            _ABANDONED.append(self._link)
+            self._link = None
         # A thread that was about to wait may have held the event's own lock: it gets a new one.
         closed, self._closing = self._closing.is_set(), threading.Event()
         if closed:
@@ -279,8 +286,11 @@ class DatabaseSource:
         # What the parent was given last may not have been applied yet when it forked.
         self._begins = True
         self._forget_reports()
-        # Released, not replaced: a thread that another hook has started in this child may wait for it already.
-        self._lock.release()
+        if let_go:
+            # Released, not replaced: a thread that another hook has started in this child may wait for it already.
+            self._lock.release()
+        else:
+            self._lock = threading.Lock()
 
     # What others may know about this process.
 
@@ -328,26 +338,3 @@ def _remembers(session: Session, state: Revision, last: _Mark) -> bool:
         return True
     entry = session.get(AuditEntry, last.audit_sequence)
     return entry is not None and entry.hash == last.audit_hash
-
-
-_SOURCES: Final[weakref.WeakSet[DatabaseSource]] = weakref.WeakSet()
-_STANDING: Final[list[DatabaseSource]] = []
-
-
-def _before_fork() -> None:
-    for source in list(_SOURCES):
-        source.let_go()
-        _STANDING.append(source)
-
-
-def _after_fork_in_parent() -> None:
-    while _STANDING:
-        _STANDING.pop().go_on()
-
-
-def _after_fork_in_child() -> None:
-    while _STANDING:
-        _STANDING.pop().begin_anew()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

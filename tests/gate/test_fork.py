@@ -252,6 +252,30 @@ def test_a_closed_gate_stays_closed_in_a_child(make: Make, fork: Fork):
     assert fork(lambda: (outcome(gate.decide(a_view(), READ)), threads_of_ours())).report() == ["granted", []]
 
 
+def test_a_child_that_cannot_follow_the_policy_lets_nobody_in(fork: Fork, monkeypatch: pytest.MonkeyPatch):
+    """It would never hear of a suspension; its parent goes on."""
+    source = FakeSource(a_fetched_snapshot())
+    gate = Gate("orders", FakeKeys(), now=lambda: NOW, yield_thread=lambda: time.sleep(0), id_prefix="t-")
+    gate.follow(source)
+    real = threading.Thread.start
+    here = os.getpid()
+
+    def start(thread: threading.Thread) -> None:
+        if os.getpid() != here and thread.name == "tenantgate-follower":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    try:
+        assert fork(lambda: [outcome(gate.decide(a_view(), READ)), gate.revision[1]]).report() == [
+            "policy_unavailable",
+            0,
+        ]
+        assert gate.revision[1] == 1
+    finally:
+        gate.close()
+
+
 def test_a_gate_that_is_gone_leaves_nothing_in_a_child(fork: Fork):
     """A gate that nobody holds any more is not kept alive, nor restarted, by the hook for forks."""
     door = ThreadedDoor()

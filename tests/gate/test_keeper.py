@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import anyio
+import pytest
 
 from tenantgate.core.keys import KeySetRef
-from tenantgate.gate.keeper import serve
+from tenantgate.gate.keeper import Follower, Keeper, serve
+from tests.gate.test_follower import FakeSource
+from tests.gate.world import FakeKeys, a_fetched_snapshot
 
 
 class Connecting:
@@ -60,3 +64,54 @@ def test_a_fetch_that_was_about_to_connect_is_ended_by_its_owner():
     assert keys.steps == ["begun", "ended", "closed"]
     assert asked.done()
     assert loop.is_closed()
+
+
+class NoThread:
+    """A machine that gives no thread, as long as it is said."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.none = True
+        real = threading.Thread.start
+
+        def start(thread: threading.Thread) -> None:
+            if self.none and thread.name.startswith("tenantgate-"):
+                raise RuntimeError("can't start new thread")
+            real(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+
+def test_a_thread_that_cannot_be_had_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A request is refused at once and not made to wait; the next one starts it; an end without a beginning is one."""
+    machine = NoThread(monkeypatch)
+    keys = FakeKeys()
+    keeper = Keeper(keys)
+    with pytest.raises(RuntimeError):
+        keeper.start()
+    keeper.fetch(KeySetRef("cloud"), "a")
+    assert keys.fetches == []
+    assert [record.code for record in caplog.records] == ["thread_unavailable"]  # type: ignore[attr-defined]
+
+    machine.none = False
+    keeper.fetch(KeySetRef("cloud"), "a")
+    assert keys.fetches == [(KeySetRef("cloud"), "a")]
+    keeper.close()
+
+    machine.none = True
+    never = Keeper(FakeKeys())
+    with pytest.raises(RuntimeError):
+        never.start()
+    never.close()
+
+
+def test_a_follower_without_a_thread_ends_as_if_it_had_none(monkeypatch: pytest.MonkeyPatch):
+    """Its source is closed, and the first error is the one that is raised."""
+    NoThread(monkeypatch)
+    source = FakeSource(a_fetched_snapshot())
+    follower = Follower(source, lambda news: None)
+    with pytest.raises(RuntimeError, match="can't start"):
+        follower.start()
+    follower.close()
+    assert source.closed
