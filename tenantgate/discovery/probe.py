@@ -15,7 +15,7 @@ from tenantgate.core.keys import KeySet, MalformedKeySet, VerifyKey, build_key_s
 from tenantgate.core.policy import IssuerRow
 from tenantgate.core.strict import shown
 from tenantgate.discovery.advice import ADVICE
-from tenantgate.discovery.errors import DiscoveryError
+from tenantgate.discovery.errors import UNEXPECTED, DiscoveryError
 from tenantgate.discovery.fetch import fetch_keys, fetch_metadata
 from tenantgate.discovery.issuers import documents_of, static_keys
 from tenantgate.discovery.limits import KeyLimits
@@ -84,6 +84,8 @@ async def _tried(look: _Look, step: Callable[[], Awaitable[list[Finding]]]) -> l
         return await step()
     except (NetError, DiscoveryError) as error:
         return [look.finding("failed", str(error), error.code)]
+    except Exception as error:  # noqa: BLE001 - a defect at one issuer must not hide what is said of the others
+        return [look.finding("failed", f"unexpected: {type(error).__name__}", UNEXPECTED)]
 
 
 class _Look:

@@ -14,6 +14,16 @@ AddressKind = Literal["public", "loopback", "private", "link_local", "multicast"
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+_NOT_PUBLIC: Final = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        "192.0.0.0/24",  # protocol assignments (RFC 6890); a cloud's metadata service lives here, too
+        "192.88.99.0/24",  # 6to4 relays, withdrawn (RFC 7526)
+        "168.63.129.16/32",  # Azure's own service address inside every virtual network
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+)
+"""What this Python's tables may still count as public."""
 
 
 def kind_of_address(address: str) -> AddressKind:
@@ -34,6 +44,8 @@ def kind_of_address(address: str) -> AddressKind:
         return "link_local"
     if ip.is_multicast:
         return "multicast"
+    if any(ip in each for each in _NOT_PUBLIC if each.version == ip.version):
+        return "reserved"
     if isinstance(ip, ipaddress.IPv6Address):
         return _kind_of_v6(ip)
     if ip.is_reserved:
@@ -53,6 +65,15 @@ def _carried(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv
     if ip in _NAT64:
         return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip.ipv4_mapped or ip.sixtofour or ip
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def check_addresses(host: str, addresses: Iterable[str], rules: FetchRules) -> None:

@@ -7,18 +7,66 @@ rebinding) gains nothing. TLS still asks for the certificate of the name: httpco
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 
 import httpcore
 
 from tenantgate.net.address import check_addresses
-from tenantgate.net.door import AddressRefused, ConnectFailed, DeadlinePassed, DnsFailed, FetchRules
+from tenantgate.net.door import AddressRefused, ConnectFailed, DeadlinePassed, DnsFailed, FetchRules, TooLarge
 from tenantgate.net.resolve import Resolve
 
 MOST_ATTEMPTS: Final = 4
 """Addresses of one name that are tried."""
+
+
+_HEAD: Final = 192 * 1024
+"""Bytes that may come before a body begins, and that its framing may cost. h11 itself refuses a head of 100 KiB."""
+
+
+class Meter:
+    """Counts what comes in. The cap on a body counts what is in it; an endless preface or framing is none of that."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.seen = 0
+
+    def count(self, came: bytes) -> bytes:
+        """Count. Raises TooLarge."""
+        self.seen += len(came)
+        if self.seen > self.most:
+            raise TooLarge(f"more than {self.most} bytes came, and no document in them")
+        return came
+
+
+class _Metered(httpcore.AsyncNetworkStream):
+    """A connection whose bytes are counted, those inside of TLS once there is TLS."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, meter: Meter) -> None:
+        self._stream = stream
+        self._meter = meter
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's signature
+        return self._meter.count(await self._stream.read(max_bytes, timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's signature
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> httpcore.AsyncNetworkStream:
+        return _Metered(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._meter)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -29,6 +77,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         self._resolve = resolve
         self._dialler = httpcore.AnyIOBackend()
         self._opened: list[httpcore.AsyncNetworkStream] = []
+        self._meter = Meter(_HEAD)
 
     async def connect_tcp(
         self,
@@ -52,7 +101,11 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
             raise AddressRefused(f"the proxy {error}" if self._rules.proxy is not None else str(error)) from None
         stream = await self._connect(host, port, in_turn(found)[:MOST_ATTEMPTS], timeout)
         self._opened.append(stream)
-        return stream
+        return _Metered(stream, self._meter)
+
+    def head_came(self) -> None:
+        """Let as much come as a whole document may have."""
+        self._meter.most = _HEAD + self._rules.max_bytes
 
     async def _connect(
         self, host: str, port: int, candidates: Sequence[str], last_timeout: float | None

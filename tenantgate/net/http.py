@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import httpx
 
 from tenantgate.core.fields import check_url
 from tenantgate.core.policy import PolicyError
+from tenantgate.net.address import check_addresses, is_address
 from tenantgate.net.dial import CheckedBackend
 from tenantgate.net.door import (
     ConnectFailed,
@@ -43,6 +45,8 @@ _HEADERS: Final = {
 }
 _LONGEST_NUMBER: Final = 9
 """Digits of a number of seconds in a header; a longer one is not believed."""
+_MOST_PIECES: Final = 8192
+"""Chunks of a body. Each costs the loop some 25 microseconds, and an honest server sends kilobytes in one."""
 
 
 class HttpDoor:
@@ -84,6 +88,7 @@ class HttpDoor:
             ) as client,
             client.stream("GET", target) as response,
         ):
+            backend.head_came()
             _check_head(response, rules)
             body = await _read(response, rules.max_bytes)
             return Fetched(
@@ -91,7 +96,7 @@ class HttpDoor:
                 body=body,
                 content_type=response.headers.get("content-type", "")[:200],
                 max_age=_max_age(response.headers.get("cache-control", "")),
-                date=_date(response.headers.get("date", "")),
+                date=_date(response.headers.get("date", ""), response.headers.get("age", "")),
             )
 
     def _pool(self, rules: FetchRules, backend: CheckedBackend) -> httpcore.AsyncConnectionPool:
@@ -178,6 +183,8 @@ def _net_errors(host: str) -> Iterator[None]:
         raise TlsFailed(f"{host}: {tls_reason(error)}") from None
     except httpcore.TimeoutException:
         raise DeadlinePassed(f"{host} did not answer in time") from None
+    except (UnicodeError, httpcore.LocalProtocolError):
+        raise UrlRefused(f"{host} is no name that can be asked for") from None
     except (httpcore.NetworkError, OSError):
         raise ConnectFailed(f"the connection to {host} broke") from None
     except httpcore.ProtocolError:
@@ -197,17 +204,22 @@ def checked_url(url: str, rules: FetchRules) -> httpx.URL:
     # Two parsers have read it; what they do not agree on is not asked.
     if not readable or _host(target) != urlsplit(url).hostname or target.userinfo:
         raise UrlRefused("the address to fetch can be read in two ways")
-    if rules.proxy is not None and target.scheme == "http":
-        raise UrlRefused("plain http is for this machine only and does not go through a proxy")
+    if rules.proxy is not None:
+        if target.scheme == "http":
+            raise UrlRefused("plain http is for this machine only and does not go through a proxy")
+        host = _host(target).strip("[]")
+        if is_address(host):  # a name is the proxy's to look up; an address says by itself where it leads
+            check_addresses(host, [host], rules)
     return target
 
 
 def _proxy(address: str) -> httpx.Proxy:
     try:
         proxy = httpx.Proxy(address)
+        readable = bool(proxy.url.host)  # httpx decodes `xn--` names late
     except (ValueError, httpx.InvalidURL):
         raise UrlRefused("the proxy must be http:// or https://") from None
-    if proxy.url.scheme not in ("http", "https") or not proxy.url.host:
+    if proxy.url.scheme not in ("http", "https") or not readable:
         raise UrlRefused("the proxy must be http:// or https://")
     return proxy
 
@@ -235,11 +247,14 @@ def _check_head(response: httpx.Response, rules: FetchRules) -> None:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    body = bytearray()
+    body, pieces = bytearray(), 0
     async for part in response.aiter_raw():
         body += part
+        pieces += 1
         if len(body) > limit:
             raise TooLarge(f"{_host(response.request.url)} sent more than {limit} bytes")
+        if pieces > _MOST_PIECES:
+            raise ProtocolViolated(f"{_host(response.request.url)} sent its answer in more than {_MOST_PIECES} pieces")
     return bytes(body)
 
 
@@ -257,8 +272,12 @@ def _seconds(value: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= _LONGEST_NUMBER else None
 
 
-def _date(value: str) -> float | None:
+def _date(value: str, age: str) -> float | None:
+    """Return the server's time of day now: its Date (RFC 9110 §6.6.1, in UTC whatever it says) and a cache's Age."""
     try:
-        return parsedate_to_datetime(value).timestamp()
+        then = parsedate_to_datetime(value)
+        if then.tzinfo is None:
+            then = then.replace(tzinfo=UTC)
+        return then.timestamp() + (_seconds(age) or 0)
     except (ValueError, TypeError, OverflowError):
         return None

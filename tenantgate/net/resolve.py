@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from tenantgate.net.address import is_address
 from tenantgate.net.door import DnsFailed
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -39,19 +39,20 @@ class SystemResolver:
         """Look `host` up. An address is its own answer.
 
         Raises:
-            DnsFailed: no such name, no answer, or too many look-ups hang already.
+            DnsFailed: no such name, or no answer.
         """
-        if _is_address(host):
+        if is_address(host):
             return [host]
-        running = self._running.get((host, port)) or self._start(host, port)
+        while (running := self._running.get((host, port))) is None and len(self._running) >= self._most:
+            # Whoever called has a deadline; one that hangs must not fail the names of others at once.
+            await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
+        running = running or self._start(host, port)
         outcome = await asyncio.shield(running)
         if isinstance(outcome, DnsFailed):
             raise DnsFailed(str(outcome))  # a fresh one: the outcome is shared, its traceback must not be
         return outcome
 
     def _start(self, host: str, port: int) -> asyncio.Future[list[str] | DnsFailed]:
-        if len(self._running) >= self._most:
-            raise DnsFailed(f"{host} was not looked up: {self._most} look-ups are waiting already")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[str] | DnsFailed] = loop.create_future()
         thread = threading.Thread(
@@ -84,11 +85,3 @@ class SystemResolver:
 def _deliver(future: asyncio.Future[list[str] | DnsFailed], outcome: list[str] | DnsFailed) -> None:
     if not future.done():
         future.set_result(outcome)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -15,12 +15,17 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     Raises:
         TlsFailed: the bundle cannot be read.
     """
-    if ca_bundle is None:
-        return httpx.create_ssl_context(trust_env=False)
     try:
-        return ssl.create_default_context(cadata=ca_bundle)
+        context = httpx.create_ssl_context(trust_env=False) if ca_bundle is None else _context_of(ca_bundle)
     except (ValueError, ssl.SSLError):
         raise TlsFailed("the bundle of certificate authorities cannot be read") from None
+    # Python's defaults follow SSLKEYLOGFILE: nothing of the environment, and no session's keys on disk.
+    context.keylog_filename = None  # type: ignore[assignment]
+    return context
+
+
+def _context_of(ca_bundle: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca_bundle)
 
 
 def tls_reason(error: BaseException | None) -> str:

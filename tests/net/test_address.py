@@ -36,6 +36,11 @@ KINDS = {
     "255.255.255.255": "reserved",
     "::7f00:1": "reserved",
     "4000::1": "reserved",
+    "192.0.0.192": "reserved",
+    "192.88.99.1": "reserved",
+    "168.63.129.16": "reserved",
+    "3fff::1": "reserved",
+    "::ffff:168.63.129.16": "reserved",
     "0.0.0.0": "unspecified",
     "::": "unspecified",
     # An IPv4 address in an IPv6 coat is what it carries.

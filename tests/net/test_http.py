@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import struct
+import time
 from contextlib import AsyncExitStack
 
 import pytest
@@ -54,6 +55,49 @@ async def test_asks_for_json_uncompressed_and_identifies_nobody(door: HttpDoor, 
             "connection": "close",
             "user-agent": "tenantgate",
         }
+
+
+@pytest.mark.parametrize(
+    ("headers", "date"),
+    [
+        ({"date": "Sun, 22 Nov 2026 10:00:00 GMT"}, 1795341600.0),
+        ({"date": "Sun, 22 Nov 2026 10:00:00 GMT", "age": "7000"}, 1795348600.0),
+        ({"date": "Sun Nov 22 10:00:00 2026"}, 1795341600.0),
+        ({"date": "Sun, 22 Nov 2026 10:00:00 -0000"}, 1795341600.0),
+        ({"date": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+async def test_the_servers_time_of_day(
+    door: HttpDoor,
+    servers: AsyncExitStack,
+    headers: dict[str, str],
+    date: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its Date, in UTC whatever the form and wherever we are, and what a cache has kept it since."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    server = await servers.enter_async_context(serving(answering(answer(b"{}", **headers))))
+    try:
+        assert (await door.get(server.url(), HTTP)).date == date
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "127.0.0.1", "0.0.0.0", "10.0.0.1"])
+async def test_an_address_is_checked_also_where_a_proxy_is_asked(door: HttpDoor, host: str):
+    """The proxy looks names up; an address leads where it says."""
+    rules = FetchRules(proxy="http://192.0.2.1:3128", deadline=0.5)
+    assert (await refused(door, f"https://{host}:8443/keys", rules)).code == "address_refused"
+
+
+@pytest.mark.parametrize("proxy", ["http://xn--a.example:1", "ftp://proxy.example:1", "http://"])
+async def test_a_proxy_that_is_none_is_refused(door: HttpDoor, proxy: str):
+    """And is no defect of ours."""
+    rules = FetchRules(proxy=proxy, deadline=0.5)
+    assert (await refused(door, "https://id.example/keys", rules)).code == "url_refused"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +161,24 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     """Close without a word."""
 
 
+async def endless_preface(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Early hints for ever (RFC 8297), as nobody needs them."""
+    while True:
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+        await writer.drain()
+
+
+async def tiny_chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A body in chunks of one byte: few bytes of body, and many turns of the loop."""
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"1\r\n \r\n" * 1000)
+        await writer.drain()
+
+
 FAULTS: dict[str, tuple[Handler, str]] = {
+    "preface without end": (endless_preface, "too_large"),
+    "in the smallest chunks": (tiny_chunks, "protocol"),
     "never answers": (silent, "timeout"),
     "one byte at a time": (dribble, "timeout"),
     "head without end": (endless_head, "protocol"),

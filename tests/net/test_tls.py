@@ -6,11 +6,13 @@ import asyncio
 import ssl
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from tenantgate.net.door import FetchRules, NetError
 from tenantgate.net.http import HttpDoor
+from tenantgate.net.tls import tls_context
 from tests.net.certificates import Authority
 from tests.net.servers import Handler, answer, answering, serving, silent
 
@@ -217,3 +219,16 @@ async def test_plain_http_does_not_go_through_a_proxy():
     by = FetchRules(insecure_allow_http=True, proxy="http://proxy.example:3128")
 
     assert (await refused("http://127.0.0.1/keys", by)).code == "url_refused"
+
+
+@pytest.mark.parametrize("bundle", [False, True])
+def test_no_session_key_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authority: Authority, bundle: bool
+):
+    """SSLKEYLOGFILE, which Python's own contexts follow, is passed over."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
+    context = tls_context(authority.pem if bundle else None)
+
+    assert context.keylog_filename is None
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
