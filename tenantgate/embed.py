@@ -86,7 +86,7 @@ def new_gate(
 
 
 def probe_issuer(row: IssuerRow) -> list[Finding]:
-    """Look at an issuer now, once, and keep nothing of it. `row` is checked. Blocks for half a minute at most."""
+    """Look at an issuer now, once, and keep nothing of it. `row` is checked. Blocks for less than a minute."""
     from tenantgate.net.greeting import Scout
     from tenantgate.net.http import HttpDoor
 
@@ -99,7 +99,7 @@ def probe_issuer(row: IssuerRow) -> list[Finding]:
 def _steady() -> Callable[[], float]:
     """Return a clock of monotonic seconds: where there is such a one, a clock that goes on while the machine sleeps.
 
-    Keys that a laptop or a suspended virtual machine had a week ago are a week old.
+    Keys that a machine had before it was suspended for a week are a week old.
     """
     if hasattr(time, "CLOCK_BOOTTIME"):
         return functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)

@@ -7,7 +7,7 @@ read when it is asked for; the hot path counts nothing for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -82,6 +82,10 @@ def _of_issuers(found: list[IssuerHealth]) -> Iterator[Metric]:
     yield from (keys, dropped, failures, failing, age, too_old, due, clock, most)
 
 
+_SILENCE: Final = 10.0
+"""Seconds that a connection may say nothing."""
+
+
 class MetricsServer:
     """Serves a gate's metrics in a thread of its own until `close`. Raises OSError where the address cannot be had."""
 
@@ -89,6 +93,10 @@ class MetricsServer:
         registry = CollectorRegistry()
         registry.register(GateCollector(gate))
         self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        # Who connects and says nothing holds a thread: not for long.
+        self._server.RequestHandlerClass = type(
+            "Handler", (cast("type", self._server.RequestHandlerClass),), {"timeout": _SILENCE}
+        )
         self.port = int(self._server.server_port)
 
     def close(self) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from tenantgate.core.keys import DroppedKey
+from tenantgate.core.strict import shown
+from tenantgate.discovery.published import KeyEvent
 from tenantgate.discovery.state import IssuerState
 
 log: Final = logging.getLogger("tenantgate.discovery")
@@ -23,6 +26,15 @@ def say_failure(state: IssuerState, before: str | None) -> None:
         log.info("keys can be had again", extra=_issuer(state))
     else:
         log.warning("keys cannot be had: %s", state.last_detail, extra={"code": code, **_issuer(state)})
+
+
+def say_replaced(state: IssuerState, events: Iterable[KeyEvent]) -> None:
+    """Write down that another key serves under an old name: an honest issuer gives a new key a new one."""
+    replaced = [event.kid for event in events if event.change == "replaced"]
+    if replaced:
+        named = ", ".join(shown(kid) for kid in replaced[:_MOST])
+        text = "keys were replaced under their names (%s): tokens by the old ones are refused from now on"
+        log.warning(text, named, extra={"code": "keys_replaced", **_issuer(state)})
 
 
 def say_too_old(state: IssuerState, tried: float | None) -> None:

@@ -8,11 +8,13 @@ newest is written. What cannot be read or written is said, and never keeps anybo
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import stat
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -24,6 +26,10 @@ from tenantgate.forks import undivided
 FOLDER: Final = "keys"
 _MOST_BYTES: Final = 8 << 20
 _UNFINISHED: Final = ".new"
+_LOCK: Final = ".lock"
+_TRIES: Final = 40
+_PAUSE: Final = 0.025
+"""How often another writer is waited for, and seconds between two looks."""
 _CLOSING: Final = 2.0
 """Seconds that `close` waits for what is still to be written."""
 
@@ -173,9 +179,10 @@ class Disk:
 
     def _write(self, row: IssuerRow, render: Callable[[], Stored]) -> None:
         try:
-            with undivided():
-                content = self._content(row, render())
-            _replace(_path(self._folder, row.id), content)
+            with _alone(self._folder):  # another process may be about to write what it has fetched since
+                with undivided():
+                    content = self._content(row, render())
+                _replace(_path(self._folder, row.id), content)
             self._complain(None)
         except OSError as error:
             self._complain(_words(error))
@@ -194,6 +201,26 @@ class Disk:
         with undivided():
             say_written(complaint, self._complaint)
         self._complaint = complaint
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the only process that reads and replaces a file of the folder, for as long as it may take. Raises OSError.
+
+    By lockf, whose locks are a process's own: one of flock's would live on in every child that was forked meanwhile.
+    A process that hangs with it is not waited for: what it may overwrite comes back with the next fetch.
+    """
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        for _ in range(_TRIES):
+            try:
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except (BlockingIOError, PermissionError):  # either may be said (POSIX, fcntl)
+                time.sleep(_PAUSE)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _path(folder: Path, issuer: str) -> Path:

@@ -97,7 +97,7 @@ def _new_state(
     elif before is not None and _same_keys(before.row, row):
         _take_over(state, before, limits.judging(row))
     elif (found := left().get(ref)) is not None:
-        state.metadata, state.metadata_at, state.published, state.fetched_wall = found
+        state.metadata, state.metadata_at, state.published = found
         state.restored = True
     return state
 
@@ -122,9 +122,16 @@ def _take_over(state: IssuerState, before: IssuerState, judging: float) -> None:
 
     Without this, changing how an issuer's tokens are read while it is down would shut its partners out.
     """
-    published = before.published
+    while True:
+        published = before.published
+        _copy(state, before)
+        if before.published is published:  # else a fetch has landed meanwhile: its timers go with its keys
+            break
     state.published = published and published.remade(state.row, judging)
-    state.fetched_wall, state.restored = before.fetched_wall, before.restored
+
+
+def _copy(state: IssuerState, before: IssuerState) -> None:
+    state.restored = before.restored
     state.clock_ahead = before.clock_ahead
     state.metadata, state.metadata_at, state.metadata_error = before.metadata, before.metadata_at, before.metadata_error
     state.tried_at, state.open_at, state.due_at = before.tried_at, before.open_at, before.due_at

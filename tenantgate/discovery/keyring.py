@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
 from tenantgate.core.policy import IssuerRow
-from tenantgate.discovery.alarms import say_dropped, say_failure, say_too_old, say_unused
+from tenantgate.discovery.alarms import say_dropped, say_failure, say_replaced, say_too_old, say_unused
 from tenantgate.discovery.disk import KeyStore
 from tenantgate.discovery.errors import UNEXPECTED, DiscoveryError, FetchFailed
 from tenantgate.discovery.fetch import fetch_keys, fetch_metadata
@@ -32,7 +32,7 @@ from tenantgate.discovery.stored import Clocks, Restored, UnusableStored, from_s
 from tenantgate.net.door import Door
 
 # What a moved or mistaken `jwks_uri` looks like: the background reads the metadata again before its timer.
-_LED_ASTRAY = ("status", "redirect", "dns", "key_set_malformed")
+_LED_ASTRAY = ("status", "redirect", "dns", "connect", "tls", "timeout", "key_set_malformed")
 _NAP: Final = 60.0
 """Seconds after which the background looks at the clock again: a loop's timers stand still while a machine sleeps."""
 
@@ -72,6 +72,7 @@ class Keyring:
         self._flights: set[asyncio.Task[None]] = set()
         self._wake: Callable[[], object] | None = None
         self._closed = False
+        self._next_start = float("-inf")  # when the background may begin with the next new key set
 
     def set_issuers(self, rows: Iterable[IssuerRow], appids: Collection[str] = ()) -> None:
         """Serve these issuers (checked rows) and no others, and at Entra the own keys of the applications `appids`.
@@ -107,16 +108,17 @@ class Keyring:
         return any(self._wants(state, kid) for state in self._asked(ref))
 
     def _asked(self, ref: KeySetRef) -> tuple[IssuerState, ...]:
-        """Return the key sets that are asked for a key `ref` lacks: with an application's own, the shared one.
+        """Return the key sets that are asked for a key `ref` lacks: the shared one with a v1 or an application's own.
 
-        An unknown kid may be new in either; and while an application's document cannot be had, the shared keys
-        must not grow old with it.
+        An unknown kid may be new in either; and while an application's document, or a cloud's v1 one, cannot be had,
+        the shared keys must not grow old with it.
         """
         states = self._states
         state = states.get(ref)
         if state is None:
             return ()
-        return (state,) if ref.appid is None else (state, states[ref._replace(appid=None)])
+        beside = ref._replace(document="v2", appid=None)  # where a v1 token, or an application's, looks next
+        return (state, states[beside]) if beside != ref and beside in states else (state,)
 
     def _wants(self, state: IssuerState, kid: str | None) -> bool:
         if state.static or self._closed:
@@ -207,9 +209,11 @@ class Keyring:
         for state in set(tasks).difference(wanted):
             tasks.pop(state).cancel()
         new = [state for state in wanted if state not in tasks]
-        gap = min(self._limits.spread, self._limits.spread_most / max(1, len(new)))
-        for place, state in enumerate(new):
-            tasks[state] = asyncio.create_task(self._tend(state, place * gap))
+        gap, now = min(self._limits.spread, self._limits.spread_most / max(1, len(new))), self._clock()
+        for state in new:  # those that come one by one are spread as well
+            self._next_start = min(max(now, self._next_start), now + self._limits.spread_most)
+            tasks[state] = asyncio.create_task(self._tend(state, self._next_start - now))
+            self._next_start += gap
 
     async def _tend(self, state: IssuerState, delay: float) -> None:
         """Fetch one key set whenever it is due. A request may have done so meanwhile: then it is due later."""
@@ -264,6 +268,7 @@ class Keyring:
         known = state.published.keys.dropped if state.published is not None else ()
         state.succeeded(published, events, self._wall(), fresh.date)
         say_dropped(state, known)
+        say_replaced(state, events)
         wait = self._jittered(limits.refresh(state.row, fresh.max_age))
         if published.absent:
             # A withdrawn key retires at a successful fetch: be there when its time has come.
@@ -291,7 +296,9 @@ class Keyring:
         """Set the timers from the moment the fetch ended, so that none who waited skips past the cooldown."""
         limits, now = self._limits, self._clock()
         if state.failures:
-            wait = min(self._jittered(limits.cooldown * 2.0 ** min(state.failures - 1, 30)), limits.backoff)
+            # Jittered at the cap, too: after a long outage many gates must not come back at the same moment.
+            longest = self._jittered(limits.backoff / (1.0 + limits.jitter))
+            wait = min(self._jittered(limits.cooldown * 2.0 ** min(state.failures - 1, 30)), longest)
         pause = max(limits.cooldown, min(retry_after, limits.backoff))
         state.tried_at, state.open_at, state.due_at = now, now + pause, now + max(wait, pause)
         state.flight = None

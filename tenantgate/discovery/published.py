@@ -27,6 +27,7 @@ class Published(msgspec.Struct, frozen=True, eq=False):
 
     `absent`: kids that the last successful fetch did not list, with the time of the first that did not.
     `first_seen`, `last_seen`: when each kid was first and last listed. From `stale_at` on nothing is judged with them.
+    `fetched_wall`: epoch seconds of the last success, by the clock of the process that had it.
     """
 
     keys: KeySet
@@ -35,6 +36,7 @@ class Published(msgspec.Struct, frozen=True, eq=False):
     absent: Mapping[str, float] = {}
     first_seen: Mapping[str, float] = {}
     last_seen: Mapping[str, float] = {}
+    fetched_wall: float = 0.0
 
     def remade(self, row: IssuerRow, judging: float) -> Published:
         """Return the same for a changed row, every key object new: what was verified with the old ones must be again.

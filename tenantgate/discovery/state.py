@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from cachetools import TTLCache
 
 from tenantgate.core.keys import KeySetRef
@@ -43,7 +44,7 @@ class IssuerState:
     """
 
     __slots__ = (
-        "clock_ahead", "document", "due_at", "failures", "fetched_wall", "flight", "history", "last_detail",
+        "clock_ahead", "document", "due_at", "failures", "flight", "history", "last_detail",
         "last_error", "metadata", "metadata_at", "metadata_error", "open_at", "published", "ref", "restored", "row",
         "static", "tried_at", "unknown", "youngest",
     )  # fmt: skip
@@ -54,7 +55,6 @@ class IssuerState:
         self.document: Document = document
         self.static = static
         self.published: Published | None = None
-        self.fetched_wall = 0.0  # epoch seconds of the last success, by the clock of the process that had it
         self.restored = False  # what is published came from disk, and no fetch has succeeded since
         self.metadata: Metadata | None = None
         self.metadata_at = 0.0
@@ -85,7 +85,7 @@ class IssuerState:
         self, published: Published, events: tuple[KeyEvent, ...], wall: float, date: float | None = None
     ) -> None:
         """Publish what a fetch brought at `wall`, by the issuer's own clock at `date`; epoch seconds both."""
-        self.published, self.restored, self.fetched_wall = published, False, wall
+        self.published, self.restored = msgspec.structs.replace(published, fetched_wall=wall), False
         if date is not None:
             self.clock_ahead = wall - date
         self.history = (*self.history, *events)[-HISTORY:]

@@ -54,8 +54,9 @@ class Clocks(NamedTuple):
 class StoredSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One key set. Times are epoch seconds; `age`: how many seconds old the keys were known to be at the writing.
 
-    `jwks_uri` and `metadata_at`: what the metadata said, and when. `keys`: those listed and, with the time of the
-    first fetch that lacked them in `absent`, those withdrawn. `nameless`: the key for tokens without a kid.
+    `jwks_uri` and `metadata_at`: what the metadata said, and when. `keys`: those listed and those withdrawn, the latter
+    with the time of the first fetch that lacked them in `absent`, and in `absent_for` how long that was ago at the
+    writing. `nameless`: the key for tokens without a kid.
     """
 
     document: Document
@@ -67,6 +68,7 @@ class StoredSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     keys: tuple[dict[str, Any], ...]
     nameless: dict[str, Any] | None = None
     absent: dict[str, float] = {}
+    absent_for: dict[str, float] = {}
     first_seen: dict[str, float] = {}
     last_seen: dict[str, float] = {}
 
@@ -148,7 +150,6 @@ class Restored(NamedTuple):
     metadata: Metadata
     metadata_at: float
     published: Published
-    fetched_wall: float
 
 
 def to_stored(row: IssuerRow, states: Iterable[IssuerState], now: Clocks) -> Stored:
@@ -168,11 +169,12 @@ def _set_of(state: IssuerState, now: Clocks) -> StoredSet | None:
         appid=state.ref.appid,
         jwks_uri=metadata.jwks_uri,
         metadata_at=now.to_wall(state.metadata_at),
-        fetched_at=state.fetched_wall,
+        fetched_at=published.fetched_wall,
         age=now.steady - published.fetched_at,
         keys=tuple(public_jwk(key) for key in keys.keys.values()),
         nameless=None if nameless is None else public_jwk(nameless),
         absent=_on(published.absent, now),
+        absent_for={kid: now.steady - at for kid, at in published.absent.items()},
         first_seen=_on(published.first_seen, now),
         last_seen=_on(published.last_seen, now),
     )
@@ -208,11 +210,17 @@ def _restored(stored: StoredSet, row: IssuerRow, now: Clocks, hard_age: float) -
         KeySet(named, nameless or _only_listed(named, stored.absent)),
         fetched_at,
         fetched_at + hard_age,
-        {kid: now.to_steady(at) for kid, at in stored.absent.items()},
+        {kid: _since(at, stored.absent_for.get(kid, 0.0), now) for kid, at in stored.absent.items()},
         {kid: now.to_steady(stored.first_seen.get(kid, stored.fetched_at)) for kid in named},
         {kid: now.to_steady(stored.last_seen.get(kid, stored.fetched_at)) for kid in named},
+        stored.fetched_at,
     )
-    return Restored(Metadata(issuer, stored.jwks_uri), now.to_steady(stored.metadata_at), published, stored.fetched_at)
+    return Restored(Metadata(issuer, stored.jwks_uri), now.to_steady(stored.metadata_at), published)
+
+
+def _since(at: float, reached: float, now: Clocks) -> float:
+    """Return since when a key is absent: by the wall clock, or by how long it was at the writing, if that is longer."""
+    return now.steady - max(now.wall - at, reached, 0.0)
 
 
 def _only_listed(named: Mapping[str, VerifyKey], absent: Mapping[str, float]) -> VerifyKey | None:

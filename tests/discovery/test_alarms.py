@@ -100,3 +100,16 @@ async def test_keys_that_were_too_old_on_disk_are_an_alarm(said: pytest.LogCaptu
     await later.keyring.ensure(REF, A.kid)
     assert [record.code for record in said.records] == ["dns", "keys_too_old"]  # type: ignore[attr-defined]
     await later.end()
+
+
+async def test_another_key_under_an_old_name_is_an_alarm(said: pytest.LogCaptureFixture):
+    """The new one serves at once; an honest issuer would have given it a new name."""
+    world = World(A, B)
+    await world.keyring.ensure(REF, None)
+    world.door.documents[JWKS] = json_bytes({"keys": [A.jwk(), signer("ES256", "other").jwk(kid=B.kid)]})
+    await world.clock.advance(30)
+    await world.keyring.ensure(REF, "unknown")
+
+    (record,) = said.records
+    assert (record.code, record.issuer) == ("keys_replaced", "globex")  # type: ignore[attr-defined]
+    assert f"({B.kid})" in record.getMessage()

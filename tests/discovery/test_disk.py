@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery import disk as module
-from tenantgate.discovery.disk import Disk, StateDirUnusable
+from tenantgate.discovery.disk import Disk, KeptKeys, StateDirUnusable
 from tenantgate.discovery.stored import Stored, StoredSet, row_digest
 from tests.builders import signer
 from tests.discovery.fakes import JWKS, a_row
+from tests.real_parts import ROOT
 
 A, B = (signer("ES256", name) for name in "ab")
 ROW = a_row()
@@ -52,6 +56,11 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Return what is in a folder, but for the lock of those who write there."""
+    return sorted(path for path in folder.iterdir() if path.name != ".lock")
+
+
 def test_what_was_put_is_loaded_by_the_next_process(tmp_path: Path):
     """And what was never put is not."""
     path = written(tmp_path, stored())
@@ -60,7 +69,7 @@ def test_what_was_put_is_loaded_by_the_next_process(tmp_path: Path):
     assert a_disk(tmp_path).load(a_row(id="other")) is None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert list(path.parent.iterdir()) == [path]
+    assert files_in(path.parent) == [path]
 
 
 def test_of_what_waits_the_newest_is_written(tmp_path: Path):
@@ -220,7 +229,7 @@ def test_a_disk_that_fails_is_said_once_and_again_when_it_works(
         disk.put(ROW, lambda: stored(20.0))
         eventually(lambda: disk._thread is None)
     assert a_disk(tmp_path).load(ROW) == stored(10.0)
-    assert list(path.parent.iterdir()) == [path]
+    assert files_in(path.parent) == [path]
     broken = False
     disk.put(ROW, lambda: stored(30.0))
     disk.close()
@@ -307,7 +316,7 @@ def test_what_killed_processes_left_is_cleared_away(tmp_path: Path):
 
     a_disk(tmp_path, wall=5000.0)
 
-    assert sorted(path.parent.iterdir()) == sorted((new, path))
+    assert files_in(path.parent) == sorted((new, path))
 
 
 def test_a_child_writes_by_a_thread_of_its_own(tmp_path: Path):
@@ -330,3 +339,44 @@ def test_a_child_writes_by_a_thread_of_its_own(tmp_path: Path):
     go_on.set()
     disk.close()
     assert a_disk(tmp_path).load(ROW) == stored(2.0)
+
+
+PUTTING = """
+import sys, time
+from pathlib import Path
+from tenantgate.discovery.disk import Disk
+from tests.discovery.test_disk import ROW, at
+
+disk = Disk(Path(sys.argv[1]), time.time)
+for number in range(200):
+    disk.put(ROW, lambda number=number: at(int(sys.argv[2]) + 2.0 * number))
+    while disk._thread is not None:
+        time.sleep(0)
+disk.close()
+"""
+
+
+def at(fetched_at: float) -> Stored:
+    """Return what was fetched then."""
+    (one,) = stored(2.0).sets
+    return msgspec.structs.replace(stored(2.0), sets=(msgspec.structs.replace(one, fetched_at=fetched_at, age=0.0),))
+
+
+def test_the_newest_stays_whoever_writes_at_the_same_moment(tmp_path: Path):
+    """Two processes that each read and replace: neither undoes what the other has just written."""
+    begun = int(time.time()) - 1000
+    writers = [
+        subprocess.Popen([sys.executable, "-c", PUTTING, str(tmp_path), str(begun + place)], cwd=ROOT)
+        for place in range(2)
+    ]
+    newest = 0.0
+    kept = KeptKeys(tmp_path)
+    while any(writer.poll() is None for writer in writers):
+        found = kept.load(ROW)
+        if found is not None:
+            assert found.sets[0].fetched_at >= newest
+            newest = found.sets[0].fetched_at
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    last = kept.load(ROW)
+    assert last is not None
+    assert last.sets[0].fetched_at == begun + 1 + 2.0 * 199

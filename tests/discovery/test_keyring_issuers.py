@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from tenantgate.core.keys import KeySet, KeySetRef, NoKeys, VerifyKey
+from tenantgate.core.keys import KeySet, KeySetRef, NoKeys, VerifyKey, build_key_set
 from tenantgate.core.policy import IssuerRow
+from tenantgate.discovery.issuers import states_for
+from tenantgate.discovery.limits import KeyLimits
+from tenantgate.discovery.published import Published
+from tenantgate.discovery.state import IssuerState
 from tests.builders import an_entra_issuer, cloud_key, signer
 from tests.core.test_fetching import certificate
 from tests.discovery.fakes import JWKS, METADATA, FakeDoor, World, a_row, checked, settle
@@ -308,3 +312,35 @@ def test_setting_issuers_after_the_loop_has_ended_is_quiet():
     world.keyring.set_issuers([a_static()])
 
     assert key_of(world, STATIC)
+
+
+class Landing(IssuerState):
+    """A key set whose fetch lands while another thread copies it: keys first, and timers with them."""
+
+    landing: Published | None = None
+
+    @property
+    def failures(self) -> int:  # type: ignore[override]
+        if self.landing is not None:
+            self.published, self.due_at, self.landing = self.landing, 5000.0, None
+        return 0
+
+    @failures.setter
+    def failures(self, value: int) -> None:
+        pass
+
+
+def test_what_lands_while_a_row_changes_is_taken_over_whole():
+    """Old keys with the timers of a new fetch would serve on until the next one."""
+    row = a_row()
+    before = Landing(REF, row, "v2", static=False)
+    old = build_key_set({"keys": [A.jwk()]}, row)
+    new = build_key_set({"keys": [B.jwk()]}, row)
+    before.published, before.due_at = Published(old, 1000.0, 9000.0), 1600.0
+    before.landing = Published(new, 1600.0, 9600.0)
+    changed = a_row(max_key_age=7200)
+    states = states_for([changed], {REF: before}, KeyLimits(), lambda: 1700.0)
+
+    published = states[REF].published
+    assert published is not None
+    assert (set(published.keys.keys), published.fetched_at, states[REF].due_at) == ({B.kid}, 1600.0, 5000.0)

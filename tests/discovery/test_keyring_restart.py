@@ -209,7 +209,7 @@ async def test_both_documents_of_a_cloud_are_in_one_file(tmp_path: Path):
     for ref in refs:
         await world.keyring.ensure(ref, None)
     await world.end()
-    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["cloud.json"]
+    assert [path.name for path in (tmp_path / "keys").glob("*.json")] == ["cloud.json"]
 
     again = World(folder=tmp_path, rows=[])
     again.door.documents = {}

@@ -46,7 +46,8 @@ def a_state(*signers: Signer, row: IssuerRow = ROW, ref: KeySetRef = REF, **publ
     fetched_at = NOW.steady - HOUR
     state.published = Published(keys, fetched_at, fetched_at + HARD, **published)
     state.metadata, state.metadata_at = Metadata(ISSUER, JWKS), NOW.steady - 2 * HOUR
-    state.fetched_wall = NOW.wall - HOUR
+    assert state.published is not None
+    state.published = msgspec.structs.replace(state.published, fetched_wall=NOW.wall - HOUR)
     return state
 
 
@@ -61,7 +62,7 @@ def test_keys_come_back_as_they_were():
     assert state.published is not None
     later = Clocks(steady=70.0, wall=NOW.wall + 10 * HOUR)
 
-    metadata, metadata_at, published, fetched_wall = through_a_file(state, later=later)[REF]
+    metadata, metadata_at, published = through_a_file(state, later=later)[REF]
 
     for kid, key in state.published.keys.keys.items():
         again = published.keys.keys[kid]
@@ -69,7 +70,7 @@ def test_keys_come_back_as_they_were():
         assert again is not key
     assert metadata == Metadata(ISSUER, JWKS)
     assert metadata_at == later.steady - 12 * HOUR
-    assert fetched_wall == NOW.wall - HOUR
+    assert published.fetched_wall == NOW.wall - HOUR
     assert published.fetched_at == later.steady - 11 * HOUR
     assert published.stale_at == published.fetched_at + HARD
     assert published.absent == {B.kid: later.steady - 10 * HOUR - 600.0}
@@ -309,3 +310,23 @@ def test_no_secret_is_in_a_file():
 
     members = {name for each in stored["sets"] for key in each["keys"] for name in key}
     assert members <= {"kty", "crv", "x", "y", "n", "e", "kid", "alg", "issuer", "key_ops"}
+
+
+@pytest.mark.parametrize(("wall", "since"), [(10 * HOUR, 11.0), (0.0, 1.0), (-48 * HOUR, 1.0)])
+def test_a_clock_set_back_makes_no_withdrawn_key_younger(wall: float, since: float):
+    """It is absent for as long as it was at the writing, at least."""
+    state = a_state(A, B, absent={B.kid: NOW.steady - HOUR})
+    later = Clocks(steady=70.0, wall=NOW.wall + wall)
+
+    assert through_a_file(state, later=later)[REF].published.absent == {B.kid: later.steady - since * HOUR}
+
+
+def test_a_file_of_before_says_nothing_of_how_long():
+    """Files without that member serve on."""
+    raw = write_stored(to_stored(ROW, [a_state(A, B, absent={B.kid: NOW.steady - HOUR})], NOW))
+    members: dict[str, Any] = json.loads(raw.partition(b"\n")[0])
+    for each in members["sets"]:
+        del each["absent_for"]
+    found = from_stored(read_stored(file_of(members), ROW), ROW, NOW, HARD)
+
+    assert found[REF].published.absent == {B.kid: NOW.steady - HOUR}
