@@ -153,8 +153,12 @@ class World:
 
     async def end(self) -> None:
         """End as a process does, on a disk that is quick enough: what waits to be written is."""
-        writing = None if self.disk is None else self.disk._thread
+        self.written()
         await self.keyring.aclose()
+
+    def written(self) -> None:
+        """Wait until what was to be written is: it says how old keys are at that moment, and no time passes before."""
+        writing = None if self.disk is None else self.disk._thread
         if writing is not None:
             writing.join(60)
             assert not writing.is_alive()

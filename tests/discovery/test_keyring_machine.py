@@ -114,6 +114,7 @@ class KeyringHistory(RuleBasedStateMachine):
         assert self.world.keyring.wants(REF, kid) is wanted
         before = self.world.fetches
         self.loop.run_until_complete(self.world.keyring.ensure(REF, kid))
+        self.world.written()
         reached = self.failure != "metadata" or self.known_place
         assert self.world.fetches - before == (1 if wanted and reached else 0)
         if wanted:
