@@ -38,8 +38,8 @@ def open_gate(
 ) -> Gate:
     """Open a gate for one resource over a policy file or a database, and follow it until `close`.
 
-    `source` is the path of a policy file (TOML or JSON), or a database URL (`sqlite:///…`). The policy is
-    loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
+    `source` is the path of a policy file (TOML or JSON), or a database URL (`sqlite:///…`, `postgresql://…`). The
+    policy is loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
     and how long keys are fetched and kept, `limits` how much of a token is read. `state_dir` is a folder of this user's
     own, in which the issuers' last good keys outlive the process; without it a restart needs the issuers.
 
@@ -128,9 +128,11 @@ def _source(source: str | os.PathLike[str]) -> PolicySource:
     scheme, separator, _ = text.partition("://")
     if not separator:
         return FileSource(Path(text))
-    if scheme == "sqlite":
+    if scheme in ("sqlite", "postgresql", "postgres"):
         return database_source(text, kind="embedded")
-    raise FeedError("source_unknown", f"{scheme}:// is not a policy source; give a policy file or sqlite:///…")
+    raise FeedError(
+        "source_unknown", f"{scheme}:// is not a policy source; give a policy file, sqlite:///… or postgresql://…"
+    )
 
 
 def database_source(url: str, *, kind: str) -> PolicySource:

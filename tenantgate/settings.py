@@ -6,6 +6,7 @@ Anything unknown, missing or unsafe ends the start with one clear line (`docs/co
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -25,8 +26,10 @@ from tenantgate.core.policy import is_id
 
 PREFIX: Final = "TENANTGATE_"
 FILE: Final = "tenantgate.toml"
+_PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^@]*@")
 _FOR_TESTS: Final = frozenset(("VECTORS", "REQUIRE_REAL", "NODE_MODULES", "SCREENSHOTS"))
 
+_DATABASES: Final = ("sqlite:///", "postgresql://", "postgres://")
 _LIMITS: Final = tuple(f"max_{name}" for name in BOUNDS)
 
 
@@ -57,10 +60,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("sqlite:///"):
-            raise ValueError(
-                "must begin with sqlite:///, as sqlite:///tenantgate.db; other databases are not supported yet"
-            )
+        if value is not None and not value.startswith(_DATABASES):
+            raise ValueError("must be sqlite:///PATH or postgresql://HOST/NAME")
         return value
 
     @field_validator("bind", "metrics_bind")
@@ -118,9 +119,16 @@ class Settings(BaseSettings):
     @property
     def state_folder(self) -> Path | None:
         """Where what outlives the process is kept: as set, else beside the database, else nowhere."""
-        if self.state_dir is not None or self.database_url is None:
+        if self.state_dir is not None or self.database_url is None or not self.database_url.startswith("sqlite:///"):
             return self.state_dir
         return Path(f"{self.database_url.removeprefix('sqlite:///')}.state")
+
+    def told(self) -> str:
+        """Return the settings that are given as one line for people: a password in an address is not in it."""
+        given = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        if self.database_url is not None:
+            given["database_url"] = _PASSWORD.sub(r"\1***@", self.database_url)
+        return ", ".join(f"{name}={value}" for name, value in given.items()) or "none are given"
 
     @property
     def host(self) -> str:

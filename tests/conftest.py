@@ -1,8 +1,21 @@
-"""Hypothesis without clocks: a slow or busy machine is no failure, and a failure can be run again."""
+"""One PostgreSQL for all; Hypothesis without clocks: a busy machine is no failure, and a failure can be run again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from tests.postgres import Postgres, running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server, started when the first test asks for it."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
 
 # The first draw of text on a fresh checkout builds tables for seconds; deadlines would be timing assertions.
 settings.register_profile(

@@ -98,8 +98,8 @@ def _settings(settings: Settings) -> Symptom:
         check_settings(settings)
     except SettingsError as error:
         advice = "An embedded gate can do without; `tenantgate serve` cannot (docs/configuration.md)."
-        return Symptom("settings", "warning", f"{_told(settings)}; serve would not start: {error}", "serve", advice)
-    return Symptom("settings", "ok", _told(settings))
+        return Symptom("settings", "warning", f"{settings.told()}; serve would not start: {error}", "serve", advice)
+    return Symptom("settings", "ok", settings.told())
 
 
 def _kept(folder: Path | None, rows: list[IssuerRow]) -> Iterator[Symptom]:
@@ -123,11 +123,6 @@ def _kept(folder: Path | None, rows: list[IssuerRow]) -> Iterator[Symptom]:
             ages = ", ".join(f"{each.document} {time.time() - each.fetched_at:.0f} s old" for each in stored.sets)
             most = KeyLimits().judging(row)
             yield Symptom(check, "ok", f"{ages}; they judge until {most / 3600:g} hours old")
-
-
-def _told(settings: Settings) -> str:
-    given = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
-    return ", ".join(f"{name}={value}" for name, value in given.items()) or "none are given"
 
 
 def _state_folder(settings: Settings) -> Symptom:
@@ -158,7 +153,7 @@ def _policy_of(settings: Settings) -> PolicySnapshot:
                 error.code, str(error), "See docs/policy-file.md; a running gate keeps its policy."
             ) from None
     if settings.database_url is None:
-        advice = "Give --policy FILE or --database sqlite:///PATH, or set one of TENANTGATE_POLICY and _DATABASE_URL."
+        advice = "Give --policy FILE or --database URL, or set one of TENANTGATE_POLICY and TENANTGATE_DATABASE_URL."
         raise _Unusable("policy_missing", "there is neither a policy file nor a database", advice)
     return _policy_in(settings.database_url)
 
@@ -174,6 +169,8 @@ def _policy_in(database_url: str) -> PolicySnapshot:
 
 _MIGRATE: Final = "`tenantgate migrate` makes a database, or brings it to this version's schema."
 _DATABASE: Final = {
+    "database_missing": "`tenantgate migrate` makes an SQLite file; PostgreSQL's administrator makes a database there.",
+    "database_driver_missing": "Install tenantgate[postgres].",
     "database_folder_missing": "Make the folder, or name another path.",
     "database_not_sqlite": "This is another file; look at the path.",
     "database_not_a_file": "Name a file; look at the path.",

@@ -31,7 +31,9 @@ UNUSABLE: Final = 2
 
 Database = Annotated[
     str | None,
-    typer.Option("--database", metavar="URL", help="sqlite:///PATH; TENANTGATE_DATABASE_URL where left out."),
+    typer.Option(
+        "--database", metavar="URL", help="sqlite:///PATH or postgresql://HOST/NAME; TENANTGATE_DATABASE_URL."
+    ),
 ]
 
 
@@ -91,7 +93,7 @@ def address_in(settings: Settings) -> str:
         SettingsError: nobody said.
     """
     if settings.database_url is None:
-        raise SettingsError("give --database sqlite:///PATH, or set TENANTGATE_DATABASE_URL")
+        raise SettingsError("give --database sqlite:///PATH or postgresql://HOST/NAME, or set TENANTGATE_DATABASE_URL")
     return settings.database_url
 
 

@@ -20,7 +20,7 @@ PolicyOrNone = Annotated[
 ]
 DatabaseOrNone = Annotated[
     str | None,
-    typer.Option("--database", metavar="URL", help="Or the registry: sqlite:///PATH; TENANTGATE_DATABASE_URL."),
+    typer.Option("--database", metavar="URL", help="Or the registry: sqlite:///PATH, postgresql://HOST/NAME."),
 ]
 
 
@@ -91,7 +91,7 @@ def _read_database(database: str | None) -> PolicySnapshot:
 
 def _address(settings: Settings) -> str:
     if settings.database_url is None:
-        raise typer.BadParameter("give --policy FILE or --database sqlite:///PATH.")
+        raise typer.BadParameter("give --policy FILE or --database URL.")
     return settings.database_url
 
 

@@ -21,7 +21,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def serve(
     bind_to: Annotated[str | None, typer.Option("--bind", help="HOST:PORT; port 0 lets the system choose.")] = None,
-    database: Annotated[str | None, typer.Option("--database", help="Database URL (sqlite:///…).")] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", help="sqlite:///PATH or postgresql://HOST/NAME.")
+    ] = None,
     resource: Annotated[str | None, typer.Option("--resource", help="The resource /auth/check judges.")] = None,
 ) -> None:
     """Serve the REST API, the page and /auth/check until stopped.

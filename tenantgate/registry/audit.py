@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -96,11 +97,12 @@ def verify_chain(session: Session) -> ChainReport:
     if state is None:
         raise SchemaError("revision_missing", "the database lost its revision counter")
     head, count = GENESIS, 0
-    for entry in _entries(session):
-        problem = _problem(entry, count + 1, head)
-        if problem:
-            return ChainReport(False, count, head, entry.sequence, problem)
-        head, count = entry.hash, count + 1
+    with closing(_entries(session)) as entries:
+        for entry in entries:
+            problem = _problem(entry, count + 1, head)
+            if problem:
+                return ChainReport(False, count, head, entry.sequence, problem)
+            head, count = entry.hash, count + 1
     if (count, head) != (state.audit_sequence, state.audit_hash):
         return ChainReport(False, count, head, count + 1, "entries after this one are gone, or the head was changed")
     return ChainReport(True, count, head)
@@ -116,9 +118,9 @@ def _problem(entry: AuditEntry, sequence: int, previous: str) -> str:
     return ""
 
 
-def _entries(session: Session) -> Iterator[AuditEntry]:
+def _entries(session: Session) -> Generator[AuditEntry]:
     query = sa.select(AuditEntry.__table__).order_by(col(AuditEntry.sequence))  # type: ignore[attr-defined]
-    rows: Iterable[Any] = session.connection().execution_options(yield_per=_BATCH).execute(query).mappings()
-    for row in rows:
-        # Plain instances: a million of them must not stay in the session.
-        yield AuditEntry(**row)
+    with session.connection().execution_options(yield_per=_BATCH).execute(query) as found:
+        for row in found.mappings():
+            # Plain instances: a million of them must not stay in the session.
+            yield AuditEntry(**row)

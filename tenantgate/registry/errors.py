@@ -162,7 +162,8 @@ CREDENTIAL_CODES: Final[dict[str, str]] = {
 DATABASE_CODES: Final[dict[str, str]] = {
     "database_url_unsupported": "Not a database this version can open.",
     "database_folder_missing": "The folder of the database file is not there.",
-    "database_missing": "The database file is not there.",
+    "database_missing": "The database is not there.",
+    "database_driver_missing": "What speaks to this database is not installed.",
     "database_not_a_file": "The path of the database is not a file.",
     "database_unwritable": "The database file or its folder may not be written.",
     "database_not_sqlite": "The file is something else than an SQLite database.",

@@ -1,7 +1,8 @@
 """A gate's way to the database: the policy, and every change of it within a blink.
 
-SQLite tells nobody that it changed, so one read connection asks it every 20 ms (`PRAGMA data_version`,
-about a microsecond) and reads the counter only when the answer moved.
+PostgreSQL says so in the moment of the commit (`NOTIFY`), and is asked each second for what may have been lost.
+SQLite tells nobody that it changed, so one read connection asks it every 20 ms (`PRAGMA data_version`, about a
+microsecond) and reads the counter only when the answer moved.
 
 What was delivered is never taken back by accident: a database whose revision fell, or whose audit has
 another history at the point last seen, is a restored backup. It is refused until an operator says so
@@ -16,34 +17,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy.engine import Connection, Engine
 from sqlmodel import Session
 
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
 from tenantgate.feed.source import FeedError
 from tenantgate.forks import let_go_at_forks
 from tenantgate.registry import instances, issuer_health
-from tenantgate.registry.engine import (
-    data_version,
-    database_path,
-    file_identity,
-    open_engine,
-    open_reader,
-    translated,
-    writing,
-)
+from tenantgate.registry.engine import Watch, check_address, open_watch, translated, writing
 from tenantgate.registry.errors import DatabaseError, NotFoundError, RegistryError
 from tenantgate.registry.instances import InstanceSpec
 from tenantgate.registry.migrations import require_known_schema
 from tenantgate.registry.snapshot import read_changes, read_snapshot, read_state
 from tenantgate.registry.tables import AuditEntry, Revision
 
-POLL_INTERVAL: Final = 0.020
 ACKNOWLEDGE_INTERVAL: Final = 0.250
 RETRY_INTERVAL: Final = 0.250
 KEYS_INTERVAL: Final = 2.0
 HEARTBEAT_INTERVAL: Final = 10.0
-"""Seconds, all five."""
+"""Seconds, all four."""
 
 _BUSY_TIMEOUT: Final = 0.050
 """Seconds. An acknowledgement that finds the database busy comes later; it must not hold up news."""
@@ -64,12 +55,10 @@ class _Mark:
 
 @dataclass(slots=True)
 class _Link:
-    """An open database: which file it was, and the data version looked at last."""
+    """An open database, and the version looked at last."""
 
-    engine: Engine
-    connection: Connection
-    file: tuple[int, int]
-    seen: int | None = None
+    watch: Watch
+    seen: object = None
 
 
 class DatabaseSource:
@@ -89,7 +78,7 @@ class DatabaseSource:
         clock: Callable[[], float],
     ) -> None:
         self._url = url
-        self._path = database_path(url)
+        check_address(url)
         self._describe = describe
         self._now = now
         self._clock = clock
@@ -119,7 +108,7 @@ class DatabaseSource:
             if self._closing.is_set():
                 raise FeedError("source_closed", "this source was closed")
             link = self._connected()
-            link.seen = data_version(link.connection)
+            link.seen = link.watch.version()
             with self._session(link) as session:
                 mark = self._checked_mark(session)
                 snapshot = read_snapshot(session)
@@ -143,9 +132,20 @@ class DatabaseSource:
             self._troubled = trouble is not None
             if left <= 0:
                 return None
-            # Without the lock: `close` and a fork need not wait for more than one look.
-            self._closing.wait(min(left, RETRY_INTERVAL if trouble is not None else POLL_INTERVAL))
+            self._pause(left, troubled=trouble is not None)
         return None
+
+    def _pause(self, seconds: float, *, troubled: bool) -> None:
+        """Wait for a change, or for a trouble to end; without the lock where that can be: a fork waits for it."""
+        link = self._link
+        if troubled or link is None:
+            self._closing.wait(min(seconds, RETRY_INTERVAL))
+        elif not link.watch.pause_uses_it:
+            link.watch.pause(self._closing, seconds)
+        else:
+            with suppress(FeedError), self._lock, self._guarded():  # the next look meets the same trouble, and says so
+                if link is self._link:
+                    link.watch.pause(self._closing, seconds)
 
     def acknowledge(self, revision: int) -> None:
         """Note that this process now enforces `revision`; `wait` writes it down. Never blocks."""
@@ -162,7 +162,7 @@ class DatabaseSource:
             link = self._link
             if link is not None and self._registered and self._instance is not None:
                 # Best effort: an instance that could not sign off is soon not heard of any more.
-                with suppress(RegistryError), writing(link.engine) as session:
+                with suppress(RegistryError), writing(link.watch.engine) as session:
                     instances.forget(session, self._instance.id)
             self._disconnect()
 
@@ -180,7 +180,7 @@ class DatabaseSource:
 
     def _look(self) -> PolicySnapshot | PolicyDelta | None:
         link = self._connected()
-        version = data_version(link.connection)
+        version = link.watch.version()
         if version == link.seen:
             return None
         with self._session(link) as session:
@@ -225,7 +225,7 @@ class DatabaseSource:
 
     @contextmanager
     def _session(self, link: _Link) -> Iterator[Session]:
-        with translated(), Session(link.connection, expire_on_commit=False) as session:
+        with translated(), Session(link.watch.connection, expire_on_commit=False) as session:
             session.connection()
             yield session
 
@@ -233,29 +233,27 @@ class DatabaseSource:
 
     def _connected(self) -> _Link:
         """Return the open database; open it again where the file is another one, or after trouble."""
-        file = file_identity(self._path)
-        if self._link is not None and self._link.file != file:
+        if self._link is not None and not self._link.watch.stands():
             self._disconnect()
         if self._link is None:
-            self._link = self._connect(file)
+            self._link = self._connect()
             self._registered = False
         return self._link
 
-    def _connect(self, file: tuple[int, int]) -> _Link:
-        engine = open_engine(self._url, create=False, busy_timeout=_BUSY_TIMEOUT)
+    def _connect(self) -> _Link:
+        watch = open_watch(self._url, busy_timeout=_BUSY_TIMEOUT)
         try:
-            require_known_schema(engine)
-            return _Link(engine, open_reader(engine), file)
+            require_known_schema(watch.engine)
+            return _Link(watch)
         except BaseException:
-            engine.dispose()
+            watch.close()
             raise
 
     def _disconnect(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             with suppress(RegistryError), translated():
-                link.connection.close()
-            link.engine.dispose()
+                link.watch.close()
 
     # Around a fork.
 
@@ -319,7 +317,7 @@ class DatabaseSource:
         if self._instance is None:
             self._instance = self._describe()
         instance, now = self._instance, self._now()
-        with writing(link.engine) as session:
+        with writing(link.watch.engine) as session:
             try:
                 if not self._registered:
                     instances.register(session, instance, now=now)

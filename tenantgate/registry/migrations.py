@@ -7,7 +7,7 @@ The migrations are Alembic scripts in the folder `alembic/`, which the wheel car
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -19,6 +19,9 @@ from tenantgate.registry.tables import SCHEMA_REVISION
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+_MIGRATING: Final = 0x7467_6D69
+"""The advisory lock of those who migrate (PostgreSQL): any number that nobody else takes."""
 
 
 def migrations_folder() -> Path:
@@ -46,9 +49,10 @@ def migrate(target: Engine | str, *, epoch: str) -> str:
     """
     from alembic import command
 
-    engine = open_engine(target) if isinstance(target, str) else target
+    engine = open_engine(target, deadline=None) if isinstance(target, str) else target
     try:
         with translated(), engine.begin() as connection:
+            _wait_for_others(connection)
             _refuse_strangers(connection)
             config = alembic_config(connection)
             config.attributes["epoch"] = epoch
@@ -57,6 +61,12 @@ def migrate(target: Engine | str, *, epoch: str) -> str:
         if engine is not target:
             engine.dispose()
     return head_revision()
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Let no two migrations run at once: the second finds all done. SQLite's write lock does so by itself."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
 
 
 def alembic_config(connection: Connection) -> Config:

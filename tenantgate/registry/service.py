@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from sqlmodel.sql.expression import SelectOfScalar
 
 from tenantgate.core.fields import check_id, check_text
-from tenantgate.core.policy import PolicyError, RowData
+from tenantgate.core.policy import PolicyError, RowData, is_id
 from tenantgate.core.rules import check_row
 from tenantgate.registry import tables
 from tenantgate.registry.errors import (
@@ -111,7 +111,7 @@ def get_row(session: Session, table: type[N], id_: str, *, for_change: bool = Fa
     Raises:
         NotFoundError: `…_not_found`.
     """
-    row = session.get(table, id_, with_for_update=for_change or None)
+    row = session.get(table, id_, with_for_update=for_change or None) if is_id(id_) else None
     if row is None:
         kind = kind_of_table(table)
         raise NotFoundError(f"{kind}_not_found", f"there is no {kind.replace('_', ' ')} {id_}")
@@ -124,7 +124,7 @@ def refer(session: Session, table: type[N], id_: str, field: str) -> N:
     Raises:
         InvalidError: `reference_unknown`.
     """
-    row = session.get(table, id_)
+    row = session.get(table, id_) if is_id(id_) else None
     if row is None:
         kind = kind_of_table(table).replace("_", " ")
         raise InvalidError("reference_unknown", f"there is no {kind} {id_}", field=field)

@@ -65,9 +65,10 @@ def _rows(session: Session, kind: str, revision: int) -> Iterator[Row]:
     columns = [getattr(table, name) for name in MEMBERS[kind]]
     # Columns, not objects: a session's objects cost ten times as much, and a policy can have a million rows.
     query = sa.select(*columns).order_by(col(table.id)).execution_options(yield_per=_BATCH)
-    for values in session.execute(query):
-        data = data_of(kind, dict(zip(MEMBERS[kind], values, strict=True)))
-        yield Row(revision=revision, kind=kind, id=data.id, op="put", data=data)
+    with session.execute(query) as found:
+        for values in found:
+            data = data_of(kind, dict(zip(MEMBERS[kind], values, strict=True)))
+            yield Row(revision=revision, kind=kind, id=data.id, op="put", data=data)
 
 
 def _row_of(change: Change) -> Row:

@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 
 from tenantgate.core.policy import KINDS, ROW_VERSION, Op
 from tenantgate.registry.audit import entry_hash
-from tenantgate.registry.engine import writing
+from tenantgate.registry.engine import is_concurrent, lock_history, tell_followers, writing
 from tenantgate.registry.errors import SchemaError
 from tenantgate.registry.ids import NewId
 from tenantgate.registry.rows import TABLES, data_of_row, json_of
@@ -86,6 +86,8 @@ class Work:
             self._publish(state.revision, ordinal, kind, row_id, op)
         self.revision = state.revision if self._changes else None
         self.session.flush()
+        if self._changes and is_concurrent(self.session):
+            tell_followers(self.session, state.revision)
 
     def _lock_counter(self) -> Revision:
         step = 1 if self._changes else 0
@@ -147,6 +149,8 @@ def unit_of_work(engine: Engine, *, actor: Actor, now: int, new_id: NewId) -> It
         SchemaError: `revision_missing`.
     """
     with writing(engine) as session:
+        if is_concurrent(session):
+            lock_history(session)
         work = Work(session, actor=actor, now=now, new_id=new_id)
         yield work
         work._finish()  # noqa: SLF001 (the other half of this module)

@@ -137,6 +137,7 @@ def test_a_method_nobody_serves_is_a_problem(api: Api, path: str, allowed: str):
         assert answer.headers["Allow"] == allowed
 
 
+@pytest.mark.file
 def test_a_database_that_is_gone_is_a_503(api: Api, tmp_path: Path):
     """Without its database the administration says so, and does not say where it was."""
     api.engine.dispose()
@@ -148,6 +149,7 @@ def test_a_database_that_is_gone_is_a_503(api: Api, tmp_path: Path):
     assert answer.headers["Retry-After"] == "1"
 
 
+@pytest.mark.file
 def test_a_database_somebody_else_holds_is_busy(api: Api, served: Served, tmp_path: Path):
     """Where another process writes for too long the change is refused, not half done."""
     other = sqlite3.connect(tmp_path / "admin.db", isolation_level=None)
@@ -160,6 +162,7 @@ def test_a_database_somebody_else_holds_is_busy(api: Api, served: Served, tmp_pa
         other.close()
 
 
+@pytest.mark.file
 def test_a_lost_counter_is_a_503(api: Api, tmp_path: Path):
     """A database without its revision is not taken for an empty policy."""
     connection = sqlite3.connect(tmp_path / "admin.db")

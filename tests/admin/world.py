@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -82,11 +81,8 @@ def schema_of(reference: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def make_template(path: Path) -> dict[str, str]:
-    """Make a database with one of each in it and three operators; return a key for each role."""
-    from tests.registry.builders import an_engine
-
-    engine = an_engine(path)
+def make_template(engine: Engine) -> dict[str, str]:
+    """Put one of each and three operators into a migrated database, and close it; return a key for each role."""
     random_bytes = counting_bytes(7)
     with work_on(engine) as work:
         everything(work)

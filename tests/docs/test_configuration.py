@@ -43,7 +43,11 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("name", "value", "complaint"),
     [
         ("TENANTGATE_DATABASE_URI", "sqlite:///a.db", "is TENANTGATE_DATABASE_URL meant"),
-        ("TENANTGATE_DATABASE_URL", "mysql://somewhere", "TENANTGATE_DATABASE_URL: must begin with sqlite:///"),
+        (
+            "TENANTGATE_DATABASE_URL",
+            "mysql://somewhere",
+            "TENANTGATE_DATABASE_URL: must be sqlite:///PATH or postgresql://HOST/NAME",
+        ),
         ("TENANTGATE_BIND", "8440", "TENANTGATE_BIND: must be HOST:PORT"),
         ("TENANTGATE_BIND", "127.0.0.1:99999", "TENANTGATE_BIND: must be HOST:PORT"),
         ("TENANTGATE_PUBLIC_URL", "http://partners.example", "TENANTGATE_PUBLIC_URL: must be https"),

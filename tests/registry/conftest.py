@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from tenantgate.registry.engine import open_engine
-from tests.registry.builders import Registry, an_engine, everything, url_of, work_on
+from tenantgate.registry.migrations import migrate
+from tests.postgres import Postgres, on_both_engines
+from tests.registry.builders import EPOCH, Registry, an_engine, everything, url_of, work_on
 
 
 @pytest.fixture(scope="session")
@@ -24,13 +26,38 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """A database on it with one of each in it, made once by the real migrations and services."""
+    name = postgres.create()
+    engine = open_engine(postgres.url_of(name))
+    migrate(engine, epoch=EPOCH)
+    with work_on(engine) as work:
+        everything(work)
+    engine.dispose()
+    return name
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of a registry on both engines, but for those that are about a file."""
+    on_both_engines(metafunc, "registry")
+
+
 @pytest.fixture
-def registry(tmp_path: Path, template: Path) -> Iterator[Registry]:
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
     """A database of the test's own with one of each in it, at revision 1."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        server: Postgres = request.getfixturevalue("postgres")
+        name = server.create(request.getfixturevalue("postgres_template"))
+        engine = open_engine(server.url_of(name))
+        yield Registry(server.url_of(name), engine)
+        engine.dispose()
+        server.drop(name)
+        return
     path = tmp_path / "registry.db"
-    shutil.copy(template, path)
+    shutil.copy(request.getfixturevalue("template"), path)
     engine = open_engine(url_of(path))
-    yield Registry(path, engine)
+    yield Registry(url_of(path), engine, path)
     engine.dispose()
 
 

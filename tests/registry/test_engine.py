@@ -18,11 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from tenantgate.registry import partners
-from tenantgate.registry.engine import data_version, file_identity, open_engine, open_reader, reading, writing
+from tenantgate.registry.engine import open_engine, reading, writing
+from tenantgate.registry.engines.sqlite import READER, data_version, file_identity
 from tenantgate.registry.errors import ConflictError, DatabaseError
 from tenantgate.registry.migrations import require_known_schema
 from tenantgate.registry.tables import Operator, Partner, Revision
 from tests.registry.builders import Registry, url_of, work_on
+
+pytestmark = pytest.mark.file
 
 Open = Callable[[Path], Engine]
 NOBODY = 65534
@@ -61,7 +64,10 @@ def shared_folder() -> Iterator[Path]:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://localhost/tenantgate",
+        "postgresql://localhost",
+        "postgresql+asyncpg://localhost/tenantgate",
+        "postgresql://localhost:port/tenantgate",
+        "mysql://localhost/tenantgate",
         "sqlite://",
         "sqlite:///:memory:",
         "sqlite:///file:x?mode=ro&uri=true",
@@ -72,7 +78,7 @@ def shared_folder() -> Iterator[Path]:
     ],
 )
 def test_other_databases_are_refused(url: str):
-    """Only a file can be opened: memory is not seen by other processes, and other engines come later."""
+    """A file, or a PostgreSQL database that is named: memory is not seen by other processes."""
     assert code_of(url) == "database_url_unsupported"
 
 
@@ -177,7 +183,7 @@ def test_what_others_do_takes_no_lock_from_us(registry: Registry):
     A lock of ours lost (by opening and closing the file beside SQLite) had the other process remove the log under our
     connections: whatever was acknowledged after that was gone.
     """
-    held = open_reader(registry.engine)
+    held = registry.engine.execution_options(**READER).connect()
     second = open_engine(registry.url, create=False)
     log = Path(f"{registry.path}-wal")
     with work_on(registry.engine) as work:
@@ -311,7 +317,7 @@ def test_full_disk_changes_nothing(registry: Registry):
 
 def test_data_version_moves_with_others_changes(registry: Registry):
     """The number moves when somebody else commits, and only then."""
-    connection = open_reader(registry.engine)
+    connection = registry.engine.execution_options(**READER).connect()
     first = data_version(connection)
     assert data_version(connection) == first
 

@@ -230,6 +230,7 @@ def test_change_that_makes_no_sense_is_no_news(registry: Registry, start: Start)
     assert code_of(lambda: source.wait(0)) == "row_malformed"
 
 
+@pytest.mark.file
 def test_database_that_goes_away_is_an_error_until_it_is_back(registry: Registry, start: Start):
     """While the file is gone the source says so; when it is back, what changed meanwhile arrives."""
     source = start(registry.url)
@@ -254,6 +255,7 @@ def test_database_that_goes_away_is_an_error_until_it_is_back(registry: Registry
     assert refresh(index, news).partners["contoso"].state == "suspended"
 
 
+@pytest.mark.file
 def test_restored_backup_is_refused(registry: Registry, start: Start):
     """A backup moved over the database never lets anybody in again whom the gate knows as suspended."""
     registry.engine.dispose()
@@ -268,6 +270,7 @@ def test_restored_backup_is_refused(registry: Registry, start: Start):
     assert code_of(source.load) == "policy_went_back"
 
 
+@pytest.mark.file
 def test_restored_backup_is_refused_after_it_went_on(registry: Registry, start: Start):
     """A restored backup that has passed the old revision by other changes has another history: refused."""
     registry.engine.dispose()
@@ -287,6 +290,7 @@ def test_restored_backup_is_refused_after_it_went_on(registry: Registry, start: 
     assert code_of(lambda: source.wait(LONG)) == "policy_history_differs"
 
 
+@pytest.mark.file
 def test_damaged_database_is_an_error(registry: Registry, start: Start):
     """A file overwritten with garbage is an error, not a policy."""
     source = start(registry.url)
@@ -349,6 +353,7 @@ def test_gate_is_known_while_it_runs(registry: Registry, start: Start):
         instance_of(registry)
 
 
+@pytest.mark.file  # whose commits can be counted
 def test_what_is_enforced_is_written_seldom(registry: Registry, start: Start, clock: Clock):
     """An acknowledgement is written at once if the last is old, later if not, and never twice."""
     writes: list[int] = []
@@ -386,6 +391,7 @@ def data_versions(registry: Registry, writes: list[int]) -> Callable[[], int]:
     return count
 
 
+@pytest.mark.file  # whose commits can be counted
 def test_health_of_keys_is_asked_for_seldom_and_written_when_it_changed(registry: Registry, start: Start, clock: Clock):
     """Rendering every issuer's health takes time that requests want: neither at each poll nor when nobody reads it."""
     asked: list[int] = []
@@ -552,6 +558,7 @@ sys.exit(os.waitstatus_to_exitcode(status) - 7)
 """
 
 
+@pytest.mark.file
 def test_source_works_in_parent_and_child_after_a_fork(registry: Registry):
     """After a fork the child has connections and a name of its own, begins with the whole policy, and follows."""
     done = subprocess.run(

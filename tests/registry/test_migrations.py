@@ -48,6 +48,7 @@ def test_migrated_schema_is_that_of_the_tables(registry: Registry):
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+@pytest.mark.file
 def test_checks_of_the_tables_are_in_the_database(registry: Registry):
     """Every check constraint and partial index of the table classes is in the migrated database, word for word."""
     sql = " ".join(str(row[3]) for row in schema_of(registry.path))
@@ -93,6 +94,7 @@ def test_every_step_down_and_up_keeps_the_policy(registry: Registry):
     assert current_revision(registry.engine) == head_revision()
 
 
+@pytest.mark.file
 def test_issuers_of_the_first_schema_are_read_as_before(registry: Registry):
     """An issuer that was there before profiles has the standard one, and nothing said otherwise."""
     step_down(registry.engine, "0001")
@@ -116,6 +118,7 @@ def test_new_database_is_an_empty_policy_with_its_own_epoch(tmp_path: Path, open
     assert (snapshot.epoch, snapshot.revision, snapshot.rows) == ("epoch-new", 0, ())
 
 
+@pytest.mark.file
 def test_migrating_again_keeps_everything(registry: Registry):
     """A database that is up to date is left as it is, its epoch too."""
     before = registry.path.read_bytes()
@@ -164,6 +167,7 @@ def test_somebody_elses_database_is_refused_and_kept(tmp_path: Path, opened: Ope
     assert [row[1] for row in schema_of(tmp_path / "other.db")] == ["songs"]
 
 
+@pytest.mark.file
 def test_newer_database_is_refused(registry: Registry):
     """A schema this version does not know is refused, by migrate too."""
     with sqlite3.connect(registry.path) as connection:

@@ -51,6 +51,7 @@ def test_key_lets_its_operator_in(registry: Registry, key: NewKey):
     assert (operator.id, operator.role, row.id, row.name) == ("adm", "Admin", key.row.id, "laptop")
 
 
+@pytest.mark.file
 def test_keys_value_is_nowhere_but_in_the_answer(registry: Registry, key: NewKey):
     """Neither the key nor its secret is in the database, in a repr, or in the audit; nor is the hash in the audit."""
     secret = key.value.split("_", 2)[2]
@@ -200,6 +201,7 @@ def test_getting_what_is_not_there(registry: Registry, get: Callable[..., Any], 
     assert caught.value.code == code
 
 
+@pytest.mark.file
 def test_readable_file_does_not_give_keys_away(registry: Registry, key: NewKey):
     """Who reads the table finds 64 hexadecimal digits that are not the secret."""
     with sqlite3.connect(registry.path) as connection:

@@ -226,6 +226,7 @@ def test_wrong_admin_key_opens_nothing(registry: Registry):
     assert code_of(post) == "key_unknown"
 
 
+@pytest.mark.file
 def test_secrets_are_nowhere_but_in_the_answers(registry: Registry, link: NewLink, signed_in: NewSession):
     """Neither code, token nor form token is in the database or in a repr; no hash of them is in the audit."""
     registry.engine.dispose()
