@@ -86,5 +86,11 @@ def figure(values: Iterable[float]) -> dict[str, float]:
     return {"median": _rounded(middle), "spread": _rounded(high - low)}
 
 
+def percentile(values: Iterable[float], percent: int) -> float:
+    """Return the value that so many percent do not exceed (nearest rank: one that was measured)."""
+    known = sorted(values)
+    return _rounded(known[max(0, -(-len(known) * percent // 100) - 1)])
+
+
 def _rounded(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")

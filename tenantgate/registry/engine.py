@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -34,6 +34,10 @@ class Watch(Protocol):
 
     def version(self) -> object:
         """Return what differs once it was changed. Raises DatabaseError."""
+        ...
+
+    def glance(self, statement: Any, values: dict[str, Any]) -> Sequence[Any]:
+        """Return the rows of one statement, which sees one moment. Raises DatabaseError."""
         ...
 
     def pause(self, closing: threading.Event, seconds: float) -> None:

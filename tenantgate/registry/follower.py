@@ -27,7 +27,7 @@ from tenantgate.registry.engine import Watch, check_address, open_watch, transla
 from tenantgate.registry.errors import DatabaseError, NotFoundError, RegistryError
 from tenantgate.registry.instances import InstanceSpec
 from tenantgate.registry.migrations import require_known_schema
-from tenantgate.registry.snapshot import read_changes, read_snapshot, read_state
+from tenantgate.registry.snapshot import read_ahead, read_changes, read_snapshot, read_state
 from tenantgate.registry.tables import AuditEntry, Revision
 
 ACKNOWLEDGE_INTERVAL: Final = 0.250
@@ -183,12 +183,36 @@ class DatabaseSource:
         version = link.watch.version()
         if version == link.seen:
             return None
-        with self._session(link) as session:
-            mark = self._checked_mark(session)
-            news = self._news(session, mark)
+        ahead = self._ahead(link)
+        if ahead is not None:
+            mark, news = ahead
+        else:
+            with self._session(link) as session:
+                mark, news = self._all_checked(session)
         # Only now: what failed half-way is looked at again.
         link.seen, self._mark, self._begins = version, mark, False
         return news
+
+    def _ahead(self, link: _Link) -> tuple[_Mark, PolicySnapshot | PolicyDelta | None] | None:
+        """Return what is new by one statement, as it is nearly always; None where there is more to look at."""
+        last = self._mark
+        if last is None or self._begins:
+            return None
+        with translated():
+            found = read_ahead(link.watch.glance, last.revision, last.audit_sequence)
+        if found is None or found.epoch != last.epoch or found.revision < last.revision or not found.complete:
+            return None
+        if last.audit_sequence and found.remembered != last.audit_hash:
+            return None
+        mark = _Mark(found.epoch, found.revision, found.audit_sequence, found.audit_hash)
+        if found.revision == last.revision:
+            return mark, None
+        delta = PolicyDelta(epoch=found.epoch, since=last.revision, revision=found.revision, rows=found.changes)
+        return mark, delta
+
+    def _all_checked(self, session: Session) -> tuple[_Mark, PolicySnapshot | PolicyDelta | None]:
+        mark = self._checked_mark(session)
+        return mark, self._news(session, mark)
 
     def _news(self, session: Session, mark: _Mark) -> PolicySnapshot | PolicyDelta | None:
         last = self._mark
@@ -237,7 +261,7 @@ class DatabaseSource:
             self._disconnect()
         if self._link is None:
             self._link = self._connect()
-            self._registered = False
+            self._registered, self._reported_keys = False, None
         return self._link
 
     def _connect(self) -> _Link:
@@ -325,7 +349,8 @@ class DatabaseSource:
             except NotFoundError:
                 instances.register(session, instance, now=now)
                 instances.acknowledge(session, instance.id, enforced, now=now)
-            issuer_health.put(session, instance.id, keys, now=now)
+            if keys is not self._reported_keys:
+                issuer_health.put(session, instance.id, keys, now=now)
         self._registered, self._reported, self._reported_keys = True, enforced, keys
 
 

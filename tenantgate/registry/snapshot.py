@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot, Row, decode_row
 from tenantgate.registry.errors import DatabaseError, SchemaError
 from tenantgate.registry.rows import MEMBERS, TABLES, data_of
-from tenantgate.registry.tables import Change, Revision
+from tenantgate.registry.tables import AuditEntry, Change, Revision
 
 _BATCH: Final = 5_000
 
@@ -58,6 +58,62 @@ def read_changes(session: Session, since: int) -> PolicyDelta | None:
         return None
     rows = tuple(_row_of(change) for change in changes)
     return PolicyDelta(epoch=state.epoch, since=since, revision=state.revision, rows=rows)
+
+
+class Ahead(NamedTuple):
+    """What one statement finds: the counter, the hash of the audit entry asked about, and the changes since."""
+
+    epoch: str
+    revision: int
+    audit_sequence: int
+    audit_hash: str
+    remembered: str | None
+    changes: tuple[Row, ...]
+    complete: bool
+    """Whether no revision since is missing: the feed was not cut off."""
+
+
+_AHEAD: Final = (
+    sa.select(
+        col(Revision.epoch),
+        col(Revision.revision),
+        col(Revision.audit_sequence),
+        col(Revision.audit_hash),
+        sa.select(col(AuditEntry.hash))
+        .where(col(AuditEntry.sequence) == sa.bindparam("audit_sequence"))
+        .scalar_subquery()
+        .label("remembered"),
+        *(
+            getattr(Change, name).label(f"change_{name}")
+            for name in ("revision", "ordinal", "kind", "row_id", "op", "data", "v")
+        ),
+    )
+    .select_from(sa.outerjoin(Revision, Change, col(Change.revision) > sa.bindparam("since")))
+    .order_by(col(Change.revision), col(Change.ordinal))
+)
+
+
+def read_ahead(glance: Callable[[Any, dict[str, Any]], Sequence[Any]], since: int, audit_sequence: int) -> Ahead | None:
+    """Return what a follower asks each time something moved, by one statement: `glance` runs it on one moment.
+
+    None where the counter is lost; `read_state` says so.
+
+    Raises:
+        DatabaseError: `row_malformed`, or what `glance` raises.
+    """
+    found = glance(_AHEAD, {"since": since, "audit_sequence": audit_sequence})
+    if not found:
+        return None
+    first = found[0]
+    changes = [_change_of(row) for row in found if row.change_revision is not None]
+    complete = len({change.revision for change in changes}) == max(0, first.revision - since)
+    rows = tuple(_row_of(change) for change in changes) if complete else ()
+    return Ahead(first.epoch, first.revision, first.audit_sequence, first.audit_hash, first.remembered, rows, complete)
+
+
+def _change_of(found: Any) -> Change:
+    names = ("revision", "ordinal", "kind", "row_id", "op", "data", "v")
+    return Change(**{name: getattr(found, f"change_{name}") for name in names})
 
 
 def _rows(session: Session, kind: str, revision: int) -> Iterator[Row]:

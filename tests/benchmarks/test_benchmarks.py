@@ -55,6 +55,17 @@ def test_start_prints_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(is_figure(figures[key]) for key in START_KEYS)
 
 
+@pytest.mark.postgres
+def test_propagation_prints_every_key(capsys: pytest.CaptureFixture[str], postgres: Any) -> None:
+    """Every gate of every engine was heard, and none granted by less than it had acknowledged."""
+    del postgres  # where there is no server, this is skipped and says so
+    figures = printed(capsys, "propagation", "--suspensions", "3", "--gates", "2")
+
+    names = ("postgres_p50_ms", "postgres_p99_ms", "sqlite_p50_ms", "sqlite_p99_ms", "postgres_judged", "sqlite_judged")
+    assert all(is_figure(figures[key]) for key in names)
+    assert (figures["violations"], figures["suspensions"], figures["postgres_gates"]) == (0, 3, 2)
+
+
 def test_judge_prints_every_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The object has each promised key as a figure, and a peer is a figure or the reason why it is absent."""
     monkeypatch.setattr(judge, "node_peers", lambda _world, _rounds: {"jose": "not asked here"})

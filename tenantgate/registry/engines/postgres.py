@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,6 +48,7 @@ _BY_STATE: Final = {
     "40P01": "database_busy",
 }
 _BY_CLASS: Final = {"XX": "database_corrupt"}
+_COUNTER: Final = "SELECT epoch, revision, audit_sequence, audit_hash FROM revision"
 _NO_DATABASE: Final = re.compile(r'database "[^"]*" does not exist')
 
 
@@ -154,9 +155,9 @@ class PostgresWatch:
         except BaseException:
             self.engine.dispose()
             raise
-        self._news = True
         self._asked_at = 0.0
-        self._version: object = None
+        self._counter: object = None
+        self._version: object = object()
 
     def stands(self) -> bool:
         """Whether this is still the database that the address names: a connection does not move."""
@@ -165,13 +166,20 @@ class PostgresWatch:
     def version(self) -> object:
         """Return what differs once the policy was changed, asking only where it may have been. Raises DatabaseError."""
         now = time.monotonic()
-        if self._news or now - self._asked_at >= POLL_INTERVAL:
+        if now - self._asked_at >= POLL_INTERVAL:
             with _driver_errors():
-                row = self._listener.execute(
-                    "SELECT epoch, revision, audit_sequence, audit_hash FROM revision"
-                ).fetchone()
-            self._news, self._asked_at, self._version = False, now, row
+                row = self._listener.execute(_COUNTER).fetchone()
+            self._asked_at = now
+            if row != self._counter:
+                self._counter, self._version = row, object()
         return self._version
+
+    def glance(self, statement: Any, values: dict[str, Any]) -> Sequence[Any]:
+        """Return the rows of one statement, which sees one moment. Raises SQLAlchemyError."""
+        try:
+            return self._listening.execute(statement, values).all()
+        finally:
+            self._listening.rollback()
 
     def pause(self, closing: threading.Event, seconds: float) -> None:
         """Wait for a notification, and no longer; at once where `closing` is set. Raises DatabaseError."""
@@ -179,7 +187,7 @@ class PostgresWatch:
             return
         with _driver_errors():
             for _ in self._listener.notifies(timeout=min(seconds, _CLOSING), stop_after=1):
-                self._news = True
+                self._version = object()
 
     def close(self) -> None:
         """Let go of it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -138,6 +138,11 @@ class SqliteWatch:
     def version(self) -> object:
         """Return what differs once anybody has changed the database. Raises DatabaseError."""
         return data_version(self.connection)
+
+    def glance(self, statement: Any, values: dict[str, Any]) -> Sequence[Any]:
+        """Return the rows of one statement, which sees one moment. Raises SQLAlchemyError."""
+        with self.connection.begin():
+            return self.connection.execute(statement, values).all()
 
     def pause(self, closing: threading.Event, seconds: float) -> None:
         """Wait until it may be worth a look, and no longer; at once where `closing` is set."""
