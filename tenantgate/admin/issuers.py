@@ -8,7 +8,16 @@ from msgspec import to_builtins
 
 from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes import FindingOut, IssuerHealthOut, IssuerIn, IssuerOut, KeyIn, ProbeOut, health_out
+from tenantgate.admin.shapes import (
+    FindingOut,
+    IssuerChange,
+    IssuerHealthOut,
+    IssuerIn,
+    IssuerOut,
+    KeyIn,
+    ProbeOut,
+    health_out,
+)
 from tenantgate.admin.standing import HEARD_OF
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import IssuerKind
@@ -42,6 +51,22 @@ def get_issuer(call: Calling, id_: PathId) -> IssuerOut:
     """Show an issuer."""
     with call.reading() as session:
         return IssuerOut.model_validate(issuers.get(session, id_))
+
+
+@routes.amend("/issuers/{id}", NotFoundError)
+def change_issuer(call: Calling, id_: PathId, body: IssuerChange) -> IssuerOut:
+    """Change how an issuer's keys are had and its tokens read, from the next request on. Who it is stays."""
+    with call.changing() as work:
+        row = issuers.change(work, id_, body.to_members())
+    return IssuerOut.model_validate(row)
+
+
+@routes.change("/issuers/{id}/delete", NotFoundError, ConflictError)
+def delete_issuer(call: Calling, id_: PathId) -> IssuerOut:
+    """Trust an issuer no more, where nothing names it. It is gone then; what it was stays in the audit."""
+    with call.changing() as work:
+        row = issuers.delete(work, id_)
+    return IssuerOut.model_validate(row)
 
 
 @routes.get("/issuers/{id}/health", NotFoundError)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug, words
+from tenantgate.admin.wire import GivenInstant, In, Instant, Out, changes, example, slug, words
 from tenantgate.core.fields import IDENTITY_LENGTH, LIST_LENGTH, NAME_LENGTH, URL_LENGTH
 from tenantgate.core.policy import (
     CredentialStrength,
@@ -90,17 +90,10 @@ def arguments(body: In) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-class IssuerIn(In):
-    """Something to trust to sign: an Entra cloud (`authority`), or an OIDC issuer (`issuer`)."""
+class IssuerWays(In):
+    """How an issuer's keys are had and its tokens read: what can be changed."""
 
-    model_config = example(id="entra", kind="entra", authority="https://login.microsoftonline.com")
-    id: NewId = None
-    kind: IssuerKind = Field(examples=["entra"])
-    authority: Url | None = Field(None, description="Entra: the login address of the cloud.")
-    v1_issuer: Url | None = Field(None, description="Entra: `iss` of v1 tokens, with {tenantid} once.")
-    v2_issuer: Url | None = Field(None, description="Entra: `iss` of v2 tokens, with {tenantid} once.")
     v1_metadata_url: Url | None = Field(None, description="Entra: metadata document for v1 keys.")
-    issuer: Url | None = Field(None, description="OIDC: the exact `iss`.")
     metadata_url: Url | None = Field(None, description="Metadata document; the usual place where left out.")
     jwks: JsonObject | None = Field(None, description="Public keys, given here instead of discovered.")
     v1_jwks: JsonObject | None = Field(None, description="Entra: the same for v1 tokens.")
@@ -125,9 +118,6 @@ class IssuerIn(In):
     token_types: list[str] = Field(["JWT", "at+jwt"], description="Accepted `typ`.", json_schema_extra=_LIST)
     allow_private_addresses: bool = Field(False, description="Whether its addresses may be private ones.")
     insecure_allow_http: bool = Field(False, description="Plain http, on this machine only.")
-    distrusted_keys: list[str] = Field(
-        [], description="Keys that verify nothing: `kid` or RFC 7638 thumbprint.", json_schema_extra=_LIST
-    )
     max_key_age: int | None = Field(
         None, description="Seconds after the last fetch until its keys judge no more; 72 hours where left out."
     )
@@ -136,9 +126,34 @@ class IssuerIn(In):
     )
     proxy: Url | None = Field(None, description="The HTTP proxy by which it is reached, without a password.")
 
+
+class IssuerIn(IssuerWays):
+    """Something to trust to sign: an Entra cloud (`authority`), or an OIDC issuer (`issuer`)."""
+
+    model_config = example(id="entra", kind="entra", authority="https://login.microsoftonline.com")
+    id: NewId = None
+    kind: IssuerKind = Field(examples=["entra"])
+    authority: Url | None = Field(None, description="Entra: the login address of the cloud.")
+    v1_issuer: Url | None = Field(None, description="Entra: `iss` of v1 tokens, with {tenantid} once.")
+    v2_issuer: Url | None = Field(None, description="Entra: `iss` of v2 tokens, with {tenantid} once.")
+    issuer: Url | None = Field(None, description="OIDC: the exact `iss`.")
+    distrusted_keys: list[str] = Field(
+        [], description="Keys that verify nothing: `kid` or RFC 7638 thumbprint.", json_schema_extra=_LIST
+    )
+
     def to_spec(self) -> IssuerSpec:
         """Return what the service asks for."""
         return IssuerSpec(**arguments(self))
+
+
+class IssuerChange(IssuerWays):
+    """What is to be different. A member that is left out stays as it is; a list is replaced as a whole."""
+
+    model_config = changes(max_key_age=86_400)
+
+    def to_members(self) -> dict[str, Any]:
+        """Return what the service asks for: the members that were sent."""
+        return {name: value for name, value in arguments(self).items() if name in self.model_fields_set}
 
 
 class IssuerOut(Written):

@@ -23,6 +23,8 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("POST", "/issuers"): "Admin",
     ("GET", "/issuers"): "Viewer",
     ("GET", "/issuers/{id}"): "Viewer",
+    ("PATCH", "/issuers/{id}"): "Admin",
+    ("POST", "/issuers/{id}/delete"): "Admin",
     ("GET", "/issuers/{id}/health"): "Viewer",
     ("POST", "/issuers/probe"): "Operator",
     # Shutting a stolen key out is daily work, as suspending is; letting it in again is not.

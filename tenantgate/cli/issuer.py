@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -127,6 +127,95 @@ def create(
     with office(database) as desk:
         with desk.changing() as work:
             row = issuers.create(work, spec)
+        show_change(IssuerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+UNSET: Final[dict[str, Any]] = {
+    each.name: each.default for each in fields(IssuerSpec) if each.name in issuers.CHANGEABLE
+}
+"""Members that `--clear` can name, and what they are then: as `create` has them where nothing is said."""
+
+
+@app.command()
+def change(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the issuer.")],
+    v1_metadata_url: Annotated[str | None, typer.Option(help="Entra: metadata document for v1 keys.")] = None,
+    metadata_url: Annotated[str | None, typer.Option(help="Metadata document.")] = None,
+    jwks_file: Annotated[Path | None, typer.Option(help="Public keys from a file, instead of found.")] = None,
+    v1_jwks_file: Annotated[Path | None, typer.Option(help="Entra: the same for v1 tokens.")] = None,
+    jwks_host: Annotated[
+        list[str] | None, typer.Option(metavar="HOST", help="Another host of its keys; several.")
+    ] = None,
+    algorithm: Annotated[list[str] | None, typer.Option(metavar="ALG", help="Accepted algorithm; several.")] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help=f"OIDC: {', '.join(PROFILES)}.")] = None,
+    client_id_claim: Annotated[str | None, typer.Option(metavar="CLAIM", help="OIDC: names the daemon.")] = None,
+    roles_claim: Annotated[str | None, typer.Option(metavar="CLAIM", help="OIDC: names the roles.")] = None,
+    subject_pin: Annotated[
+        bool | None, typer.Option("--subject-pin/--no-subject-pin", help="OIDC: each daemon names its subject.")
+    ] = None,
+    token_type: Annotated[list[str] | None, typer.Option(metavar="TYP", help="Accepted typ; several.")] = None,
+    allow_private_addresses: Annotated[
+        bool | None, typer.Option("--allow-private-addresses/--no-private-addresses", help="It may be an inner one.")
+    ] = None,
+    insecure_allow_http: Annotated[
+        bool | None, typer.Option("--insecure-allow-http/--https-only", help="Plain http on this machine, for tests.")
+    ] = None,
+    max_key_age: Annotated[int | None, typer.Option(metavar="SECONDS", help="3600 to 2678400; 72 hours.")] = None,
+    ca_bundle_file: Annotated[Path | None, typer.Option(help="PEM certificates of its authorities.")] = None,
+    proxy: Annotated[str | None, typer.Option(metavar="URL", help="The HTTP proxy by which it is reached.")] = None,
+    clear: Annotated[
+        list[str] | None, typer.Option(metavar="MEMBER", help="Back to what it is where nothing is said; several.")
+    ] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change how an issuer's keys are had and its tokens read, from the next request on.
+
+    What is named becomes so, the rest stays. Who the issuer is (kind, authority, iss) stays: delete it and create
+    another one. An option that may be given several times replaces the whole list.
+    """
+    named: dict[str, Any] = {
+        "v1_metadata_url": v1_metadata_url,
+        "metadata_url": metadata_url,
+        "jwks": _keys_in(jwks_file),
+        "v1_jwks": _keys_in(v1_jwks_file),
+        "jwks_hosts": jwks_host,
+        "algorithms": algorithm,
+        "profile": profile,
+        "client_id_claim": client_id_claim,
+        "roles_claim": roles_claim,
+        "subject_pin": subject_pin,
+        "token_types": token_type,
+        "allow_private_addresses": allow_private_addresses,
+        "insecure_allow_http": insecure_allow_http,
+        "max_key_age": max_key_age,
+        "ca_bundle": _text_in(ca_bundle_file),
+        "proxy": proxy,
+    }
+    members = {name: value for name, value in named.items() if value not in (None, [])}
+    members = {name: tuple(value) if isinstance(value, list) else value for name, value in members.items()}
+    for name in clear or ():
+        if name not in UNSET or name in members:
+            raise typer.BadParameter(f"must be one of {', '.join(UNSET)}, and not given as well", param_hint="--clear")
+        members[name] = UNSET[name]
+    if not members:
+        raise typer.BadParameter("say what is to be different", param_hint="options")
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = issuers.change(work, id_, members)
+        show_change(IssuerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def delete(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the issuer.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Trust an issuer no more, where no tenant, role mapping or resource names it. Shows what it was."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = issuers.delete(work, id_)
         show_change(IssuerOut.model_validate(row), work.revision, as_json=as_json)
 
 

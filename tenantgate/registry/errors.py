@@ -112,6 +112,7 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "assignment_overlap": "The role is already assigned for some of that time.",
     "role_mapping_duplicate": "This value of this claim already gives the role.",
     "tenant_wide_in_use": "Roles of the resource are still given to whole tenants.",
+    "issuer_in_use": "A tenant, a role mapping or a resource names the issuer.",
     "conflict": "Another change made at the same moment is in the way.",
 }
 """ConflictError."""

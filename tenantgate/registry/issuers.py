@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from msgspec.structs import replace
@@ -12,11 +13,11 @@ from sqlmodel import Session, col, select
 from tenantgate.core.fields import PLACEHOLDER
 from tenantgate.core.keys import PRIVATE_MEMBERS, MalformedKeySet, build_key_set
 from tenantgate.core.policy import IssuerKind, IssuerRow
-from tenantgate.core.references import check_issuers
-from tenantgate.registry.errors import InvalidError, NotFoundError
+from tenantgate.core.references import check_issuers, check_profile
+from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError
 from tenantgate.registry.rows import columns_of, data_of_row
-from tenantgate.registry.service import Page, add, amend, checked, choose_id, fitting, get_row, page, written_by
-from tenantgate.registry.tables import Issuer
+from tenantgate.registry.service import Page, add, amend, checked, choose_id, fitting, get_row, page, remove, written_by
+from tenantgate.registry.tables import Daemon, Issuer, Resource, RoleMapping, Tenant
 from tenantgate.registry.unit_of_work import Work
 
 
@@ -84,6 +85,56 @@ def list_(session: Session, *, after: str | None = None, limit: int = 50, kind: 
     return page(session, select(Issuer), Issuer, after=after, limit=limit, equal={"kind": kind})
 
 
+CHANGEABLE: Final = frozenset(IssuerSpec.__dataclass_fields__) - {
+    "id", "kind", "authority", "issuer", "v1_issuer", "v2_issuer", "distrusted_keys",
+}  # fmt: skip
+"""What `change` takes: not whom the issuer is, on which every tenant of it hangs, nor which keys are distrusted."""
+
+
+def change(work: Work, id_: str, members: Mapping[str, Any]) -> Issuer:
+    """Change how an issuer's keys are had and its tokens read. What is not named stays.
+
+    Keys that were fetched go on serving where the change says nothing about them. Where it is so already nothing is
+    written. With `jwks` None keys are fetched from now on.
+
+    Raises:
+        NotFoundError: `issuer_not_found`.
+        InvalidError: a member is at fault, or no longer fits a daemon of the issuer (`holder` is the daemon).
+    """
+    unknown = members.keys() - CHANGEABLE
+    if unknown:
+        raise InvalidError("member_not_allowed", "says who the issuer is; create another one", field=min(unknown))
+    row = get_row(work.session, Issuer, id_, for_change=True)
+    before = data_of_row("issuer", row)
+    assert isinstance(before, IssuerRow)
+    if members.get("jwks", before.jwks) is not None and before.jwks is None and "metadata_url" not in members:
+        members = {**members, "metadata_url": None}  # given keys are not looked for as well
+    data = checked(replace(before, **members))
+    for member in ("jwks", "v1_jwks"):
+        _check_keys(data, member)
+    if any(getattr(before, name) != getattr(data, name) for name in _READING):
+        _check_daemons(work.session, data)
+    return amend(work, row, columns_of(data), "issuer.changed")
+
+
+def delete(work: Work, id_: str) -> Issuer:
+    """Trust an issuer no more. It is gone then; what it was stays in the audit.
+
+    Raises:
+        NotFoundError: `issuer_not_found`.
+        ConflictError: `issuer_in_use`: a tenant, a role mapping or a resource names it; `holder` is its id.
+    """
+    row = get_row(work.session, Issuer, id_, for_change=True)
+    for table, kind in ((Tenant, "tenant"), (RoleMapping, "role mapping")):
+        query = select(table).where(table.issuer == id_).order_by(col(table.id)).limit(1)
+        if (user := work.session.exec(query).first()) is not None:
+            raise ConflictError("issuer_in_use", f"{kind} {user.id} is of this issuer", holder=user.id)
+    for resource in work.session.exec(select(Resource).order_by(col(Resource.id))):  # resources are few
+        if id_ in resource.issuers:
+            raise ConflictError("issuer_in_use", f"resource {resource.id} names this issuer", holder=resource.id)
+    return remove(work, row, "issuer.deleted")
+
+
 def distrust_key(work: Work, id_: str, key: str) -> Issuer:
     """Let no token in any more that this key of an issuer signed. `key`: its kid, or its RFC 7638 thumbprint.
 
@@ -114,6 +165,16 @@ def _amend_keys(work: Work, row: Issuer, keys: list[str], action: str) -> Issuer
     assert isinstance(before, IssuerRow)
     data = checked(replace(before, distrusted_keys=tuple(keys)))
     return amend(work, row, columns_of(data), action)
+
+
+_READING: Final = ("profile", "client_id_claim", "subject_pin")
+
+
+def _check_daemons(session: Session, data: IssuerRow) -> None:
+    """Refuse to read an issuer's tokens in a way in which a daemon that is listed could never be one's caller."""
+    query = select(Daemon).join(Tenant).where(Tenant.issuer == data.id).order_by(col(Daemon.id))
+    for daemon in session.exec(query):
+        fitting(check_profile, data_of_row("daemon", daemon), data, holder=daemon.id)
 
 
 def _check_keys(data: IssuerRow, member: str) -> None:

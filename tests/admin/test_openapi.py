@@ -85,8 +85,9 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     for name in order:
         answer = api.ask("POST", f"/{name}", json=body_of("POST", f"{V1}/{name}"))
         assert answer.status_code == 201, (name, answer.text)
-    answer = api.ask("PATCH", "/resources/orders", json=body_of("PATCH", f"{V1}/resources/{{id}}"))
-    assert answer.status_code == 200, answer.text
+    for name, id_ in (("resources", "orders"), ("issuers", "keycloak")):
+        answer = api.ask("PATCH", f"/{name}/{id_}", json=body_of("PATCH", f"{V1}/{name}/{{id}}"))
+        assert answer.status_code == 200, answer.text
     keys = [f"/issuers/{{id}}/{verb}-key" for verb in ("distrust", "trust")]
     for path in keys:
         answer = api.ask("POST", path.replace("{id}", "keycloak"), json=body_of("POST", V1 + path))
@@ -95,7 +96,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     assert answer.status_code == 200, answer.text
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
-        ("PATCH", f"{V1}/resources/{{id}}"),
+        *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
         *(("POST", V1 + path) for path in (*keys, "/issuers/probe")),
     }
 

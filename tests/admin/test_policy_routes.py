@@ -558,3 +558,24 @@ def test_the_health_of_an_issuer_is_what_instances_say(api: Api):
     assert one["history"] == [{"at": "2027-01-15T07:58:21Z", "kid": "a", "change": "added"}]
     assert api.get("/issuers/entra/health") == {"issuer": "entra", "key_sets": []}
     assert api.refused("GET", "/issuers/nobody/health")["code"] == "issuer_not_found"
+
+
+def test_an_issuer_is_changed_and_deleted(api: Api):
+    """By an Admin alone; who it is cannot be changed, and one that is in use stays."""
+    api.make("/issuers", **NEW["issuers"])
+    answer = api.ask("PATCH", "/issuers/new", json={"max_key_age": 7200})
+    assert (answer.status_code, answer.json()["max_key_age"]) == (200, 7200)
+    revision = int(answer.headers["x-tg-revision"])
+    same = api.ask("PATCH", "/issuers/new", json={"max_key_age": 7200})
+    assert (same.status_code, same.headers.get("x-tg-revision")) == (200, None)
+
+    refused = api.refused("PATCH", "/issuers/new", json={"max_key_age": 7})
+    assert (refused["code"], [each["field"] for each in refused["errors"]]) == ("number_out_of_range", ["max_key_age"])
+    assert api.ask("PATCH", "/issuers/new", json={"issuer": "https://another.example"}).status_code == 422
+    assert api.ask("PATCH", "/issuers/new", json={"max_key_age": 7200}, role="Operator").status_code == 403
+    assert api.refused("POST", "/issuers/entra/delete")["code"] == "issuer_in_use"
+
+    gone = api.ask("POST", "/issuers/new/delete")
+    assert (gone.status_code, gone.json()["id"]) == (200, "new")
+    assert int(gone.headers["x-tg-revision"]) == revision + 1
+    assert api.refused("GET", "/issuers/new")["code"] == "issuer_not_found"

@@ -22,6 +22,7 @@ from tenantgate.admin.shapes import (
 )
 from tenantgate.admin.shapes_admin import OperatorOut
 from tenantgate.admin.shapes_resources import ResourceOut
+from tests.builders import signer
 from tests.cli.desk import Desk
 from tests.core.test_fetching import certificate
 from tests.registry.builders import CLIENT_ID, TID
@@ -378,3 +379,26 @@ def test_an_issuer_with_authorities_of_its_own(desk: Desk, tmp_path: Path):
 
     assert desk.refused(*create, str(tmp_path / "ca.der"))[0] == "ca_bundle_malformed"
     assert desk.json(*create, str(tmp_path / "ca.pem"))["ca_bundle"] == certificate()
+
+
+def test_an_issuer_is_changed_cleared_and_deleted(desk: Desk, tmp_path: Path):
+    """What is named becomes so; `--clear` takes it back; who it is cannot be said; one that is in use stays."""
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [signer("ES256", "own").jwk(alg="ES256")]}))
+    desk.json("issuer", "create", "--id", "own", "--kind", "oidc", "--issuer", "https://id.own.example")
+    words = ("--jwks-file", str(tmp_path / "keys.json"), "--max-key-age", "7200", "--jwks-host", "keys.own.example")
+    out = desk.json("issuer", "change", "own", *words)
+    assert (out["max_key_age"], out["jwks_hosts"], out["metadata_url"]) == (7200, ["keys.own.example"], None)
+    assert out["jwks"]["keys"][0]["kid"] == signer("ES256", "own").kid
+
+    back = desk.json("issuer", "change", "own", "--clear", "jwks", "--clear", "max_key_age", "--clear", "jwks_hosts")
+    assert (back["max_key_age"], back["jwks_hosts"], back["jwks"]) == (None, [], None)
+    assert back["metadata_url"] == "https://id.own.example/.well-known/openid-configuration"
+    assert back["revision"] == out["revision"] + 1
+
+    assert desk.call("issuer", "change", "own").status == 2
+    assert desk.call("issuer", "change", "own", "--clear", "kind").status == 2
+    assert desk.call("issuer", "change", "own", "--proxy", "http://p.example:1", "--clear", "proxy").status == 2
+    assert desk.refused("issuer", "change", "nobody", "--max-key-age", "7200")[0] == "issuer_not_found"
+    assert desk.refused("issuer", "delete", "entra")[0] == "issuer_in_use"
+    assert desk.json("issuer", "delete", "own")["id"] == "own"
+    assert desk.refused("issuer", "show", "own")[0] == "issuer_not_found"
