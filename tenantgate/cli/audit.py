@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import csv
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Annotated, Any, Literal
 
 import typer
 
 from tenantgate.admin.shapes_admin import AuditEntryOut, ChainOut
+from tenantgate.cli.moments import moment
 from tenantgate.cli.office import Database, office, told
 from tenantgate.cli.output import Json, Limit, print_json, show_list
+from tenantgate.registry.audit import canonical, verify_chain
+from tenantgate.registry.audit import export as export_entries
 from tenantgate.registry.audit import list_ as list_entries
-from tenantgate.registry.audit import verify_chain
+from tenantgate.registry.tables import AuditEntry
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
+EXPORTED = (
+    "sequence",
+    "at",
+    "operator",
+    "scheme",
+    "address",
+    "request_id",
+    "action",
+    "kind",
+    "row_id",
+    "revision",
+    "before",
+    "after",
+    "hash",
+)
 COLUMNS = ("sequence", "at", "operator", "scheme", "address", "action", "row_id", "revision")
 
 
@@ -47,6 +70,50 @@ def list_(
             operator=operator,
         )
         show_list(map(AuditEntryOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
+
+
+@app.command()
+def export(
+    form: Annotated[
+        Literal["jsonl", "csv"], typer.Option("--format", help="jsonl has all there is; csv is for a table.")
+    ] = "jsonl",
+    after: Annotated[int, typer.Option("--after", min=0, max=2**62, metavar="N", help="Only entries after this.")] = 0,
+    since: Annotated[
+        int | None, typer.Option("--since", parser=moment, metavar="TIME", help="Only from this time on.")
+    ] = None,
+    until: Annotated[
+        int | None, typer.Option("--until", parser=moment, metavar="TIME", help="Only before this time.")
+    ] = None,
+    database: Database = None,
+) -> None:
+    """Write out what was done, oldest first.
+
+    In jsonl a line is an entry: the text its hash is over, byte for byte, and the hash as one more member at its end.
+    """
+    write = _write_csv if form == "csv" else _write_lines
+    with office(database) as desk, desk.reading() as session:
+        found = export_entries(session, after=after, since=since, until=until)
+        with closing(found):
+            write(found)
+
+
+def _write_lines(entries: Iterable[AuditEntry]) -> None:
+    for entry in entries:
+        sys.stdout.write(f'{canonical(entry)[:-1]},"hash":"{entry.hash}"}}\n')
+
+
+def _write_csv(entries: Iterable[AuditEntry]) -> None:
+    table = csv.writer(sys.stdout)
+    table.writerow(EXPORTED)
+    for entry in entries:
+        shown = AuditEntryOut.model_validate(entry).model_dump(mode="json")
+        table.writerow([_cell(shown[name]) for name in EXPORTED])
+
+
+def _cell(value: Any) -> str:
+    """Return one cell. What a spreadsheet would take for a formula is text (CWE-1236)."""
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 @app.command()

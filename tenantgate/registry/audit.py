@@ -12,7 +12,7 @@ import json
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -23,6 +23,8 @@ from tenantgate.registry.tables import AuditEntry, Revision
 
 GENESIS: Final = "0" * 64
 """What the first entry names as the hash before it."""
+
+Entries = Generator[AuditEntry, None, None]
 
 _HASHED: Final = tuple(name for name in AuditEntry.model_fields if name != "hash")
 _BATCH: Final = 1_000
@@ -53,9 +55,26 @@ def entry_hash(entry: AuditEntry) -> str:
     Canonical: members sorted, no white space, UTF-8 (RFC 8785 for what stands in an entry: texts, whole
     numbers, booleans and null under ASCII names).
     """
+    return hashlib.sha256(canonical(entry).encode()).hexdigest()
+
+
+def canonical(entry: AuditEntry) -> str:
+    """Return the text that an entry's hash is over."""
     members = {name: getattr(entry, name) for name in _HASHED}
-    canonical = json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def export(session: Session, *, after: int = 0, since: int | None = None, until: int | None = None) -> Entries:
+    """Return every entry after a sequence, oldest first, read as it is asked for: close it, or read it to its end.
+
+    `since` and `until` (exclusive) are epoch seconds.
+    """
+    at, query = col(AuditEntry.at), _everything().where(col(AuditEntry.sequence) > after)
+    if since is not None:
+        query = query.where(at >= since)
+    if until is not None:
+        query = query.where(at < until)
+    return _entries(session, query)
 
 
 def list_(
@@ -97,7 +116,7 @@ def verify_chain(session: Session) -> ChainReport:
     if state is None:
         raise SchemaError("revision_missing", "the database lost its revision counter")
     head, count = GENESIS, 0
-    with closing(_entries(session)) as entries:
+    with closing(_entries(session, _everything())) as entries:
         for entry in entries:
             problem = _problem(entry, count + 1, head)
             if problem:
@@ -118,8 +137,11 @@ def _problem(entry: AuditEntry, sequence: int, previous: str) -> str:
     return ""
 
 
-def _entries(session: Session) -> Generator[AuditEntry]:
-    query = sa.select(AuditEntry.__table__).order_by(col(AuditEntry.sequence))  # type: ignore[attr-defined]
+def _everything() -> sa.Select[Any]:
+    return sa.select(AuditEntry.__table__).order_by(col(AuditEntry.sequence))  # type: ignore[attr-defined]
+
+
+def _entries(session: Session, query: sa.Select[Any]) -> Entries:
     with session.connection().execution_options(yield_per=_BATCH).execute(query) as found:
         for row in found.mappings():
             # Plain instances: a million of them must not stay in the session.

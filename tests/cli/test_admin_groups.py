@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -16,6 +20,7 @@ import typer
 
 from tenantgate.admin.shapes_admin import AuditEntryOut, ChainOut, NewAdminKeyOut, PolicyOut
 from tenantgate.cli.app import COMMANDS, app
+from tenantgate.cli.audit import _cell as cell
 from tenantgate.core.policy import KINDS
 from tenantgate.feed.file import FileSource
 from tenantgate.registry import instances, operators, sessions
@@ -283,7 +288,7 @@ def test_every_command_helps_and_speaks_json(desk: Desk, words: tuple[str, ...])
     answer = desk.call(*words, "--help")
     assert answer.status == 0
     assert "--database" in answer.out
-    assert "--json" in answer.out or words in (("policy", "export"), ("resource", "setup-guide"))
+    assert "--json" in answer.out or words in (("policy", "export"), ("audit", "export"), ("resource", "setup-guide"))
 
 
 def test_commands_never_load_the_web_framework():
@@ -308,3 +313,40 @@ def test_as_a_process_of_its_own(desk: Desk):
     refused = run("partner", "suspend", "nobody")
     assert (refused.returncode, refused.stdout) == (1, b"")
     assert refused.stderr == b"partner_not_found: there is no partner nobody\n"
+
+
+def test_the_audit_is_written_out(desk: Desk):
+    """As lines that prove themselves, each over the text before its hash; and as a table."""
+    desk.json("partner", "create", "--id", "formula", "--name", "=1+1")
+    lines = desk.call("audit", "export").out.splitlines()
+    head = "0" * 64
+    for number, line in enumerate(lines, 1):
+        entry = json.loads(line)
+        parts = re.fullmatch(r'(.*),"hash":"([0-9a-f]{64})"\}', line)
+        assert parts is not None
+        text, found = parts.groups()
+        assert (entry["sequence"], entry["previous_hash"]) == (number, head)
+        assert found == entry["hash"] == hashlib.sha256(f"{text}}}".encode()).hexdigest()
+        head = found
+    assert json.loads(lines[-1])["after"]["name"] == "=1+1"
+    assert desk.json("audit", "verify")["head"] == head
+
+    rows = list(csv.DictReader(io.StringIO(desk.call("audit", "export", "--format", "csv").out)))
+    assert len(rows) == len(lines)
+    assert rows[-1]["action"] == "partner.created"
+    assert json.loads(rows[-1]["after"])["name"] == "=1+1"
+    assert rows[-1]["before"] == ""
+    later = desk.call("audit", "export", "--after", str(len(lines) - 1)).out.splitlines()
+    assert later == lines[-1:]
+    assert desk.call("audit", "export", "--since", "2999-01-01").out == ""
+    assert desk.call("audit", "export", "--until", "2999-01-01").out.splitlines() == lines
+    assert desk.call("audit", "export", "--until", "1999-01-01", "--format", "csv").out.splitlines() == [
+        "sequence,at,operator,scheme,address,request_id,action,kind,row_id,revision,before,after,hash"
+    ]
+
+
+def test_no_cell_is_a_formula():
+    """What a spreadsheet would take for one is text."""
+    assert [cell(value) for value in ("=1", "+1", "-1", "@x", "\tx", "plain", None, 7, {"a": "=1"})] == [
+        "'=1", "'+1", "'-1", "'@x", "'\tx", "plain", "", "7", '{"a": "=1"}',
+    ]  # fmt: skip

@@ -232,17 +232,15 @@ def test_a_follower_whose_connections_are_cut_misses_nothing(own: Registry, post
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Iterator[tuple[Registry, int]]:
+def alone() -> Iterator[tuple[Registry, int]]:
     """A registry on a server of its own, and the server's process id."""
-    folder = tmp_path / "server"
-    folder.mkdir()
-    with running_postgres(folder) as server:
+    with running_postgres() as server:
         name = server.create()
         engine = open_engine(server.url_of(name))
         migrate(engine, epoch=EPOCH)
         with work_on(engine) as work:
             everything(work)
-        pid = int((folder / "postmaster.pid").read_text().splitlines()[0])
+        pid = int((server.folder / "postmaster.pid").read_text().splitlines()[0])
         yield Registry(server.url_of(name), engine), pid
         engine.dispose()
 
