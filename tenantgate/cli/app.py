@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "policy": ("tenantgate.cli.policy", "What is in force, and who enforces it."),
     "token": ("tenantgate.cli.token", "Judge and explain tokens against a policy, offline."),
     "operator": ("tenantgate.cli.operator", "Who administers."),
+    "whoami": ("tenantgate.cli.whoami", "In whose name commands work here, and why."),
     "admin-key": ("tenantgate.cli.admin_key", "What operators show to be let in."),
     "sign-in-link": ("tenantgate.cli.sign_in_link", "Links that sign an operator in on the page."),
     "audit": ("tenantgate.cli.audit", "Who did what, and the proof that nobody changed it."),

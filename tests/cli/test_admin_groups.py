@@ -350,3 +350,12 @@ def test_no_cell_is_a_formula():
     assert [cell(value) for value in ("=1", "+1", "-1", "@x", "\tx", "plain", None, 7, {"a": "=1"})] == [
         "'=1", "'+1", "'-1", "'@x", "'\tx", "plain", "", "7", '{"a": "=1"}',
     ]  # fmt: skip
+
+
+def test_whoami_is_who_the_audit_names(desk: Desk):
+    """This machine's user, who may do everything, and why."""
+    me = desk.json("whoami")
+    assert (me["scheme"], me["role"]) == ("cli", "Admin")
+    assert "whoever may write the database" in me["why"]
+    assert me["operator"] == desk.json("audit", "list")["items"][0]["operator"]
+    assert f"operator  {me['operator']}\n" in desk.call("whoami").out
