@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -169,8 +170,8 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
     for name in environment:
         short = name.removeprefix(PREFIX)
         if name.startswith(PREFIX) and short.lower() not in known and short not in _FOR_TESTS:
-            near = difflib.get_close_matches(short.lower(), known, 1)
-            hint = f"; is {PREFIX}{near[0].upper()} meant?" if near else ""
+            near = _near(short.lower())
+            hint = f"; is {PREFIX}{near.upper()} meant?" if near else ""
             raise SettingsError(f"{name} is not a setting{hint}")
     if Path(FILE).exists() and not Path(FILE).is_file():  # it would be passed over in silence
         raise SettingsError(f"{FILE} is not a file")
@@ -178,6 +179,8 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(each) for each in error.errors(include_input=False))) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{FILE} is not TOML: {error}") from None  # what is wrong and where, and no value
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{FILE} cannot be read: {type(error).__name__}") from None
 
@@ -198,7 +201,15 @@ def check_settings(settings: Settings) -> None:
         raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is not loopback")
 
 
+def _near(name: str) -> str | None:
+    """Return the setting that is spelled most like this, if one is."""
+    return next(iter(difflib.get_close_matches(name, Settings.model_fields, 1)), None)
+
+
 def _complaint(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = _near(name)
+        return f"{FILE}: {name} is not a setting" + (f"; is {near} meant?" if near else "")
     where = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else f"{FILE}: {name}"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}"

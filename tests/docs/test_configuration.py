@@ -131,3 +131,29 @@ def test_folder_in_place_of_the_file_is_named(empty_folder: Path):
     (empty_folder / "tenantgate.toml").mkdir()
     with pytest.raises(SettingsError, match=r"tenantgate\.toml is not a file"):
         read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('bnid = "127.0.0.1:1"\n', "tenantgate.toml: bnid is not a setting; is bind meant?"),
+        ("zzz = 1\n", "tenantgate.toml: zzz is not a setting"),
+        ('bind = "127.0.0.1:1"\nresource "x"\n', "tenantgate.toml is not TOML: "),
+    ],
+)
+def test_a_slip_in_the_file_is_named(empty_folder: Path, text: str, complaint: str):
+    """As one in the environment is; and where it is no TOML, the line."""
+    (empty_folder / "tenantgate.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+    assert str(caught.value).startswith(complaint)
+    if "TOML" in complaint:
+        assert "line 2" in str(caught.value)
+
+
+def test_a_password_in_an_address_is_not_told(empty_folder: Path):
+    """What doctor shows of the settings can be shown to others."""
+    del empty_folder
+    settings = read_settings({}, database_url="postgresql://me:not-to-be-told@db.example/list", resource="orders")
+    assert settings.told() == "database_url=postgresql://me:***@db.example/list, resource=orders"
+    assert read_settings({}).told() == "none are given"
