@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from tenantgate.net.door import Door
 
 
+MAX_POLICY_AGE: Final = 86_400.0
+"""Seconds for which a gate judges without having heard of its database."""
+
+
 def open_gate(
     source: str | os.PathLike[str],
     *,
@@ -35,13 +39,15 @@ def open_gate(
     key_limits: KeyLimits | None = None,
     limits: Limits = LIMITS,
     state_dir: str | os.PathLike[str] | None = None,
+    max_policy_age: float = MAX_POLICY_AGE,
 ) -> Gate:
     """Open a gate for one resource over a policy file or a database, and follow it until `close`.
 
     `source` is the path of a policy file (TOML or JSON), or a database URL (`sqlite:///…`, `postgresql://…`). The
     policy is loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
     and how long keys are fetched and kept, `limits` how much of a token is read. `state_dir` is a folder of this user's
-    own, in which the issuers' last good keys outlive the process; without it a restart needs the issuers.
+    own, in which the issuers' last good keys outlive the process; without it a restart needs the issuers. A database
+    that was not heard of for `max_policy_age` seconds ends the judging; a policy file serves on.
 
     Raises:
         StateDirUnusable: keys cannot be kept there.
@@ -50,12 +56,18 @@ def open_gate(
     """
     gate = new_gate(resource, key_limits, limits, None if state_dir is None else Path(state_dir))
     try:
-        gate.follow(_source(source))
+        policy = _source(source)
+        follow(gate, policy, None if isinstance(policy, FileSource) else max_policy_age)
         gate.require_resource()
     except BaseException:
         gate.close()
         raise
     return gate
+
+
+def follow(gate: Gate, source: PolicySource, max_age: float | None) -> None:
+    """Have a gate follow a source by the real clock. Raises as `Gate.follow` does."""
+    gate.follow(source, max_age=max_age, clock=_steady())
 
 
 def new_gate(

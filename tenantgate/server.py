@@ -25,7 +25,7 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
-from tenantgate.embed import database_source, new_gate, probe_issuer
+from tenantgate.embed import database_source, follow, new_gate, probe_issuer
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
@@ -122,7 +122,7 @@ def _open_gate(settings: Settings) -> Gate | None:
         else:
             assert settings.database_url is not None
             # The resource may be made later, on this very server: until then the answer is 503.
-            gate.follow(database_source(settings.database_url, kind="server"))
+            follow(gate, database_source(settings.database_url, kind="server"), float(settings.max_policy_age))
     except BaseException:
         gate.close()
         raise

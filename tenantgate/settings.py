@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     public_url: str | None = None
     state_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    max_policy_age: int = 86_400
     max_token_bytes: int = LIMITS.token_bytes
     max_header_bytes: int = LIMITS.header_bytes
     max_kid_bytes: int = LIMITS.kid_bytes
@@ -110,6 +111,14 @@ class Settings(BaseSettings):
         number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
         if type(number) is not int or not low <= number <= high:
             raise ValueError(f"must be a whole number between {low} and {high}")
+        return number
+
+    @field_validator("max_policy_age", mode="before")
+    @classmethod
+    def _of_an_hour_or_a_month(cls, value: object) -> int:
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+        if type(number) is not int or not 60 <= number <= 2_678_400:
+            raise ValueError("must be a whole number between 60 and 2678400")
         return number
 
     @property

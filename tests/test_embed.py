@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tenantgate import Denied, RequestView
+from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.limits import BOUNDS, LIMITS, Limits
 from tenantgate.discovery.disk import StateDirUnusable
 from tenantgate.embed import open_gate
 from tenantgate.server import build_service
 from tenantgate.settings import read_settings
+from tests.gate.world import eventually
+from tests.registry.builders import an_engine, everything, url_of, work_on
 
 POLICY = """
 version = 1
@@ -110,3 +114,29 @@ def test_the_servers_gate_keeps_keys_in_that_folder(policy: Path, tmp_path: Path
     service._gate.close()
 
     assert (tmp_path / "s" / "keys").is_dir()
+
+
+def test_a_database_that_is_gone_for_too_long_ends_the_judging(tmp_path: Path):
+    """The policy serves on for as long as was said; then nobody is let in, until the database is back."""
+    path = tmp_path / "registry.db"
+    engine = an_engine(path)
+    with work_on(engine) as work:
+        everything(work)
+    gate = open_gate(url_of(path), resource="orders", max_policy_age=2.0)
+
+    def reason() -> R:
+        decision = gate.decide(RequestView("GET", "/", [(b"authorization", b"Bearer x")]))
+        assert isinstance(decision, Denied)
+        return decision.reason
+
+    try:
+        assert reason() is R.TOKEN_MALFORMED
+        away = path.rename(tmp_path / "away.db")
+        eventually(lambda: reason() is R.POLICY_TOO_OLD)
+        assert gate.revision == ("", 0)
+        away.rename(path)
+        eventually(lambda: reason() is R.TOKEN_MALFORMED)
+        assert gate.revision[1] == 1
+    finally:
+        gate.close()
+        engine.dispose()

@@ -224,8 +224,7 @@ OTHER_REFUSALS: Final[dict[R, Refusal]] = {
         C.CANNOT_JUDGE,
         "The policy is older than the hard limit.",
         _LATER,
-        "Restore the connection to the policy source.",
-        reserved=True,
+        "Restore the connection to the policy source: who was suspended meanwhile is not known at this gate.",
     ),
     R.OVERLOADED: Refusal(
         C.CANNOT_JUDGE,

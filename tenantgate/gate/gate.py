@@ -92,6 +92,7 @@ class Gate:
         self._id_prefix = id_prefix
         self._count = itertools.count(1)
         self._index: PolicyIndex | None = None
+        self._unready_for = R.POLICY_UNAVAILABLE, "no policy has been loaded"
         self._front = Front(None, AUTHORIZATION, USUAL)
         self._tokens = VerifiedTokens()
         self._journal = Journal()
@@ -137,14 +138,35 @@ class Gate:
         """Render a decision of this gate."""
         return answer(decision, self.resource, self._front_of(self._index).manner)
 
-    def follow(self, source: PolicySource, *, pause: float = 1.0) -> None:
+    def follow(
+        self,
+        source: PolicySource,
+        *,
+        pause: float = 1.0,
+        max_age: float | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         """Load a PolicySource and keep following it until `close`, which closes it too.
+
+        Where it was not heard of for `max_age` seconds of `clock` (monotonic), nobody is let in any more
+        (`policy_too_old`) until it is.
 
         Raises:
             FeedError, PolicyError: it has no policy to give. The source is closed.
             RuntimeError: this gate is closed, and now the source is as well.
         """
-        follower = Follower(source, self.install, beat=self._journal.write, lost=self._lose, pause=pause)
+        follower = Follower(
+            source,
+            self.install,
+            beat=self._journal.write,
+            lost=self._lose,
+            aged=self._age,
+            max_age=max_age,
+            clock=clock,
+            pause=pause,
+        )
+        if max_age is not None:
+            self._keeper.watch(follower.check_age)
         source.report(self._keys.reports)
         try:
             follower.load()
@@ -204,6 +226,14 @@ class Gate:
         self._keeper.close()
         self._journal.write()
 
+    def _age(self) -> None:
+        """Judge by this policy no more: what was suspended since is not known here."""
+        index, self._index = self._index, None
+        self._unready_for = R.POLICY_TOO_OLD, "the policy source was not heard of for too long"
+        if index is not None:
+            index.retire()
+        log.critical("the policy is too old: everybody is refused until its source is back", extra={"code": "too_old"})
+
     def _lose(self) -> None:
         """Let nobody in any more: a process that hears of no suspension must not judge."""
         index, self._index = self._index, None
@@ -257,7 +287,7 @@ class Gate:
         token, reason, detail = present(view)
         if token is None and reason is not None:
             return self._denied(Denied(reason, detail), roles)
-        return self._denied(Denied(R.POLICY_UNAVAILABLE, "no policy has been loaded"), roles)
+        return self._denied(Denied(*self._unready_for), roles)
 
     def _front_of(self, index: PolicyIndex | None) -> Front:
         """Return how the resource in force is asked and answers; as usual where there is none."""

@@ -12,7 +12,7 @@ import concurrent.futures
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from tenantgate.core.keys import KeySetRef
@@ -60,7 +60,12 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._watched: list[Callable[[], None]] = []
         restart_in_children(self)
+
+    def watch(self, check: Callable[[], None]) -> None:
+        """Have something looked at each second, whatever the thread it is about may be stuck in. It must not block."""
+        self._watched.append(check)
 
     def start(self) -> None:
         """Start loop thread and background refresh, if they are not running. Raises RuntimeError once closed."""
@@ -113,7 +118,9 @@ class Keeper:
         """Return the loop, its thread started on need. Called under the lock."""
         if self._loop is None:
             loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=serve, args=(loop, self._keys), name="tenantgate-keeper", daemon=True)
+            thread = threading.Thread(
+                target=serve, args=(loop, self._keys, self._watched), name="tenantgate-keeper", daemon=True
+            )
             try:
                 thread.start()
             except BaseException:  # the machine gives no thread now: the next request asks again
@@ -132,7 +139,7 @@ class Keeper:
             self.start()
 
 
-def serve(loop: asyncio.AbstractEventLoop, keys: Keys) -> None:
+def serve(loop: asyncio.AbstractEventLoop, keys: Keys, watched: Sequence[Callable[[], None]] = ()) -> None:
     """Run the loop until it is stopped, then end what runs on it and release what it held; stand still at forks.
 
     The keyring ends its own fetches, before anything else is cancelled: a task group in them (anyio's, while it
@@ -143,11 +150,13 @@ def serve(loop: asyncio.AbstractEventLoop, keys: Keys) -> None:
     with stands_still(loop):
         refresh: asyncio.Task[None] = loop.create_task(keys.run())
         refresh.add_done_callback(_report)
+        watching = loop.create_task(_watch(watched))
         try:
             loop.run_forever()
         finally:
             refresh.cancel()
-            loop.run_until_complete(asyncio.wait([refresh]))
+            watching.cancel()
+            loop.run_until_complete(asyncio.wait([refresh, watching]))
             loop.run_until_complete(keys.aclose())
             left = asyncio.all_tasks(loop)
             for task in left:
@@ -155,6 +164,16 @@ def serve(loop: asyncio.AbstractEventLoop, keys: Keys) -> None:
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+
+
+async def _watch(watched: Sequence[Callable[[], None]]) -> None:
+    while True:
+        for check in tuple(watched):
+            try:
+                check()
+            except Exception:
+                log.exception("a look at the age of a policy failed", extra={"code": UNEXPECTED})
+        await asyncio.sleep(1.0)
 
 
 def _report(task: asyncio.Task[None]) -> None:
@@ -167,7 +186,8 @@ class Follower:
 
     What cannot be read keeps the policy in force; it is said once for each change of the complaint and tried
     again. `pause` seconds lie between attempts after a failure; `beat` is called at least every second or two; `lost`
-    in a forked child that has no thread to follow with.
+    in a forked child that has no thread to follow with. Where the source was not heard of for `max_age` seconds of
+    `clock` (monotonic), `aged` is called once, and the whole policy is loaded as soon as it can be had.
     """
 
     def __init__(
@@ -177,12 +197,21 @@ class Follower:
         *,
         beat: Callable[[], None] = lambda: None,
         lost: Callable[[], None] = lambda: None,
+        aged: Callable[[], None] = lambda: None,
+        max_age: float | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
         pause: float = 1.0,
     ) -> None:
         self._source = source
         self._install = install
         self._beat = beat
         self._lost = lost
+        self._aged = aged
+        self._max_age = max_age
+        self._clock = clock
+        self._heard_at = clock()
+        self._too_old = False
+        self._turn = threading.Lock()  # who puts a policy in force, or takes it out
         self._pause = pause
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -194,7 +223,19 @@ class Follower:
         """Load and install the whole policy now. Raises FeedError or PolicyError."""
         snapshot = self._source.load()
         self._install(snapshot)
+        self._heard_at = self._clock()
         self._source.acknowledge(snapshot.revision)
+
+    def check_age(self) -> None:
+        """Take the policy out of force where the source was not heard of for too long. Any thread; never waits."""
+        if self._max_age is None or self._too_old or not self._turn.acquire(blocking=False):
+            return
+        try:
+            if self._clock() - self._heard_at > self._max_age:
+                self._too_old = self._reload = True
+                self._aged()
+        finally:
+            self._turn.release()
 
     def start(self) -> None:
         """Start following. Raises RuntimeError: no thread is to be had."""
@@ -237,17 +278,22 @@ class Follower:
 
     def _step(self) -> None:
         news = self._source.load() if self._reload else self._source.wait(1.0)
-        if news is None:
-            return
-        with undivided():
-            self._install(news)
-        self._reload = False
+        with self._turn:
+            if self._too_old and not isinstance(news, PolicySnapshot):
+                return  # the policy was taken out of force meanwhile: only a whole one mends that
+            self._heard_at = self._clock()
+            if news is None:
+                return
+            with undivided():
+                self._install(news)
+            self._reload = self._too_old = False
         self._source.acknowledge(news.revision)
 
     def restart_in_child(self) -> None:
         """Follow on after a fork. Raises RuntimeError: no thread is to be had, and `lost` was called."""
         running = self._thread is not None
         self._stop = threading.Event()
+        self._turn = threading.Lock()
         self._thread = None
         if running:
             self._reload = True  # what the parent had heard of may have moved on

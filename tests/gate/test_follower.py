@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot, kin
 from tenantgate.feed.file import FileSource
 from tenantgate.feed.source import FeedError
 from tenantgate.gate.gate import Gate
+from tenantgate.gate.keeper import Follower
 from tests.builders import NOW, a_snapshot, json_bytes, policy_rows, v2_token
 from tests.gate.world import (
     FakeKeys,
@@ -350,3 +352,71 @@ def test_follows_a_policy_file(follow: Follow, tmp_path: Path, caplog: pytest.Lo
     a_policy_file(path)
     eventually(lambda: is_granted(gate.decide(view)))
     assert len(warnings_in(caplog)) == 1
+
+
+class Steady:
+    """Monotonic seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["the source fails", "the source hangs"])
+def test_a_policy_that_is_too_old_lets_nobody_in(hangs: bool):
+    """Up to the age it does, however long the source is away; then nobody, until a whole policy comes."""
+    clock, source = Steady(), FakeSource(a_snapshot())
+    gate = Gate("orders", FakeKeys(), now=lambda: NOW, yield_thread=lambda: time.sleep(0), id_prefix="t-")
+    let_go = threading.Event()
+    real = source.wait
+
+    def wait(timeout: float) -> PolicySnapshot | PolicyDelta | None:
+        if let_go.is_set():
+            return real(0.01)
+        if hangs:
+            let_go.wait(20)
+            return real(0.01)
+        raise FeedError("database_unavailable", "nobody is there")
+
+    source.wait = wait  # type: ignore[method-assign]
+    gate.follow(source, pause=0.01, max_age=3600.0, clock=clock)
+    try:
+        clock.now += 3600.0
+        time.sleep(1.2)  # a look a second
+        assert is_granted(gate.decide(a_view()))
+        clock.now += 1.0
+        eventually(lambda: not is_granted(gate.decide(a_view())))
+        assert reason_of(gate.decide(a_view())) is R.POLICY_TOO_OLD
+        assert gate.answer(gate.decide(a_view())).status == 503
+        assert gate.revision == ("", 0)
+
+        source.whole = a_snapshot(revision=5)
+        let_go.set()
+        eventually(lambda: is_granted(gate.decide(a_view())))
+        assert gate.revision[1] == 5
+        clock.now += 3600.0
+        assert is_granted(gate.decide(a_view()))
+    finally:
+        let_go.set()
+        gate.close()
+
+
+def test_what_comes_in_the_moment_it_is_too_old_mends_nothing_by_halves():
+    """A change is no whole policy: it is dropped, and the whole one is loaded."""
+    clock, source, installed = Steady(), FakeSource(a_snapshot()), list[Any]()
+    follower = Follower(source, installed.append, max_age=10.0, clock=clock)
+    follower.load()
+    clock.now += 11.0
+    follower.check_age()
+    source.say(suspended())
+    follower._reload = False  # as if it had been asked before
+    follower._step()
+    assert len(installed) == 1
+    follower._reload = True
+    follower._step()
+    assert [type(each) for each in installed] == [PolicySnapshot, PolicySnapshot]
+    clock.now += 9.0
+    follower.check_age()
+    assert not follower._too_old
