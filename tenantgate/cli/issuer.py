@@ -19,8 +19,8 @@ from tenantgate.cli.output import (
     Json,
     Limit,
     clear_screen,
+    print_blocks,
     print_json,
-    print_table,
     show,
     show_change,
     show_list,
@@ -38,6 +38,8 @@ from tenantgate.registry.tables import IssuerHealth
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 STATUS = ("issuer", "document", "instance", "keys", "state", "age", "last_error", "failures", "next", "clock")
+_WIDE: Final = 150
+"""Columns that a table of the status needs, so that no kid is broken."""
 WATCH_INTERVAL = 2.0
 """Seconds between two looks of `status --watch`."""
 COLUMNS = ("id", "kind", "profile", "authority", "issuer", "metadata_url")
@@ -270,7 +272,7 @@ def status(
             if watch:
                 clear_screen()
             if rows:
-                print_table(STATUS, (_status(row, desk.now) for row in rows))
+                print_blocks(STATUS, (_status(row, desk.now) for row in rows), width=_WIDE)
             else:
                 typer.echo("No running instance has reported. Gates over a policy file never do.")
         if not watch:

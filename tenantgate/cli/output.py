@@ -81,6 +81,20 @@ def print_table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     _console().print(table)
 
 
+def print_blocks(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, width: int) -> None:
+    """Print things as a table where it has room for `width` columns of text, else each as lines of name and value.
+
+    A table that is too narrow breaks what people want to copy.
+    """
+    if _console().width >= width:
+        print_table(columns, rows)
+        return
+    longest = max(map(len, columns))
+    for row in rows:
+        told = [(name, str(_cell(row[name]))) for name in columns]
+        typer.echo("\n".join(f"{name:<{longest}}  {value}" for name, value in told if value) + "\n")
+
+
 def clear_screen() -> None:
     """Begin at the top of a terminal; a pipe or a file gets one table after the other."""
     _console().clear()

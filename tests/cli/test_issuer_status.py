@@ -49,6 +49,7 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
     try:
         well, ill = eventually(known)
         table = own.call("issuer", "status", "local", COLUMNS="220")
+        narrow = own.call("issuer", "status", "local", COLUMNS="80").out
         one = own.call("issuer", "status", "gone", "--json").document
         slip = own.call("issuer", "distrust-key", "local", "not-a-kid")
         meant = own.call("issuer", "distrust-key", "local", well["keys"][0]["thumbprint"])
@@ -65,6 +66,9 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
     assert [each["issuer"] for each in one] == ["gone"]
     assert well["keys"][0]["kid"] in table.out
     assert "last_error" in table.out
+    assert f"keys        {well['keys'][0]['kid']}\n" in narrow
+    assert "state       serving\n" in narrow
+    assert "last_error" not in narrow  # what there is nothing to say of takes no line
     assert slip.err == "note: no running instance has a key of this kid or thumbprint now\n"
     assert (slip.status, meant.status, meant.err) == (0, 0, "")
     assert well["clock_ahead_at_most"] == 301
