@@ -7,6 +7,8 @@ import json
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import typer
@@ -14,7 +16,8 @@ import typer
 from tenantgate.admin.shapes_admin import AuditEntryOut, ChainOut
 from tenantgate.cli.moments import moment
 from tenantgate.cli.office import Database, office, told
-from tenantgate.cli.output import Json, Limit, print_json, show_list
+from tenantgate.cli.output import Json, Limit, print_json, print_table, show_list
+from tenantgate.registry.access import Held, held_at, of_partner
 from tenantgate.registry.audit import canonical, verify_chain
 from tenantgate.registry.audit import export as export_entries
 from tenantgate.registry.audit import list_ as list_entries
@@ -37,6 +40,9 @@ EXPORTED = (
     "after",
     "hash",
 )
+HELD = tuple(each.name for each in fields(Held))
+_INSTANTS = ("not_before", "expires_at", "granted_at")
+_SHOWN = ("partner", "daemon", "resource", "role", "expires_at", "granted_by", "granted_at", "reason", "counted")
 COLUMNS = ("sequence", "at", "operator", "scheme", "address", "action", "row_id", "revision")
 
 
@@ -95,6 +101,39 @@ def export(
         found = export_entries(session, after=after, since=since, until=until)
         with closing(found):
             write(found)
+
+
+@app.command()
+def access(
+    as_of: Annotated[
+        int | None, typer.Option("--as-of", parser=moment, metavar="TIME", help="At that moment; now where left out.")
+    ] = None,
+    partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Show who held which role at a moment, granted by whom and why, as the audit knows it.
+
+    `counted` is no where daemon, tenant or partner was suspended or had ended: the role let nobody in then.
+    """
+    with office(database) as desk, desk.reading() as session:
+        found = held_at(session, desk.now if as_of is None else as_of)
+    if partner is not None:
+        found = list(of_partner(found, partner))
+    rows = [{**asdict(each), **{name: _when(getattr(each, name)) for name in _INSTANTS}} for each in found]
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        table = csv.writer(sys.stdout)
+        table.writerow(HELD)
+        table.writerows([_cell(row[name]) for name in HELD] for row in rows)
+    else:
+        print_table(_SHOWN, rows)
+
+
+def _when(moment: int | None) -> str | None:
+    return None if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _write_lines(entries: Iterable[AuditEntry]) -> None:

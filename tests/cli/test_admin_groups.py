@@ -359,3 +359,15 @@ def test_whoami_is_who_the_audit_names(desk: Desk):
     assert "whoever may write the database" in me["why"]
     assert me["operator"] == desk.json("audit", "list")["items"][0]["operator"]
     assert f"operator  {me['operator']}\n" in desk.call("whoami").out
+
+
+def test_access_is_told_as_it_was(desk: Desk):
+    """As a table, JSON and CSV; for one partner; at a moment long before there was anything."""
+    (held,) = desk.json("audit", "access")
+    assert (held["partner"], held["role"], held["counted"]) == ("contoso", "Orders.Read", True)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", held["granted_at"])
+    assert desk.json("audit", "access", "--partner", "nobody") == []
+    assert desk.json("audit", "access", "--as-of", "2001-01-01") == []
+    (row,) = csv.DictReader(io.StringIO(desk.call("audit", "access", "--csv").out))
+    assert (row["client_id"], row["counted"], row["expires_at"]) == (held["client_id"], "true", "")
+    assert "Orders.Read" in desk.call("audit", "access").out

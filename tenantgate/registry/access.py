@@ -1,0 +1,105 @@
+"""Who held which role at a moment, granted by whom: told from the audit, which keeps what the tables no longer have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlmodel import Session
+
+from tenantgate.registry.audit import export
+
+_KINDS: Final = frozenset(("role_assignment", "app_role", "daemon", "tenant", "partner"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One role that somebody held. `daemon` and `client_id` are None where all of a tenant's daemons held it.
+
+    `counted`: whether it let anybody in at that moment; not where daemon, tenant or partner was suspended or had ended.
+    Times are epoch seconds; `expires_at` is exclusive.
+    """
+
+    assignment: str
+    resource: str
+    role: str
+    partner: str | None
+    tenant: str
+    daemon: str | None
+    client_id: str | None
+    not_before: int | None
+    expires_at: int | None
+    granted_by: str
+    granted_at: int
+    reason: str
+    counted: bool
+
+
+def held_at(session: Session, moment: int) -> list[Held]:
+    """Return every role that was held in this second, in order of partner, tenant, daemon and role.
+
+    Only what the audit knows: changes made around it are no history. Reads the whole audit up to then.
+    """
+    rows = _as_of(session, moment)
+    found = [_held(each, at, rows, moment) for each, at in rows["role_assignment"].values() if _runs(each, moment)]
+    return sorted(
+        found, key=lambda each: (each.partner or "", each.tenant, each.daemon or "", each.resource, each.role)
+    )
+
+
+_Rows = dict[str, dict[str, tuple[dict[str, Any], int]]]
+"""Kind → id → what it was, and since when it is there."""
+
+
+def _as_of(session: Session, moment: int) -> _Rows:
+    rows: _Rows = {kind: {} for kind in _KINDS}
+    with closing(export(session, until=moment + 1)) as entries:
+        for entry in entries:
+            if entry.kind not in _KINDS:
+                continue
+            if entry.after is None:
+                rows[entry.kind].pop(entry.row_id, None)
+            else:
+                since = rows[entry.kind].get(entry.row_id, (None, entry.at))[1]
+                rows[entry.kind][entry.row_id] = (entry.after, since)
+    return rows
+
+
+def _runs(assignment: dict[str, Any], moment: int) -> bool:
+    begins, ends = assignment["not_before"], assignment["expires_at"]
+    return (begins is None or begins <= moment) and (ends is None or moment < ends)
+
+
+def _held(assignment: dict[str, Any], granted_at: int, rows: _Rows, moment: int) -> Held:
+    role = rows["app_role"][assignment["app_role"]][0]
+    daemon = rows["daemon"][assignment["daemon"]][0] if assignment["daemon"] is not None else None
+    tenant = rows["tenant"][daemon["tenant"] if daemon is not None else assignment["tenant"]][0]
+    partner_id = (daemon["partner"] if daemon is not None else None) or tenant["partner"]
+    partner = rows["partner"][partner_id][0] if partner_id is not None else None
+    return Held(
+        assignment=assignment["id"],
+        resource=role["resource"],
+        role=role["value"],
+        partner=partner_id,
+        tenant=tenant["id"],
+        daemon=None if daemon is None else daemon["id"],
+        client_id=None if daemon is None else daemon["client_id"],
+        not_before=assignment["not_before"],
+        expires_at=assignment["expires_at"],
+        granted_by=assignment["granted_by"],
+        granted_at=granted_at,
+        reason=assignment["reason"],
+        counted=all(_active(each, moment) for each in (daemon, tenant, partner) if each is not None),
+    )
+
+
+def _active(row: dict[str, Any], moment: int) -> bool:
+    ends = row.get("ends_at")
+    return row["state"] == "active" and (ends is None or moment < ends)
+
+
+def of_partner(found: list[Held], partner: str) -> Iterator[Held]:
+    """Yield what one partner held."""
+    return (each for each in found if each.partner == partner)
