@@ -13,7 +13,7 @@ cooldown, to where the operator said; an application's own key set and the one i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tenantgate.core.keys import KeySet, KeySetRef, NoKeys
@@ -68,6 +68,7 @@ class Keyring:
         self._store = store
         self._prepare = prepare
         self._states: Mapping[KeySetRef, IssuerState] = {}
+        self._siblings: Mapping[str, Sequence[IssuerState]] = {}
         self._door: Door | None = None
         self._flights: set[asyncio.Task[None]] = set()
         self._wake: Callable[[], object] | None = None
@@ -84,7 +85,10 @@ class Keyring:
         states = states_for(rows, self._states, self._limits, self._clock, appids, self._restore)
         if not all(state.static for state in states.values()):
             self._prepare()
-        self._states = states
+        siblings: dict[str, list[IssuerState]] = {}
+        for state in states.values():
+            siblings.setdefault(state.ref.issuer, []).append(state)
+        self._siblings, self._states = siblings, states
         wake = self._wake
         if wake is not None:
             try:
@@ -105,7 +109,7 @@ class Keyring:
 
     def wants(self, ref: KeySetRef, kid: str | None) -> bool:
         """Whether `ensure` would now start a fetch or wait for one. Any thread; `kid` is untrusted."""
-        return any(self._wants(state, kid) for state in self._asked(ref))
+        return bool(self._wanted(ref, kid))
 
     def _asked(self, ref: KeySetRef) -> tuple[IssuerState, ...]:
         """Return the key sets that are asked for a key `ref` lacks: the shared one with a v1 or an application's own.
@@ -120,17 +124,39 @@ class Keyring:
         beside = ref._replace(document="v2", appid=None)  # where a v1 token, or an application's, looks next
         return (state, states[beside]) if beside != ref and beside in states else (state,)
 
-    def _wants(self, state: IssuerState, kid: str | None) -> bool:
+    def _wanted(self, ref: KeySetRef, kid: str | None) -> list[IssuerState]:
+        """Return the key sets to fetch for `kid`: all that have no keys to judge with, of the others one at most.
+
+        A kid that is in none of them costs an issuer one fetch a cooldown, however many documents it has. Where the
+        first has answered, the kid is remembered there, and the next cooldown is the next document's.
+        """
+        now = self._clock()
+        wanted: list[IssuerState] = []
+        looked_further = False
+        for state in self._asked(ref):
+            judges = _judges(state, now)
+            if judges and looked_further:
+                continue
+            if self._wants(state, kid, now):
+                wanted.append(state)
+                looked_further = looked_further or judges
+        return wanted
+
+    def _wants(self, state: IssuerState, kid: str | None, now: float) -> bool:
         if state.static or self._closed:
             return False
-        now, published = self._clock(), state.published
-        in_use = published.keys if published is not None and now < published.stale_at else None
-        if in_use is not None and (in_use.find(kid) is not None or kid in state.unknown):
-            return False
+        judges = _judges(state, now)
+        if judges:
+            assert state.published is not None
+            if state.published.keys.find(kid) is not None or kid in state.unknown:
+                return False
         flight = state.flight
         if flight is not None:
             return flight.waiters < self._limits.waiters
-        return now >= state.open_at
+        if now < state.open_at:
+            return False
+        siblings = self._siblings.get(state.ref.issuer, ())
+        return not judges or all(now >= each.open_at for each in siblings if _judges(each, now))
 
     async def ensure(self, ref: KeySetRef, kid: str | None) -> None:
         """Wait until a fetch for `kid` has ended, starting one if need be; return at once where `wants` says no.
@@ -138,7 +164,7 @@ class Keyring:
         Never raises for what goes wrong with an issuer: ask `key_set` afterwards. Waits at most
         `KeyLimits.wait`; the fetch goes on without its waiters, also when one of them is cancelled.
         """
-        flights = [self._board(state, kid) for state in self._asked(ref) if self._wants(state, kid)]
+        flights = [self._board(state, kid) for state in self._wanted(ref, kid)]
         if not flights:
             return
         try:
@@ -325,6 +351,12 @@ class Keyring:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1.0 + self._limits.jitter * (2.0 * self._jitter() - 1.0))
+
+
+def _judges(state: IssuerState, now: float) -> bool:
+    """Whether there are keys to judge with."""
+    published = state.published
+    return published is not None and now < published.stale_at
 
 
 def _remember_unknown(state: IssuerState, flight: Flight) -> None:

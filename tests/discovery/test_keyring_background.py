@@ -143,6 +143,39 @@ async def test_an_age_limit_is_an_outage_that_is_lived_through():
     assert KeyLimits().refresh(a_row(), None) == 600.0
 
 
+async def test_v1_tokens_with_unknown_kids_cost_an_entra_cloud_one_fetch_a_cooldown():
+    """Both documents judge: a flood is one GET in 30 s; a new key of the v2 one is found with the next."""
+    assert CLOUD.metadata_url
+    assert CLOUD.v1_metadata_url
+    base = "https://login.cloud.example/organizations"
+    one, two = f"{base}/discovery/keys", f"{base}/discovery/v2.0/keys"
+    old, new = signer("RS256"), signer("RS256", "b")
+    world = World(rows=[CLOUD])
+    world.door.documents = {
+        CLOUD.metadata_url: json_bytes({"issuer": CLOUD.v2_issuer, "jwks_uri": two}),
+        CLOUD.v1_metadata_url: json_bytes({"issuer": CLOUD.v1_issuer, "jwks_uri": one}),
+        one: key_document(old),
+        two: key_document(old, issuer=CLOUD.v2_issuer),
+    }
+    v1 = KeySetRef("cloud", "v1")
+    await world.keyring.ensure(v1, old.kid)
+    assert (world.door.seen[one], world.door.seen[two]) == (1, 1)  # neither had keys: both at once
+    await world.clock.advance(30)
+    world.door.documents[two] = key_document(old, new, issuer=CLOUD.v2_issuer)
+    for second in range(60):
+        for number in range(50):
+            await world.keyring.ensure(v1, f"random-{second}-{number}")
+        await world.keyring.ensure(v1, new.kid)
+        await world.clock.advance(1)
+    assert world.door.seen[one] + world.door.seen[two] == 2 + 2
+    for _ in range(2):  # without the flood: at the latest with the next but one
+        await world.keyring.ensure(v1, new.kid)
+        await world.clock.advance(30)
+    found = world.keyring.key_set(KeySetRef("cloud"))
+    assert isinstance(found, KeySet)
+    assert found.find(new.kid) is not None
+
+
 async def test_issuers_that_come_one_by_one_are_spread_as_well():
     """300 commands of a script are 300 changes of the policy, and no burst of fetches either."""
     rows = [a_row(id=f"i{number}", issuer=f"https://i{number}.example") for number in range(300)]
