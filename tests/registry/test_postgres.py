@@ -58,6 +58,13 @@ def test_what_cannot_be_opened_says_why(postgres: Postgres, tmp_path: Path):
     assert code_of(f"postgresql://me:{PASSWORD}@/x?host={tmp_path}") == "database_unavailable"
 
 
+def test_libpqs_other_scheme_is_the_same(own: Registry):
+    """`postgres://`, as many services print it."""
+    engine = open_engine(own.url.replace("postgresql://", "postgres://", 1))
+    assert _reads(engine)
+    engine.dispose()
+
+
 def test_without_the_driver_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch):
     """It comes with an extra: who has SQLite needs none."""
     monkeypatch.setitem(sys.modules, "psycopg", None)

@@ -96,7 +96,7 @@ def checked_address(url: URL) -> None:
     """Refuse an address that names no database. Raises DatabaseError."""
     if not url.database:
         raise DatabaseError("database_url_unsupported", "the address names no database: postgresql://HOST/NAME")
-    if url.drivername not in {"postgresql", "postgresql+psycopg"}:
+    if url.drivername not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise DatabaseError("database_url_unsupported", "PostgreSQL is spoken by psycopg: postgresql://HOST/NAME")
 
 
