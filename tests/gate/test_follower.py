@@ -382,6 +382,7 @@ def test_a_policy_that_is_too_old_lets_nobody_in(hangs: bool):
 
     source.wait = wait  # type: ignore[method-assign]
     gate.follow(source, pause=0.01, max_age=3600.0, clock=clock)
+    source.whole = FeedError("database_unavailable", "nobody is there")  # nor is a whole policy to be had
     try:
         clock.now += 3600.0
         time.sleep(1.2)  # a look a second
