@@ -10,7 +10,7 @@ from tenantgate.cli.office import Database, address_in, errors_told, settings_wi
 from tenantgate.cli.output import Json, print_json
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.ids import random_ids
-from tenantgate.registry.migrations import current_revision
+from tenantgate.registry.migrations import current_revision, head_revision
 from tenantgate.registry.migrations import migrate as bring_up
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -28,6 +28,8 @@ def migrate(database: Database = None, as_json: Json = False) -> None:
             engine.dispose()
     if as_json:
         print_json({"before": before, "after": after})
+    elif after != head_revision():
+        typer.echo(f"The database has schema {after}, made by a newer version; this one works with it as it is.")
     elif before == after:
         typer.echo(f"The database has schema {after} already.")
     else:

@@ -179,7 +179,7 @@ DATABASE_CODES: Final[dict[str, str]] = {
 SCHEMA_CODES: Final[dict[str, str]] = {
     "schema_missing": "The database holds no registry yet: migrate it.",
     "schema_old": "The database is older than this version: migrate it.",
-    "schema_unknown": "The database is newer than this version, or not a registry.",
+    "schema_unknown": "The database is newer than this version and not for it, or not a registry.",
     "revision_missing": "The database lost its revision counter.",
     "migrations_missing": "The migrations were not installed with the package.",
 }

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0004"
+SCHEMA_REVISION: Final = "0005"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -215,7 +215,10 @@ class RoleMapping(Written, table=True):
 
 
 class Revision(Base, table=True):
-    """One row: which epoch and revision the policy is at, and the head of the audit chain."""
+    """One row: which epoch and revision the policy is at, the head of the audit chain, and who may go on with it.
+
+    `oldest_compatible` names the oldest schema whose code may work with this database (written by migrations alone).
+    """
 
     __table_args__ = (sa.CheckConstraint("id = 1", name="single"),)
     id: int = Field(primary_key=True)
@@ -223,6 +226,7 @@ class Revision(Base, table=True):
     revision: int = Field(sa_type=sa.BigInteger)
     audit_sequence: int = Field(sa_type=sa.BigInteger)
     audit_hash: str
+    oldest_compatible: str = _later("0005", default="0005")
 
 
 class Change(Base, table=True):

@@ -172,12 +172,65 @@ def test_newer_database_is_refused(registry: Registry):
     """A schema this version does not know is refused, by migrate too."""
     with sqlite3.connect(registry.path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE revision SET oldest_compatible = '9998'")
     connection.close()
 
     for use in (require_known_schema, lambda engine: migrate(engine, epoch=EPOCH)):
         with pytest.raises(SchemaError) as caught:
             use(registry.engine)
         assert caught.value.code == "schema_unknown"
+
+
+def test_newer_database_that_is_for_us_too_is_worked_with(registry: Registry):
+    """A newer version that says so lets this one read, write and start; `migrate` leaves the database as it is."""
+    with registry.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    require_known_schema(registry.engine)
+    assert migrate(registry.engine, epoch="another") == "9999"
+    with reading(registry.engine) as session:
+        assert read_snapshot(session).epoch == EPOCH
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE revision DROP COLUMN oldest_compatible", "DELETE FROM revision"])
+def test_newer_database_that_does_not_say_is_refused(registry: Registry, statement: str):
+    """Where nothing says that this version may go on, it does not."""
+    with registry.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql(statement)
+
+    with pytest.raises(SchemaError) as caught:
+        require_known_schema(registry.engine)
+    assert caught.value.code == "schema_unknown"
+
+
+def test_every_migration_says_which_versions_may_go_on():
+    """From 0005 on each names the oldest schema whose code may work beside it, and none lets an older one in again.
+
+    Only additions that older code need not know of keep the one before; what ends that: decision 0028.
+    """
+    scripts = sorted(ScriptDirectory(str(migrations_folder())).walk_revisions(), key=lambda each: each.revision)
+    names = [script.revision for script in scripts]
+    assert names == [f"{number:04}" for number in range(1, int(head_revision()) + 1)]
+    said = [(each.revision, getattr(each.module, "oldest_compatible", None)) for each in scripts[4:]]
+    assert [name for name, oldest in said if oldest is None] == [], "these do not say `oldest_compatible`"
+    assert all(oldest <= name for name, oldest in said)
+    assert [oldest for _, oldest in said] == sorted(oldest for _, oldest in said)
+
+
+def test_each_step_down_and_up_notes_who_may_go_on(registry: Registry):
+    """What the database says is what the migration says that it stands at."""
+    scripts = ScriptDirectory(str(migrations_folder()))
+
+    def told() -> str:
+        with registry.engine.connect() as connection:
+            return str(connection.exec_driver_sql("SELECT oldest_compatible FROM revision").scalar_one())
+
+    assert told() == scripts.get_revision(head_revision()).module.oldest_compatible
+    step_down(registry.engine, "0005")
+    assert told() == "0005"
+    migrate(registry.engine, epoch="another")
+    assert told() == scripts.get_revision(head_revision()).module.oldest_compatible
 
 
 def test_older_database_is_refused_with_what_to_do(registry: Registry, monkeypatch: pytest.MonkeyPatch):
