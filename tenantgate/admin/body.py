@@ -12,10 +12,14 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from tenantgate.admin.problems import RequestRefused
-from tenantgate.core.strict import Unreadable, read_document, read_object
+from tenantgate.core.limits import Limits
+from tenantgate.core.strict import ObjectReader, Unreadable, read_document
+from tenantgate.registry.bulk import LARGEST_BULK
 
 LARGEST_BODY: Final = 64 * 1024
 """Bytes."""
+_read_object: Final = ObjectReader(Limits(members=LARGEST_BULK + 1)).read
+"""One more than may be named at once: that is told as what it is."""
 
 
 class ReadRequest(Request):
@@ -76,7 +80,7 @@ def _too_large() -> RequestRefused:
 
 def _parse(raw: bytes) -> dict[str, Any]:
     try:
-        return read_object(raw)
+        return _read_object(raw)
     except Unreadable as error:
         reason = str(error)
     try:

@@ -6,13 +6,16 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
+from tenantgate.admin.bulk import moved
 from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, Text, listing
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import DaemonIn, DaemonOut
+from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import DaemonState
 from tenantgate.registry import daemons
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
+from tenantgate.registry.tables import Daemon
 
 routes: Final = Routes("Daemons")
 
@@ -69,3 +72,15 @@ def activate_daemon(call: Calling, id_: PathId) -> DaemonOut:
     with call.changing() as work:
         row = daemons.activate(work, id_)
     return DaemonOut.model_validate(row)
+
+
+@routes.change("/daemons/suspend", body=True)
+def suspend_daemons(call: Calling, body: BulkIn) -> BulkOut:
+    """Let these daemons in no more: all of them, or none, by one revision."""
+    return moved(call, Daemon, daemons.suspend, body)
+
+
+@routes.change("/daemons/activate", body=True)
+def activate_daemons(call: Calling, body: BulkIn) -> BulkOut:
+    """Let these daemons in again: all of them, or none, by one revision."""
+    return moved(call, Daemon, daemons.activate, body)

@@ -6,13 +6,16 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
+from tenantgate.admin.bulk import moved
 from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, listing
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import PartnerIn, PartnerOut
+from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import PartnerState
 from tenantgate.registry import partners
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
+from tenantgate.registry.tables import Partner
 
 routes: Final = Routes("Partners")
 
@@ -71,3 +74,15 @@ def archive_partner(call: Calling, id_: PathId) -> PartnerOut:
     with call.changing() as work:
         row = partners.archive(work, id_)
     return PartnerOut.model_validate(row)
+
+
+@routes.change("/partners/suspend", body=True)
+def suspend_partners(call: Calling, body: BulkIn) -> BulkOut:
+    """Let nothing of these partners in any more: all of them, or none, by one revision."""
+    return moved(call, Partner, partners.suspend, body)
+
+
+@routes.change("/partners/activate", body=True)
+def activate_partners(call: Calling, body: BulkIn) -> BulkOut:
+    """Let these partners' daemons in: all of them, or none, by one revision."""
+    return moved(call, Partner, partners.activate, body)

@@ -222,10 +222,15 @@ async def _registry_error(request: Request, error: Exception) -> Response:
     kind = PROBLEMS[error.code]
     if not kind.told:
         log.warning("refused: %s", error.code, extra={"reason": error.message, **_where(request)})
-    members = [MemberError(field=error.field, code=kind.code, message=error.message)] if error.field else []
+    members = [_member(each) for each in (error.faults or (error,)) if each.field]
     return problem_response(
         request, kind, error.message, members=members, holder=error.holder, headers=_headers_of(kind)
     )
+
+
+def _member(error: RegistryError) -> MemberError:
+    kind = PROBLEMS[error.code]
+    return MemberError(field=error.field, code=kind.code, message=error.message if kind.told else kind.title)
 
 
 async def _admin_error(request: Request, error: Exception) -> Response:

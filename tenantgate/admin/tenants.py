@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from tenantgate.admin.bulk import moved
 from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import TenantIn, TenantOut
+from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import TenantState
 from tenantgate.registry import tenants
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
+from tenantgate.registry.tables import Tenant
 
 routes: Final = Routes("Tenants")
 
@@ -61,3 +64,15 @@ def activate_tenant(call: Calling, id_: PathId) -> TenantOut:
     with call.changing() as work:
         row = tenants.activate(work, id_)
     return TenantOut.model_validate(row)
+
+
+@routes.change("/tenants/suspend", body=True)
+def suspend_tenants(call: Calling, body: BulkIn) -> BulkOut:
+    """Let no daemon of these tenants in any more: all of them, or none, by one revision."""
+    return moved(call, Tenant, tenants.suspend, body)
+
+
+@routes.change("/tenants/activate", body=True)
+def activate_tenants(call: Calling, body: BulkIn) -> BulkOut:
+    """Let the listed daemons of these tenants in again: all of them, or none, by one revision."""
+    return moved(call, Tenant, tenants.activate, body)

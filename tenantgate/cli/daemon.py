@@ -7,15 +7,20 @@ from typing import Annotated
 import typer
 
 from tenantgate.admin.shapes import DaemonOut
+from tenantgate.cli.bulk import Why, move
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
 from tenantgate.core.policy import CredentialStrength, DaemonState
 from tenantgate.registry import daemons
 from tenantgate.registry.daemons import DaemonSpec
+from tenantgate.registry.tables import Daemon
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 DaemonId = Annotated[str, typer.Argument(metavar="ID", help="Id of the daemon.")]
+DaemonIds = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Id of the daemon; of several, all are moved or none.")
+]
 COLUMNS = ("id", "tenant", "client_id", "oid", "state", "min_credential")
 
 
@@ -83,18 +88,14 @@ def show_(id_: DaemonId, database: Database = None, as_json: Json = False) -> No
 
 
 @app.command()
-def suspend(id_: DaemonId, database: Database = None, as_json: Json = False) -> None:
+def suspend(ids: DaemonIds, reason: Why = "", database: Database = None, as_json: Json = False) -> None:
     """Let this daemon in no more, from its next request on."""
     with office(database) as desk:
-        with desk.changing() as work:
-            row = daemons.suspend(work, id_)
-        show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)
+        move(desk, Daemon, daemons.suspend, ids, reason, DaemonOut, as_json=as_json)
 
 
 @app.command()
-def activate(id_: DaemonId, database: Database = None, as_json: Json = False) -> None:
+def activate(ids: DaemonIds, reason: Why = "", database: Database = None, as_json: Json = False) -> None:
     """Let this daemon in again."""
     with office(database) as desk:
-        with desk.changing() as work:
-            row = daemons.activate(work, id_)
-        show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)
+        move(desk, Daemon, daemons.activate, ids, reason, DaemonOut, as_json=as_json)

@@ -105,8 +105,13 @@ def errors_told() -> Iterator[None]:
     except SettingsError as error:
         raise told("settings_invalid", str(error), UNUSABLE) from None
     except RegistryError as error:
-        field = f"{error.field}: " if error.field else ""
-        raise told(error.code, field + error.message) from None
+        for fault in error.faults:
+            told(fault.code, _placed(fault))
+        raise told(error.code, _placed(error)) from None
+
+
+def _placed(error: RegistryError) -> str:
+    return f"{error.field}: {error.message}" if error.field else error.message
 
 
 def told(code: str, message: str, status: int = 1) -> typer.Exit:

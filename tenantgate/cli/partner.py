@@ -7,16 +7,21 @@ from typing import Annotated, Literal
 import typer
 
 from tenantgate.admin.shapes import PartnerOut
+from tenantgate.cli.bulk import Why, move
 from tenantgate.cli.moments import EndsAt
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
 from tenantgate.core.policy import PartnerState
 from tenantgate.registry import partners
 from tenantgate.registry.partners import PartnerSpec
+from tenantgate.registry.tables import Partner
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 PartnerId = Annotated[str, typer.Argument(metavar="ID", help="Id of the partner.")]
+PartnerIds = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Id of the partner; of several, all are moved or none.")
+]
 COLUMNS = ("id", "name", "state", "ends_at", "updated_at")
 
 
@@ -69,21 +74,17 @@ def show_(id_: PartnerId, database: Database = None, as_json: Json = False) -> N
 
 
 @app.command()
-def suspend(id_: PartnerId, database: Database = None, as_json: Json = False) -> None:
+def suspend(ids: PartnerIds, reason: Why = "", database: Database = None, as_json: Json = False) -> None:
     """Let nothing of this partner in any more, from its next request on."""
     with office(database) as desk:
-        with desk.changing() as work:
-            row = partners.suspend(work, id_)
-        show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)
+        move(desk, Partner, partners.suspend, ids, reason, PartnerOut, as_json=as_json)
 
 
 @app.command()
-def activate(id_: PartnerId, database: Database = None, as_json: Json = False) -> None:
+def activate(ids: PartnerIds, reason: Why = "", database: Database = None, as_json: Json = False) -> None:
     """Let an invited or suspended partner's daemons in."""
     with office(database) as desk:
-        with desk.changing() as work:
-            row = partners.activate(work, id_)
-        show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)
+        move(desk, Partner, partners.activate, ids, reason, PartnerOut, as_json=as_json)
 
 
 @app.command()

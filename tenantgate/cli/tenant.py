@@ -7,15 +7,20 @@ from typing import Annotated
 import typer
 
 from tenantgate.admin.shapes import TenantOut
+from tenantgate.cli.bulk import Why, move
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
 from tenantgate.core.policy import TenantState
 from tenantgate.registry import tenants
+from tenantgate.registry.tables import Tenant
 from tenantgate.registry.tenants import TenantSpec
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 TenantId = Annotated[str, typer.Argument(metavar="ID", help="Id of the tenant.")]
+TenantIds = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Id of the tenant; of several, all are moved or none.")
+]
 COLUMNS = ("id", "issuer", "tid", "partner", "hosted", "state")
 
 
@@ -67,18 +72,14 @@ def show_(id_: TenantId, database: Database = None, as_json: Json = False) -> No
 
 
 @app.command()
-def suspend(id_: TenantId, database: Database = None, as_json: Json = False) -> None:
+def suspend(ids: TenantIds, reason: Why = "", database: Database = None, as_json: Json = False) -> None:
     """Let no daemon of this tenant in any more, from its next request on."""
     with office(database) as desk:
-        with desk.changing() as work:
-            row = tenants.suspend(work, id_)
-        show_change(TenantOut.model_validate(row), work.revision, as_json=as_json)
+        move(desk, Tenant, tenants.suspend, ids, reason, TenantOut, as_json=as_json)
 
 
 @app.command()
-def activate(id_: TenantId, database: Database = None, as_json: Json = False) -> None:
+def activate(ids: TenantIds, reason: Why = "", database: Database = None, as_json: Json = False) -> None:
     """Let the tenant's listed daemons in again."""
     with office(database) as desk:
-        with desk.changing() as work:
-            row = tenants.activate(work, id_)
-        show_change(TenantOut.model_validate(row), work.revision, as_json=as_json)
+        move(desk, Tenant, tenants.activate, ids, reason, TenantOut, as_json=as_json)

@@ -92,16 +92,17 @@ def list_(
     return page(session, query, Daemon, after=after, limit=limit, equal=dict(equal))
 
 
-def suspend(work: Work, id_: str) -> Daemon:
+def suspend(work: Work, id_: str, *, reason: str = "") -> Daemon:
     """Let this daemon in no more. Raises NotFoundError, TransitionError."""
-    return set_state(work, get_row(work.session, Daemon, id_, for_change=True), "suspended", "daemon.suspended")
+    row = get_row(work.session, Daemon, id_, for_change=True)
+    return set_state(work, row, "suspended", "daemon.suspended", reason=reason)
 
 
-def activate(work: Work, id_: str) -> Daemon:
+def activate(work: Work, id_: str, *, reason: str = "") -> Daemon:
     """Let this daemon in again. Raises NotFoundError, TransitionError (`state_unchanged`, `partner_archived`)."""
     row = get_row(work.session, Daemon, id_, for_change=True)
     _require_open(work.session, row.partner or get_row(work.session, Tenant, row.tenant).partner)
-    return set_state(work, row, "active", "daemon.activated")
+    return set_state(work, row, "active", "daemon.activated", reason=reason)
 
 
 def _require_open(session: Session, partner: str | None) -> None:

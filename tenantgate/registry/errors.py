@@ -23,6 +23,9 @@ from tenantgate.core.policy import PolicyError
 class RegistryError(Exception):
     """Base of the room. `field` names the member at fault, `holder` the id of what is in the way; else empty."""
 
+    faults: tuple[RegistryError, ...] = ()
+    """Where several things were asked for at once: what is wrong with each, by its `field`."""
+
     def __init__(self, code: str, message: str, *, field: str = "", holder: str = "") -> None:
         super().__init__(message)
         self.code = code
@@ -98,6 +101,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "tenant_wide_not_allowed": "A tenant-wide role where the resource does not allow it or the tenant is hosted.",
     "reference_unknown": "Something named is not there.",
     "time_in_past": "An end that has already passed.",
+    "bulk_refused": "Not possible for all of them; `errors` names each at fault, and nothing was done.",
 }
 """InvalidError: the codes of `core.rules` that one row can raise, and the registry's own."""
 

@@ -86,14 +86,14 @@ def list_(
     return page(session, query, Partner, after=after, limit=limit, equal={"state": state})
 
 
-def suspend(work: Work, id_: str) -> Partner:
+def suspend(work: Work, id_: str, *, reason: str = "") -> Partner:
     """Let nothing of this partner's in any more. Raises NotFoundError, TransitionError."""
-    return _move(work, id_, "suspended", "partner.suspended")
+    return _move(work, id_, "suspended", "partner.suspended", reason)
 
 
-def activate(work: Work, id_: str) -> Partner:
+def activate(work: Work, id_: str, *, reason: str = "") -> Partner:
     """Let an invited or suspended partner's daemons in. Raises NotFoundError, TransitionError."""
-    return _move(work, id_, "active", "partner.activated")
+    return _move(work, id_, "active", "partner.activated", reason)
 
 
 def archive(work: Work, id_: str) -> Partner:
@@ -111,8 +111,8 @@ def require_open(partner: Partner, field: str = "") -> None:
         raise TransitionError("partner_archived", f"partner {partner.id} is archived", field=field, holder=partner.id)
 
 
-def _move(work: Work, id_: str, state: str, action: str) -> Partner:
+def _move(work: Work, id_: str, state: str, action: str, reason: str = "") -> Partner:
     row = get_row(work.session, Partner, id_, for_change=True)
     if state != "archived":
         require_open(row, "state")
-    return set_state(work, row, state, action)
+    return set_state(work, row, state, action, reason=reason)

@@ -152,12 +152,14 @@ def add(work: Work, row: N, action: str, *, policy: bool = True) -> N:
     return row
 
 
-def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = True) -> W:
-    """Put a row into another state.
+def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = True, reason: str = "") -> W:
+    """Put a row into another state. A `reason` stands in the audit, beside what the row is then.
 
     Raises:
         TransitionError: `state_unchanged`.
+        InvalidError: `reason` is no text that may be kept.
     """
+    said = {"reason": text(reason, "reason", limit=REASON_LENGTH, lines=True)} if reason else {}
     kind = kind_of_table(type(row))
     before = facts_of(row)
     if before["state"] == state:
@@ -165,7 +167,7 @@ def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = Tru
     row.sqlmodel_update({"state": state, "updated_at": work.now, "version": row.version + 1})
     work.session.add(row)
     work.session.flush()
-    work.record(action, kind, row.id, before, facts_of(row))
+    work.record(action, kind, row.id, before, facts_of(row) | said)
     if policy:
         work.change(kind, row.id, "put")
     return row

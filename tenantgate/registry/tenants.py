@@ -81,12 +81,13 @@ def list_(
     return page(session, select(Tenant), Tenant, after=after, limit=limit, equal=dict(equal))
 
 
-def suspend(work: Work, id_: str) -> Tenant:
+def suspend(work: Work, id_: str, *, reason: str = "") -> Tenant:
     """Let no daemon of this tenant in any more. Raises NotFoundError, TransitionError."""
-    return set_state(work, get_row(work.session, Tenant, id_, for_change=True), "suspended", "tenant.suspended")
+    row = get_row(work.session, Tenant, id_, for_change=True)
+    return set_state(work, row, "suspended", "tenant.suspended", reason=reason)
 
 
-def activate(work: Work, id_: str) -> Tenant:
+def activate(work: Work, id_: str, *, reason: str = "") -> Tenant:
     """Let the tenant's listed daemons in again.
 
     Raises:
@@ -100,7 +101,7 @@ def activate(work: Work, id_: str) -> Tenant:
     data = data_of_row("tenant", row)
     assert isinstance(data, TenantRow)
     _refuse_shared(work.session, data, get_row(work.session, Issuer, row.issuer))
-    return set_state(work, row, "active", "tenant.activated")
+    return set_state(work, row, "active", "tenant.activated", reason=reason)
 
 
 def _refuse_shared(session: Session, data: TenantRow, issuer: Issuer) -> None:

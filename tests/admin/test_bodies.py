@@ -36,7 +36,7 @@ MALFORMED: dict[str, bytes] = {
     "a control character": b'{"name": "Cont\x01oso"}',
     "too deep": b'{"name": ' + b"[" * 500 + b"]" * 500 + b"}",
     "far too deep": b'{"name": ' + b"[" * 30_000 + b"}",
-    "too many members": b'{"contacts": [' + b",".join([b'"a"'] * 400) + b'], "name": "Contoso"}',
+    "too many members": b'{"contacts": [' + b",".join([b'"a"'] * 600) + b'], "name": "Contoso"}',
     "a form": b"name=Contoso",
 }
 

@@ -92,12 +92,18 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     for path in keys:
         answer = api.ask("POST", path.replace("{id}", "keycloak"), json=body_of("POST", V1 + path))
         assert answer.status_code == 200, answer.text
+    moves = [f"/{name}/{verb}" for name in ("partners", "tenants", "daemons") for verb in ("suspend", "activate")]
+    for path in moves:
+        ids = {"partners": "contoso", "tenants": "contoso-entra", "daemons": "contoso-nightly"}
+        body = body_of("POST", V1 + path) or {}
+        answer = api.ask("POST", path, json=body | {"ids": [ids[path.split("/")[1]]]})
+        assert answer.status_code == 200, answer.text
     answer = api.ask("POST", "/issuers/probe", json=body_of("POST", f"{V1}/issuers/probe"))
     assert answer.status_code == 200, answer.text
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
-        *(("POST", V1 + path) for path in (*keys, "/issuers/probe")),
+        *(("POST", V1 + path) for path in (*keys, *moves, "/issuers/probe")),
     }
 
 

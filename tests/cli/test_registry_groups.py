@@ -402,3 +402,33 @@ def test_an_issuer_is_changed_cleared_and_deleted(desk: Desk, tmp_path: Path):
     assert desk.refused("issuer", "delete", "entra")[0] == "issuer_in_use"
     assert desk.json("issuer", "delete", "own")["id"] == "own"
     assert desk.refused("issuer", "show", "own")[0] == "issuer_not_found"
+
+
+def test_several_are_moved_at_once_or_none(desk: Desk):
+    """One revision for all, each with the reason; one that is not there is named, and nothing is done."""
+    desk.json("partner", "create", "--id", "fabrikam", "--name", "Fabrikam")
+
+    moved = desk.json("partner", "suspend", "contoso", "fabrikam", "--reason", "incident 4711")
+
+    assert moved == {
+        "items": [
+            {"id": id_, "outcome": "changed", "state": "suspended", "version": 2} for id_ in ("contoso", "fabrikam")
+        ],
+        "changed": 2,
+        "revision": 9,
+    }
+    assert desk.json("audit", "list", "--id", "fabrikam")["items"][0]["after"]["reason"] == "incident 4711"
+    answer = desk.call("partner", "activate", "contoso", "nobody", "no-one")
+    assert (answer.status, answer.out) == (1, "")
+    assert answer.err.splitlines() == [
+        "partner_not_found: ids[1]: there is no partner nobody",
+        "partner_not_found: ids[2]: there is no partner no-one",
+        "bulk_refused: ids: 2 of 3 are at fault; nothing was done",
+    ]
+    assert desk.json("partner", "show", "contoso")["state"] == "suspended"
+    answer = desk.call("partner", "activate", "contoso", "fabrikam")
+    assert (answer.status, answer.err) == (0, "")
+    assert [each in answer.out for each in ("contoso", "fabrikam", "changed", "active")] == [True] * 4
+    for group, id_ in (("tenant", "contoso-entra"), ("daemon", "nightly")):
+        assert desk.json(group, "suspend", id_, "--reason", "why")["state"] == "suspended"
+        assert desk.json(group, "activate", id_)["state"] == "active"
