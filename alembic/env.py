@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from alembic import context
+from tenantgate.registry import admission_tables  # noqa: F401 - its tables are compared
 from tenantgate.registry.tables import Base
 
 

@@ -52,6 +52,8 @@ ROWS: Final[dict[int, str]] = {
     30: "One malformed key made a whole key set unusable.",
     31: "Random issuers and tenants grew state without end, and their names filled the logs.",
     32: "A key name ended up in a path, a query or a log line.",
+    44: "A key was stored readable, compared letter by letter, or written where others read.",
+    46: "A request set what only the server sets, or reached what belongs to another role.",
     48: "An answer given before a revocation was given again after it.",
     49: "The clock was off, or stepped, and time was compared with an older now.",
     50: "A pattern written by a partner took minutes to match.",

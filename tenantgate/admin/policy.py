@@ -8,7 +8,7 @@ from fastapi import Query
 
 from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes_admin import AdminKeyBrief, InstanceOut, MeOut, OperatorBrief, PolicyOut
+from tenantgate.admin.shapes_admin import InstanceOut, MeOut, PolicyOut
 from tenantgate.admin.standing import read_policy
 from tenantgate.admin.wire import GivenInstant, Listing
 from tenantgate.registry import instances
@@ -45,9 +45,5 @@ def get_instance(call: Calling, id_: PathId) -> InstanceOut:
 
 @routes.get("/me")
 def who_am_i(call: Calling) -> MeOut:
-    """Show who you are here, and by which key."""
-    return MeOut(
-        scheme="admin_key",
-        operator=OperatorBrief.model_validate(call.operator),
-        admin_key=AdminKeyBrief.model_validate(call.admin_key),
-    )
+    """Show who you are here, what you may, and why."""
+    return MeOut.of(call.admitted)

@@ -3,6 +3,7 @@
     AdminError
     ├── KeyRefused      no admin key, or one that does not let in
     ├── RoleTooLow      the operator's role does not reach
+    ├── ScopeTooSmall   the admin key is for something else
     └── RequestRefused  the request cannot be read
 
 `type` is `urn:tenantgate:problem:<code>`. A caller never learns more of a refused key than that it is
@@ -53,6 +54,10 @@ class RoleTooLow(AdminError):
     """The operator may not do this."""
 
 
+class ScopeTooSmall(AdminError):
+    """The operator may do this, but not with this key."""
+
+
 class RequestRefused(AdminError):
     """The request cannot be read."""
 
@@ -86,6 +91,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds(errors.SCHEMA_CODES, 503, told=False),
     "admin_key_refused": _KEY_REFUSED,
     **_kinds({"role_too_low": "Your role does not allow this."}, 403),
+    **_kinds({"scope_too_small": "The admin key is for other parts of the API."}, 403),
     **_kinds({"rate_limited": "Too many of these for now."}, 429),
     **_kinds({"body_malformed": "The body is not one JSON object, strictly written."}, 400),
     **_kinds({"body_not_expected": "Nothing is expected in the body."}, 400),
@@ -236,7 +242,7 @@ def _member(error: RegistryError) -> MemberError:
 async def _admin_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AdminError)
     kind = PROBLEMS[error.code]
-    if isinstance(error, KeyRefused | RoleTooLow):
+    if isinstance(error, KeyRefused | RoleTooLow | ScopeTooSmall):
         log.warning("refused: %s", error.code, extra={"reason": error.detail, **_where(request)})
     members = [MemberError(field=error.field, code=kind.code, message=error.detail)] if error.field else []
     return problem_response(request, kind, error.detail, members=members, headers=_headers_of(kind))

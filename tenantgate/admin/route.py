@@ -17,15 +17,15 @@ from fastapi.routing import APIRoute
 from sqlmodel import Session
 from starlette.background import BackgroundTask
 
+from tenantgate.admin.admission import Admitted, Credential
 from tenantgate.admin.body import read_request
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.entry import Need, need_of, presented
 from tenantgate.admin.problems import COMMON_HEADERS, body_problems, log, problems, rate_problems
-from tenantgate.admin.who_may import WHO_MAY, admitted, presented_key
+from tenantgate.admin.who_may import WHO_MAY
 from tenantgate.registry import operators
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import RegistryError
-from tenantgate.registry.operators import OperatorRole
-from tenantgate.registry.tables import AdminKey, Operator
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 
 PREFIX: Final = "/api/v1"
@@ -38,19 +38,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Call:
-    """One request of an operator: who asks, by which key, and how they read and change things."""
+    """One request of an operator: who asks, by which credential, and how they read and change things."""
 
-    def __init__(self, context: AdminContext, key: str, least: OperatorRole, request: Request) -> None:
+    def __init__(self, context: AdminContext, credential: Credential, need: Need, request: Request) -> None:
         self.context = context
         self.now = context.now()
-        self._key = key
-        self._least = least
+        self._credential = credential
+        self._need = need
         self._response: Response | None = None
         with reading(context.engine) as session:
-            self.operator, self.admin_key = self._admitted(session)
+            self.admitted = self._judge(session)
+        self.operator = self.admitted.operator
         self.actor = Actor(
             self.operator.id,
-            "admin_key",
+            self.admitted.scheme,
             request.client.host if request.client else "",
             request.state.request_id,
         )
@@ -70,7 +71,7 @@ class Call:
         context = self.context
         with unit_of_work(context.engine, actor=self.actor, now=self.now, new_id=context.new_id) as work:
             # Again, now that nobody else can write: a key revoked a moment ago changes nothing any more.
-            self._admitted(work.session)
+            self._judge(work.session)
             yield work
         if work.revision is not None and self._response is not None:
             self._response.headers[REVISION_HEADER] = str(work.revision)
@@ -83,19 +84,26 @@ class Call:
     @property
     def is_use_news(self) -> bool:
         """Whether it is a while since it was written down that this key is in use."""
-        last = self.admin_key.last_used_at
+        key = self.admitted.admin_key
+        if key is None:
+            return False
+        last = key.last_used_at
         return last is None or self.now >= last + NOTE_INTERVAL
 
     def note_use(self) -> None:
         """Write down that the key was used, after the answer: nobody waits for it, and a busy database may refuse."""
+        key = self.admitted.admin_key
+        assert key is not None
         try:
             with writing(self.context.engine) as session:
-                operators.note_keys_used(session, {self.admin_key.id: self.now})
+                operators.note_keys_used(session, {key.id: self.now})
         except RegistryError as error:
-            log.info("the use of a key was not noted: %s", error.code, extra={"admin_key": self.admin_key.id})
+            log.info("the use of a key was not noted: %s", error.code, extra={"admin_key": key.id})
 
-    def _admitted(self, session: Session) -> tuple[Operator, AdminKey]:
-        return admitted(session, self._key, self._least, now=self.now)
+    def _judge(self, session: Session) -> Admitted:
+        admitted = self._credential.judge(session, now=self.now)
+        self._need.check(admitted)
+        return admitted
 
 
 async def _call_of(request: Request, response: Response) -> Call:
@@ -108,7 +116,7 @@ Calling = Annotated[Call, Depends(_call_of)]
 
 
 class AdminRoute(APIRoute):
-    """A route behind an admin key. Bound to its context by a subclass: `bound_to`."""
+    """A route behind a credential. Bound to its context by a subclass: `bound_to`."""
 
     context: ClassVar[AdminContext]
 
@@ -116,15 +124,15 @@ class AdminRoute(APIRoute):
         """Return the framework's handler with the questions of this module before it."""
         inner = super().get_route_handler()
         (method,) = self.methods or {""}
-        least = WHO_MAY[method, self.path.removeprefix(PREFIX)]
+        need = need_of(method, self.path.removeprefix(PREFIX))
         parameters = frozenset(field.alias for field in self.dependant.query_params)
         wants_body = self.body_field is not None
         context = self.context
 
         async def handle(request: Request) -> Response:
             request.state.request_id = _request_id(request, context)
-            key = presented_key(request)
-            request.state.call = await run_in_threadpool(Call, context, key, least, request)
+            credential = presented(request)
+            request.state.call = await run_in_threadpool(Call, context, credential, need, request)
             _check_query(request, parameters)
             response = await inner(await read_request(request, wants_body=wants_body))
             if request.state.call.is_use_news and response.background is None:

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tenantgate.admin.admission import Admitted, Scheme
 from tenantgate.admin.shapes import Name, NewId, Written
+from tenantgate.admin.who_may import known_scopes
 from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug
 from tenantgate.registry.operators import KeySpec, NewKey, OperatorRole, OperatorSpec
 
 OperatorState = Literal["active", "suspended"]
+KeyScope = Annotated[str, slug("partners"), Field(description="First word of a path below /api/v1.")]
 OperatorId = Annotated[str, slug("ada"), Field(description="Id of an operator.")]
 
 
@@ -36,16 +39,28 @@ class OperatorOut(Written):
 
 
 class AdminKeyIn(In):
-    """A key for an operator. Every key ends."""
+    """A key for an operator. Every key ends, and it may do less than its operator."""
 
-    model_config = example(operator="ada", name="nightly import", expires_at="2031-01-31T00:00:00Z")
+    model_config = example(
+        operator="ada", name="nightly import", expires_at="2031-01-31T00:00:00Z", role="Viewer", scopes=["partners"]
+    )
     operator: OperatorId
     name: Annotated[Name, Field(description="What it is for.", examples=["nightly import"])]
     expires_at: GivenInstant = Field(description="Works until just before then.")
+    role: OperatorRole | None = Field(None, description="The most it may do; null: all that its operator may.")
+    scopes: list[KeyScope] = Field(
+        [], description="Where alone it counts, by the first word of the path; none: everywhere."
+    )
 
     def to_spec(self) -> KeySpec:
-        """Return what the service asks for."""
-        return KeySpec(operator=self.operator, name=self.name, expires_at=self.expires_at)
+        """Return what the service asks for. Raises InvalidError: `scope_unknown`."""
+        return KeySpec(
+            operator=self.operator,
+            name=self.name,
+            expires_at=self.expires_at,
+            role=self.role,
+            scopes=known_scopes(self.scopes),
+        )
 
 
 class AdminKeyOut(Out):
@@ -59,6 +74,8 @@ class AdminKeyOut(Out):
     expires_at: Instant
     revoked_at: Instant | None
     last_used_at: Instant | None
+    role: OperatorRole | None = Field(description="The most it may do; null: all that its operator may.")
+    scopes: list[str] = Field(description="Where alone it counts; none: everywhere.")
 
 
 class NewAdminKeyOut(AdminKeyOut):
@@ -140,11 +157,31 @@ class AdminKeyBrief(Out):
     id: str
     name: str
     expires_at: Instant
+    role: OperatorRole | None
+    scopes: list[str]
 
 
 class MeOut(Out):
-    """Who you are, and why."""
+    """Who you are, what you may, and why."""
 
-    scheme: Literal["admin_key"]
+    scheme: Scheme
     operator: OperatorBrief
-    admin_key: AdminKeyBrief
+    role: OperatorRole = Field(description="What counts: the lowest of those that have a say.")
+    scopes: list[str] = Field(description="Where alone it counts; none: everywhere.")
+    why: list[str] = Field(
+        description="A line for each thing that had a say.", examples=[["operator ada has the role Admin"]]
+    )
+    admin_key: AdminKeyBrief | None = Field(description="The key you came with, if it was one.")
+
+    @classmethod
+    def of(cls, admitted: Admitted) -> MeOut:
+        """Return what is shown of who asks."""
+        key = admitted.admin_key
+        return cls(
+            scheme=admitted.scheme,
+            operator=OperatorBrief.model_validate(admitted.operator),
+            role=admitted.role,
+            scopes=list(admitted.scopes),
+            why=list(admitted.why),
+            admin_key=None if key is None else AdminKeyBrief.model_validate(key),
+        )

@@ -1,4 +1,4 @@
-"""Who may do what: one table from route to the lowest role that may call it, and who a key belongs to.
+"""Who may do what: one table from route to the lowest role that may call it.
 
 It never starts open: where nobody administers yet, every route refuses everybody, and the first key is
 made on the machine itself (`tenantgate admin-key create`).
@@ -6,17 +6,11 @@ made on the machine itself (`tenantgate admin-key create`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from fastapi import Request
-from sqlmodel import Session
-
-from tenantgate.admin.problems import KeyRefused, RoleTooLow
-from tenantgate.registry import operators
+from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.operators import OperatorRole
-from tenantgate.registry.tables import AdminKey, Operator
-
-RANK: Final[dict[str, int]] = {"Viewer": 0, "Operator": 1, "Admin": 2}
 
 WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     # What is trusted to sign and what is protected: the ground everything else stands on.
@@ -87,30 +81,19 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
 }
 """Method and path (below /api/v1) → the lowest role. A route that is not here cannot be built."""
 
-
-def presented_key(request: Request) -> str:
-    """Return what stands in the one `Authorization: Bearer` header. Untrusted.
-
-    Raises:
-        KeyRefused: there is none, or more than one header.
-    """
-    values = request.headers.getlist("authorization")
-    if len(values) != 1:
-        raise KeyRefused("admin_key_refused", f"{len(values)} Authorization headers")
-    scheme, _, key = values[0].partition(" ")
-    if scheme.lower() != "bearer" or not key:
-        raise KeyRefused("admin_key_refused", "not a Bearer credential")
-    return key
+EVERYBODYS: Final = "me"
+SCOPES: Final = tuple(sorted({path.split("/")[1] for _, path in WHO_MAY} - {EVERYBODYS}))
+"""What a key can be for: the first word of a route's path. Every key may ask who it is."""
 
 
-def admitted(session: Session, key: str, least: OperatorRole, *, now: int) -> tuple[Operator, AdminKey]:
-    """Return whose key this is, if their role reaches `least`.
+def known_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return scopes that are some.
 
     Raises:
-        CredentialError: the key does not let in.
-        RoleTooLow: it does, but not here.
+        InvalidError: `scope_unknown`.
     """
-    operator, row = operators.authenticate_key(session, key, now=now)
-    if RANK[operator.role] < RANK[least]:
-        raise RoleTooLow("role_too_low", f"this needs the role {least}; {operator.name} has {operator.role}")
-    return operator, row
+    found = tuple(scopes)
+    for place, scope in enumerate(found):
+        if scope not in SCOPES:
+            raise InvalidError("scope_unknown", f"must be one of {', '.join(SCOPES)}", field=f"scopes[{place}]")
+    return found

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tenantgate.admin.shapes_admin import AdminKeyOut, NewAdminKeyOut
+from tenantgate.admin.who_may import known_scopes
 from tenantgate.admin.wire import format_instant
 from tenantgate.cli.moments import DAY, moment
 from tenantgate.cli.office import Database, office
@@ -17,7 +18,7 @@ from tenantgate.registry.unit_of_work import Work
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-COLUMNS = ("id", "operator", "name", "created_at", "expires_at", "revoked_at", "last_used_at")
+COLUMNS = ("id", "operator", "name", "role", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
 
 
 @app.callback()
@@ -35,6 +36,14 @@ def create(
         int | None, typer.Option("--expires-at", parser=moment, metavar="TIME", help="Works until just before then.")
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="Or for so many days.")] = 90,
+    key_role: Annotated[
+        OperatorRole | None,
+        typer.Option("--key-role", help="The most it may do; all that the operator may if left out."),
+    ] = None,
+    scopes: Annotated[
+        list[str] | None,
+        typer.Option("--scope", metavar="WORD", help="Where alone it counts: first word of a path. May be repeated."),
+    ] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +57,7 @@ def create(
         end = expires_at if expires_at is not None else desk.now + days * DAY
         with desk.changing() as work:
             holder = operator or _new_operator(work, operator_name, role)
-            spec = KeySpec(operator=holder, name=name, expires_at=end)
+            spec = KeySpec(operator=holder, name=name, expires_at=end, role=key_role, scopes=known_scopes(scopes or ()))
             made = operators.create_key(work, spec, random_bytes=desk.random_bytes)
     _show_new(made, as_json=as_json)
 

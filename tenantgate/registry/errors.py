@@ -102,6 +102,8 @@ ROW_CODES: Final[dict[str, str]] = {
     "reference_unknown": "Something named is not there.",
     "time_in_past": "An end that has already passed.",
     "bulk_refused": "Not possible for all of them; `errors` names each at fault, and nothing was done.",
+    "role_too_high": "An admin key can have no higher role than its operator.",
+    "scope_unknown": "There is no such part of the API that a key could be for.",
 }
 """InvalidError: the codes of `core.rules` that one row can raise, and the registry's own."""
 
@@ -153,6 +155,7 @@ CREDENTIAL_CODES: Final[dict[str, str]] = {
     "key_unknown": "No admin key like this.",
     "key_expired": "The admin key has expired.",
     "key_revoked": "The admin key was revoked.",
+    "key_limited": "The admin key may do less than its operator; the page is not for it.",
     "link_unknown": "No sign-in link like this.",
     "link_used": "The sign-in link was used before.",
     "link_expired": "The sign-in link has expired.",

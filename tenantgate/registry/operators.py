@@ -3,6 +3,10 @@
 An admin key is `tg_<id>_<secret>`; the secret is 256 random bits, so its SHA-256 needs no salt and no
 slow hash. It is shown once. Every refusal of a key is a `CredentialError` whose code is for the
 operator's log: a caller learns only that the key does not let in.
+
+A key may do less than its operator: a lower role, or some scopes only. The hash of such a key is over
+these too, so that nobody widens it by writing into its row, and so that a server of before, which
+knows of no such keys, lets nobody in with one (decision 0061).
 """
 
 from __future__ import annotations
@@ -11,16 +15,16 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from tenantgate.core.fields import LATEST, NAME_LENGTH, check_number, check_value
+from tenantgate.core.fields import LATEST, NAME_LENGTH, check_id, check_list, check_number, check_value
 from tenantgate.core.policy import PolicyError
-from tenantgate.registry.errors import CredentialError, TransitionError, from_policy_error
+from tenantgate.registry.errors import CredentialError, InvalidError, TransitionError, from_policy_error
 from tenantgate.registry.ids import RandomBytes
 from tenantgate.registry.rows import facts_of
 from tenantgate.registry.service import (
@@ -39,6 +43,11 @@ from tenantgate.registry.tables import AdminKey, Operator
 from tenantgate.registry.unit_of_work import Work
 
 OperatorRole = Literal["Admin", "Operator", "Viewer"]
+_BY_RANK: Final[tuple[OperatorRole, ...]] = tuple(reversed(get_args(OperatorRole)))
+RANK: Final[dict[str, int]] = {role: rank for rank, role in enumerate(_BY_RANK)}
+"""How far a role reaches."""
+SCOPES: Final = 32
+"""Scopes of one key, at most."""
 
 SECRET_BYTES: Final = 32
 _KEY: Final = re.compile(r"tg_([a-z0-9][a-z0-9.-]{0,62})_([A-Za-z0-9_-]{43})\Z")
@@ -56,11 +65,16 @@ class OperatorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySpec:
-    """What an admin key is to be. Every key ends: `expires_at` is epoch seconds, exclusive."""
+    """What an admin key is to be. Every key ends: `expires_at` is epoch seconds, exclusive.
+
+    `role`: the most it may do (None: all that its operator may). `scopes`: where alone it counts (none: everywhere).
+    """
 
     operator: str
     name: str
     expires_at: int
+    role: OperatorRole | None = None
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,11 @@ def require_active(session: Session, id_: str) -> Operator:
     return operator
 
 
+def lower_of(role: str, other: str | None) -> OperatorRole:
+    """Return the lower of two roles; None is no limit."""
+    return _BY_RANK[min(RANK[role], RANK[other or role])]
+
+
 def new_secret(random_bytes: RandomBytes) -> str:
     """Return 256 random bits as 43 characters that need no quoting anywhere."""
     return urlsafe_b64encode(random_bytes(SECRET_BYTES)).rstrip(b"=").decode("ascii")
@@ -138,11 +157,12 @@ def create_key(work: Work, spec: KeySpec, *, random_bytes: RandomBytes) -> NewKe
     """Make an admin key. The value is in the answer and nowhere else.
 
     Raises:
-        InvalidError: a member is at fault, `reference_unknown`, `time_in_past`.
+        InvalidError: a member is at fault, `reference_unknown`, `time_in_past`, `role_too_high`.
     """
     id_ = choose_id(work, AdminKey, "key", None)
     name = text(spec.name, "name", limit=NAME_LENGTH)
-    refer(work.session, Operator, spec.operator, "operator")
+    holder = refer(work.session, Operator, spec.operator, "operator")
+    _check_reach(spec, holder)
     try:
         check_number(spec.expires_at, "expires_at", 0, LATEST)
     except PolicyError as error:
@@ -153,12 +173,41 @@ def create_key(work: Work, spec: KeySpec, *, random_bytes: RandomBytes) -> NewKe
         id=id_,
         operator=spec.operator,
         name=name,
-        secret_hash=hash_of(secret),
+        secret_hash=_hash_of_key(secret, spec.role, spec.scopes),
         created_at=work.now,
         created_by=work.actor.operator_id,
         expires_at=spec.expires_at,
+        role=spec.role,
+        scopes=list(spec.scopes),
     )
     return NewKey(add(work, row, "admin_key.created", policy=False), f"tg_{id_}_{secret}")
+
+
+def _check_reach(spec: KeySpec, holder: Operator) -> None:
+    try:
+        if spec.role is not None:
+            check_value(spec.role, "role", OperatorRole)
+        check_list(spec.scopes, "scopes")
+        for place, scope in enumerate(spec.scopes):
+            check_id(scope, f"scopes[{place}]")
+    except PolicyError as error:
+        raise from_policy_error(error) from None
+    if len(spec.scopes) > SCOPES:
+        raise InvalidError("list_too_long", f"must not hold more than {SCOPES}", field="scopes")
+    if spec.role is not None and RANK[spec.role] > RANK[holder.role]:
+        message = f"operator {holder.id} has the role {holder.role}, and a key of theirs can have no higher one"
+        raise InvalidError("role_too_high", message, field="role")
+
+
+def _hash_of_key(secret: str, role: str | None, scopes: Iterable[str]) -> str:
+    """Return what is stored of a key's secret: of a key that may do less, with what it may."""
+    words = (role or "", *scopes)  # roles and scopes are slugs or names without a blank
+    return hash_of(secret) if not any(words) else hash_of(" ".join((secret, *words)))
+
+
+def is_limited(row: AdminKey) -> bool:
+    """Whether a key may do less than its operator."""
+    return row.role is not None or bool(row.scopes)
 
 
 def get_key(session: Session, id_: str) -> AdminKey:
@@ -202,7 +251,8 @@ def authenticate_key(session: Session, presented: str, *, now: int) -> tuple[Ope
     id_, secret = parts.groups()
     row = session.get(AdminKey, id_)
     # Compared even where there is no such key, so that time does not tell which ids exist.
-    same = hmac.compare_digest(hash_of(secret), row.secret_hash if row is not None else _NOBODYS_HASH)
+    role, scopes, stored = (row.role, row.scopes, row.secret_hash) if row is not None else (None, (), _NOBODYS_HASH)
+    same = hmac.compare_digest(_hash_of_key(secret, role, scopes), stored)
     if row is None or not same:
         raise CredentialError("key_unknown", "there is no such admin key")
     return require_live_key(session, row, now=now), row

@@ -21,6 +21,7 @@ from tenantgate.registry.ids import RandomBytes
 from tenantgate.registry.operators import (
     authenticate_key,
     hash_of,
+    is_limited,
     new_secret,
     require_active,
     require_live_key,
@@ -108,9 +109,11 @@ def sign_in_with_key(work: Work, presented: str, *, random_bytes: RandomBytes) -
     """Open a session for who holds an admin key (untrusted). The session ends when the key does.
 
     Raises:
-        CredentialError: as `operators.authenticate_key`.
+        CredentialError: as `operators.authenticate_key`; `key_limited`: on the page an operator may do all they may.
     """
     operator, key = authenticate_key(work.session, presented, now=work.now)
+    if is_limited(key):
+        raise CredentialError("key_limited", f"admin key {key.id} may do less than its operator; it is for the API")
     work.act_as(operator.id)
     return _open(work, operator.id, "admin_key", key.id, random_bytes)
 

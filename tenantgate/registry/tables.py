@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0005"
+SCHEMA_REVISION: Final = "0006"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -274,7 +274,11 @@ class Operator(Written, table=True):
 
 
 class AdminKey(Named, table=True):
-    """A key of an operator's, `tg_<id>_<secret>`; `secret_hash` is the SHA-256 of the secret in hexadecimal."""
+    """A key of an operator's, `tg_<id>_<secret>`; `secret_hash` is the SHA-256 of the secret in hexadecimal.
+
+    `role` is the most it may do, None for all that its operator may; `scopes` is where, nothing for everywhere. Of a
+    key with either, the hash is over both as well.
+    """
 
     __table_args__ = (sa.Index(None, "operator"),)
     operator: str = Field(foreign_key="operator.id")
@@ -285,6 +289,8 @@ class AdminKey(Named, table=True):
     expires_at: int = Field(sa_type=sa.BigInteger)
     revoked_at: int | None = Field(default=None, sa_type=sa.BigInteger)
     last_used_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+    role: str | None = None
+    scopes: list[str] = _later("[]", sa_type=_JSON)
 
 
 class SignInLink(Named, table=True):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 
 from tenantgate.admin.problems import CHALLENGE
 from tenantgate.admin.route import PREFIX
-from tenantgate.admin.who_may import RANK, WHO_MAY
+from tenantgate.admin.who_may import SCOPES, WHO_MAY
 from tenantgate.registry import operators
-from tenantgate.registry.operators import KeySpec, OperatorSpec
+from tenantgate.registry.engine import writing
+from tenantgate.registry.operators import RANK, KeySpec, OperatorSpec
+from tenantgate.registry.tables import Operator
 from tests.admin.world import ROLES, V1, Api, body_of, filled, operation, operations
 from tests.registry.builders import NOW, counting_bytes, work_on
 
@@ -164,3 +168,68 @@ def test_me_says_who_and_by_which_key(api: Api):
     assert me["scheme"] == "admin_key"
     assert me["operator"] == {"id": "an-viewer", "name": "An Viewer", "role": "Viewer"}
     assert me["admin_key"]["name"] == "tests"
+    assert (me["role"], me["scopes"]) == ("Viewer", [])
+    assert me["why"] == [
+        "operator an-viewer has the role Viewer",
+        f"admin key {me['admin_key']['id']} may do all that its operator may",
+    ]
+
+
+def a_key(api: Api, operator: str = "an-admin", **spec: object) -> dict[str, str]:
+    """The header with a new key of an operator's, good for a day."""
+    body = {"operator": operator, "name": "limited", "expires_at": "2027-01-16T08:00:00Z"} | spec
+    return {"Authorization": f"Bearer {api.make('/admin-keys', **body)['value']}"}
+
+
+def test_a_key_may_have_a_lower_role_than_its_operator(api: Api):
+    """With a Viewer's key an Admin reads, and is told why no more; the other key does all it did."""
+    key = a_key(api, role="Viewer")
+    me = api.get("/me", headers=key)
+    assert (me["operator"]["role"], me["role"], me["admin_key"]["role"]) == ("Admin", "Viewer", "Viewer")
+    assert any("no more than the role Viewer" in line for line in me["why"])
+
+    problem = api.refused("POST", "/partners/contoso/suspend", headers=key)
+    assert (problem["status"], problem["code"]) == (403, "role_too_low")
+    assert api.get("/partners/contoso")["state"] == "active"
+
+
+def test_a_key_never_has_a_higher_role_than_its_operator(api: Api):
+    """It cannot be made so; and where its operator comes down later, it does too."""
+    body = {"operator": "an-viewer", "name": "x", "expires_at": "2027-01-16T08:00:00Z", "role": "Operator"}
+    problem = api.refused("POST", "/admin-keys", json=body)
+    assert (problem["status"], problem["code"]) == (422, "role_too_high")
+
+    key = a_key(api, "an-operator", role="Operator")
+    with writing(api.engine) as session:
+        session.execute(sa.update(Operator).where(col(Operator.id) == "an-operator").values(role="Viewer"))
+    assert api.get("/me", headers=key)["role"] == "Viewer"
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.threat(46)
+def test_a_scoped_key_reaches_its_own_routes_alone(api: Api, scope: str):
+    """An Admin's key for one part of the API is refused at every route of the others, and lets in at its own.
+
+    Where it could give itself what it has not (operators and keys), it reads and changes nothing.
+    """
+    key = a_key(api, scopes=[scope])
+    for method, path in ROUTES:
+        word = path.removeprefix(V1).split("/")[1]
+        answer = api.ask(method, filled(path).removeprefix(V1), headers=key, json=body_of(method, path))
+        held_back = method != "GET" and word in ("operators", "admin-keys")
+        if word == "me" or (word == scope and not held_back):
+            assert answer.status_code not in (401, 403), (method, path)
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "scope_too_small"), (method, path)
+
+
+def test_a_scope_that_is_none_is_refused(api: Api):
+    """A misspelled scope would be a key that opens nothing: it is named."""
+    body = {
+        "operator": "an-admin",
+        "name": "x",
+        "expires_at": "2027-01-16T08:00:00Z",
+        "scopes": ["partners", "partner"],
+    }
+    problem = api.refused("POST", "/admin-keys", json=body)
+    assert (problem["status"], problem["code"], problem["errors"][0]["field"]) == (422, "scope_unknown", "scopes[1]")

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 
-from tenantgate.registry import audit, operators
+from tenantgate.registry import audit, operators, sessions
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import CredentialError, InvalidError, NotFoundError, RegistryError, TransitionError
 from tenantgate.registry.operators import KeySpec, NewKey, OperatorSpec, authenticate_key
+from tenantgate.registry.tables import AdminKey
 from tenantgate.registry.unit_of_work import Work
 from tests.registry.builders import NOW, Registry, an_operator, counting_bytes
 
@@ -66,6 +69,7 @@ def test_keys_value_is_nowhere_but_in_the_answer(registry: Registry, key: NewKey
     assert entry.after is not None
     assert set(entry.after) == {
         "id", "operator", "name", "created_at", "created_by", "expires_at", "revoked_at", "last_used_at",
+        "role", "scopes",
     }  # fmt: skip
 
 
@@ -150,6 +154,14 @@ def test_use_of_keys_is_noted_aside(registry: Registry, key: NewKey):
         (KeySpec(operator="adm", name="", expires_at=END), "text_empty", "name"),
         (KeySpec(operator="adm", name="x", expires_at=NOW), "time_in_past", "expires_at"),
         (KeySpec(operator="adm", name="x", expires_at=10**15), "number_out_of_range", "expires_at"),
+        (KeySpec(operator="adm", name="x", expires_at=END, role="viewer"), "value_unknown", "role"),  # type: ignore[arg-type]
+        (KeySpec(operator="adm", name="x", expires_at=END, scopes=("a", "a")), "list_duplicate", "scopes[1]"),
+        (KeySpec(operator="adm", name="x", expires_at=END, scopes=("a b",)), "id_malformed", "scopes[0]"),
+        (
+            KeySpec(operator="adm", name="x", expires_at=END, scopes=tuple(f"s{n}" for n in range(33))),
+            "list_too_long",
+            "scopes",
+        ),
     ],
 )
 def test_wrong_key_specs_are_refused(registry: Registry, spec: KeySpec, code: str, field: str):
@@ -210,3 +222,65 @@ def test_readable_file_does_not_give_keys_away(registry: Registry, key: NewKey):
 
     assert len(stored) == 64
     assert refused(registry, f"tg_{key.row.id}_{stored[:43]}") == "key_unknown"
+
+
+@pytest.fixture
+def limited(registry: Registry) -> NewKey:
+    """A key of Adm's that reads partners and nothing else."""
+    spec = KeySpec(operator="adm", name="report", expires_at=END, role="Viewer", scopes=("partners",))
+    with registry.work() as work:
+        return operators.create_key(work, spec, random_bytes=counting_bytes(3))
+
+
+@pytest.mark.threat(44)
+def test_a_limited_key_cannot_be_widened_in_the_table(registry: Registry, limited: NewKey):
+    """Its hash is over what it may: whoever writes another role or scope into its row has made it useless."""
+    with reading(registry.engine) as session:
+        _, row = authenticate_key(session, limited.value, now=NOW)
+    assert (row.role, row.scopes) == ("Viewer", ["partners"])
+
+    for widened in ({"role": None}, {"role": "Admin"}, {"scopes": []}, {"scopes": ["partners", "operators"]}):
+        with writing(registry.engine) as session:
+            session.execute(sa.update(AdminKey).where(col(AdminKey.id) == row.id).values(**widened))
+        assert refused(registry, limited.value) == "key_unknown", widened
+        with writing(registry.engine) as session:
+            back = {"role": row.role, "scopes": row.scopes}
+            session.execute(sa.update(AdminKey).where(col(AdminKey.id) == row.id).values(**back))
+    with reading(registry.engine) as session:
+        assert authenticate_key(session, limited.value, now=NOW)
+
+
+def test_a_server_of_before_lets_nobody_in_with_a_limited_key(registry: Registry, limited: NewKey, key: NewKey):
+    """It knows the secret's own hash alone: that is what a key without limits has, and a limited one has not."""
+    for made, is_so in ((key, True), (limited, False)):
+        with reading(registry.engine) as session:
+            stored = operators.get_key(session, made.row.id).secret_hash
+        assert (operators.hash_of(made.value[-43:]) == stored) is is_so
+
+
+def test_a_limited_key_opens_no_session(registry: Registry, limited: NewKey):
+    """On the page an operator may do all they may: a key that may do less does not lead there."""
+    error = refusal(
+        registry, lambda work: sessions.sign_in_with_key(work, limited.value, random_bytes=counting_bytes(4))
+    )
+    assert error.code == "key_limited"
+
+
+@pytest.mark.threat(44)
+def test_secrets_of_keys_are_compared_in_constant_time(
+    registry: Registry, key: NewKey, monkeypatch: pytest.MonkeyPatch
+):
+    """Known and unknown ids, right and wrong secrets: each time two whole hashes are compared, by the one function."""
+    seen: list[tuple[str, str]] = []
+    real = operators.hmac.compare_digest
+
+    def noting(one: str, other: str) -> bool:
+        seen.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(operators.hmac, "compare_digest", noting)
+    with reading(registry.engine) as session:
+        authenticate_key(session, key.value, now=NOW)
+    refused(registry, key.value[:-43] + "A" * 43)
+    refused(registry, f"tg_nobody_{'A' * 43}")
+    assert [(len(one), len(other)) for one, other in seen] == [(64, 64)] * 3
