@@ -10,6 +10,7 @@ from tenantgate.admin import (
     admin_keys,
     app_roles,
     audit,
+    certificates,
     daemons,
     issuers,
     operators,
@@ -18,6 +19,7 @@ from tenantgate.admin import (
     resources,
     role_assignments,
     role_mappings,
+    subscription_keys,
     tenants,
 )
 from tenantgate.admin.context import AdminContext
@@ -29,6 +31,8 @@ ALL: Final[tuple[Routes, ...]] = tuple(
         partners,
         tenants,
         daemons,
+        certificates,
+        subscription_keys,
         role_assignments,
         issuers,
         resources,

@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "partner": ("tenantgate.cli.partner", "The companies whose daemons may call."),
     "tenant": ("tenantgate.cli.tenant", "Partners' slices of issuers."),
     "daemon": ("tenantgate.cli.daemon", "Partners' programs that may call."),
+    "certificate": ("tenantgate.cli.certificate", "Which certificates daemons may show."),
+    "subscription-key": ("tenantgate.cli.subscription_key", "Values of ours that daemons may show."),
     "role": ("tenantgate.cli.role", "What resources let their callers do, and who was granted it."),
     "resource": ("tenantgate.cli.resource", "The protected APIs and their token rules."),
     "issuer": ("tenantgate.cli.issuer", "What is trusted to sign."),

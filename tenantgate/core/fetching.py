@@ -39,11 +39,12 @@ def _check_bundle(bundle: str) -> None:
         raise PolicyError("ca_bundle_malformed", f"must not have more than {BUNDLE_LENGTH} characters", "ca_bundle")
     if "PRIVATE KEY" in bundle:  # it would be shown, audited and sent to every instance
         raise PolicyError("ca_bundle_malformed", "holds a private key", "ca_bundle")
-    from cryptography.x509 import load_pem_x509_certificates  # a policy without a bundle pays nothing for it
+    # Here: a policy without a bundle pays nothing for it.
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
     try:
         load_pem_x509_certificates(bundle.encode("ascii"))
-    except ValueError:
+    except (ValueError, InvalidVersion):
         raise PolicyError("ca_bundle_malformed", "must be certificates in PEM, at least one", "ca_bundle") from None
 
 

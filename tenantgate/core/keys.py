@@ -220,9 +220,9 @@ def parse_jwk(jwk: object, issuer: IssuerRow) -> VerifyKey:
     except Exception as error:  # noqa: BLE001 - PyJWT lets ValueError, TypeError, KeyError and its own out of here
         raise Unusable(f"not a {shown(jwk.get('kty'))} public key ({type(error).__name__})") from None
     if jwk["kty"] == "RSA":
-        _check_rsa(public)
+        check_rsa(public)
     elif jwk["kty"] == "OKP":
-        _check_ed25519(public)
+        check_ed25519(public)
     distrusted = is_distrusted(kid, alg, public, issuer)
     return VerifyKey(kid, alg, public, _checker(alg, algorithm, public), named, distrusted)
 
@@ -375,7 +375,8 @@ def _with_coordinates(jwk: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _check_rsa(public: Any) -> None:
+def check_rsa(public: Any) -> None:
+    """Refuse an RSA key that is weak, or a burden to compute with. Raises Unusable."""
     numbers = public.public_numbers()
     bits = numbers.n.bit_length()
     if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
@@ -404,7 +405,8 @@ _SMALL_ORDER: Final = frozenset(
 )
 
 
-def _check_ed25519(public: Any) -> None:
+def check_ed25519(public: Any) -> None:
+    """Refuse an Ed25519 key under which anybody can sign. Raises Unusable."""
     if int.from_bytes(public.public_bytes_raw(), "little") & (2**255 - 1) in _SMALL_ORDER:
         raise Unusable("Ed25519 key is a point of small order")
 

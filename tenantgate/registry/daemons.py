@@ -8,8 +8,8 @@ from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import CredentialStrength, DaemonRow, is_guid
 from tenantgate.core.references import check_daemon, check_profile
+from tenantgate.registry import partners
 from tenantgate.registry.errors import ConflictError
-from tenantgate.registry.partners import require_open
 from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.service import (
     Page,
@@ -101,10 +101,24 @@ def suspend(work: Work, id_: str, *, reason: str = "") -> Daemon:
 def activate(work: Work, id_: str, *, reason: str = "") -> Daemon:
     """Let this daemon in again. Raises NotFoundError, TransitionError (`state_unchanged`, `partner_archived`)."""
     row = get_row(work.session, Daemon, id_, for_change=True)
-    _require_open(work.session, row.partner or get_row(work.session, Tenant, row.tenant).partner)
+    require_open(work.session, row)
     return set_state(work, row, "active", "daemon.activated", reason=reason)
+
+
+def require_open(session: Session, daemon: Daemon) -> None:
+    """Refuse anything new for a daemon of an archived partner.
+
+    Raises:
+        TransitionError: `partner_archived`.
+    """
+    _require_open(session, partner_of(session, daemon))
+
+
+def partner_of(session: Session, daemon: Daemon) -> str | None:
+    """Return the id of the partner whose daemon this is."""
+    return daemon.partner or get_row(session, Tenant, daemon.tenant).partner
 
 
 def _require_open(session: Session, partner: str | None) -> None:
     if partner is not None:
-        require_open(refer(session, Partner, partner, "partner"), "partner")
+        partners.require_open(refer(session, Partner, partner, "partner"), "partner")

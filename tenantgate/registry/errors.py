@@ -104,6 +104,12 @@ ROW_CODES: Final[dict[str, str]] = {
     "bulk_refused": "Not possible for all of them; `errors` names each at fault, and nothing was done.",
     "role_too_high": "An admin key can have no higher role than its operator.",
     "scope_unknown": "There is no such part of the API that a key could be for.",
+    "certificate_too_large": "A certificate is larger than its limit.",
+    "certificate_private_key": "A private key came with a certificate; it is to be thought of as lost.",
+    "certificate_malformed": "Not one certificate in PEM.",
+    "certificate_chain": "More than one certificate: the daemon's own alone is wanted.",
+    "certificate_weak": "The key or the signature of a certificate is weak, or of an unknown kind.",
+    "certificate_expired": "A certificate has expired.",
 }
 """InvalidError: the codes of `core.rules` that one row can raise, and the registry's own."""
 
@@ -118,6 +124,8 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "assignment_overlap": "The role is already assigned for some of that time.",
     "role_mapping_duplicate": "This value of this claim already gives the role.",
     "tenant_wide_in_use": "Roles of the resource are still given to whole tenants.",
+    "certificate_duplicate": "A daemon has this certificate, or had it.",
+    "subscription_keys_too_many": "The daemon has as many subscription keys as it may.",
     "issuer_in_use": "A tenant, a role mapping or a resource names the issuer.",
     "conflict": "Another change made at the same moment is in the way.",
 }
@@ -139,6 +147,8 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "session",
         "sign_in_link",
         "instance",
+        "client_certificate",
+        "subscription_key",
     )
 } | {"key_not_found": "No such key of this issuer is distrusted."}
 """NotFoundError."""
@@ -147,6 +157,7 @@ TRANSITION_CODES: Final[dict[str, str]] = {
     "state_unchanged": "It is already in the state asked for.",
     "partner_archived": "An archived partner comes back by being onboarded anew, and gets nothing new.",
     "already_revoked": "It was revoked before.",
+    "already_expired": "It has reached its end.",
 }
 """TransitionError."""
 

@@ -118,8 +118,9 @@ def test_any_body_ends_in_a_documented_answer(api: Api, data: st.DataObject):
     path = data.draw(st.sampled_from(CREATE))
     body: dict[str, Any] = dict(body_of("POST", path) or {})
     changed = data.draw(st.dictionaries(st.sampled_from(sorted(_own(path))), ANY_JSON, max_size=3))
-    answer = api.ask("POST", path.removeprefix(V1), content=json.dumps(body | changed).encode(), headers=JSON)
-    assert answer.status_code in (201, 400, 409, 422)
+    place = filled(path).removeprefix(V1)
+    answer = api.ask("POST", place, content=json.dumps(body | changed).encode(), headers=JSON)
+    assert answer.status_code in (201, 400, 409, 422, *((404,) if "{id}" in path else ()))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

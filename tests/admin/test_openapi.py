@@ -68,6 +68,8 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     with api.engine.begin() as connection:
         # So that the examples meet nothing that has their ids.
         for table in (
+            "client_certificate",
+            "subscription_key",
             "role_mapping",
             "role_assignment",
             "app_role",
@@ -80,7 +82,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
         ):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE id NOT LIKE 'an-%'"))
     order = ["issuers", "partners", "tenants", "daemons", "resources", "app-roles", "role-assignments"]
-    order += ["role-mappings", "operators", "admin-keys"]
+    order += ["role-mappings", "operators", "admin-keys", "client-certificates", "subscription-keys"]
     api.make("/issuers", id="keycloak", kind="oidc", issuer="https://id.fabrikam.example/realms/main")
     for name in order:
         answer = api.ask("POST", f"/{name}", json=body_of("POST", f"{V1}/{name}"))
@@ -98,12 +100,16 @@ def test_every_example_of_a_body_is_accepted(api: Api):
         body = body_of("POST", V1 + path) or {}
         answer = api.ask("POST", path, json=body | {"ids": [ids[path.split("/")[1]]]})
         assert answer.status_code == 200, answer.text
+    (key,) = api.get("/subscription-keys")["items"]
+    rotate = "/subscription-keys/{id}/rotate"
+    answer = api.ask("POST", rotate.replace("{id}", key["id"]), json=body_of("POST", V1 + rotate))
+    assert answer.status_code == 201, answer.text
     answer = api.ask("POST", "/issuers/probe", json=body_of("POST", f"{V1}/issuers/probe"))
     assert answer.status_code == 200, answer.text
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
-        *(("POST", V1 + path) for path in (*keys, *moves, "/issuers/probe")),
+        *(("POST", V1 + path) for path in (*keys, *moves, rotate, "/issuers/probe")),
     }
 
 

@@ -36,6 +36,13 @@ def certificate() -> str:
     return builder.sign(PRIVATE, None).public_bytes(Encoding.PEM).decode()
 
 
+def of_no_version() -> str:
+    """Return a certificate of a version that there is not (RFC 5280 §4.1.2.1): the library has an error of its own."""
+    der = base64.b64decode("".join(certificate().splitlines()[1:-1]))
+    der = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)
+    return f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode()}-----END CERTIFICATE-----\n"
+
+
 def private_key() -> str:
     """Return a private key in PEM."""
     return PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -66,6 +73,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"ca_bundle": ""}, "ca_bundle_malformed", "ca_bundle"),
     ({"ca_bundle": "certificate"}, "ca_bundle_malformed", "ca_bundle"),
     ({"ca_bundle": certificate()[:-40]}, "ca_bundle_malformed", "ca_bundle"),
+    ({"ca_bundle": of_no_version()}, "ca_bundle_malformed", "ca_bundle"),
     ({"ca_bundle": certificate() + "ä"}, "ca_bundle_malformed", "ca_bundle"),
     ({"ca_bundle": certificate() + private_key()}, "ca_bundle_malformed", "ca_bundle"),
     ({"ca_bundle": certificate().ljust(BUNDLE_LENGTH + 1, "\n")}, "ca_bundle_malformed", "ca_bundle"),

@@ -1,0 +1,123 @@
+"""Client certificates: which ones a daemon may show. Kept and audited now; no gate judges by them yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, select
+
+from tenantgate.core.certificate import CertificateFacts, parse_certificate
+from tenantgate.core.fields import NAME_LENGTH
+from tenantgate.core.policy import PolicyError
+from tenantgate.registry.credential_tables import ClientCertificate
+from tenantgate.registry.daemons import require_open
+from tenantgate.registry.errors import ConflictError, TransitionError, from_policy_error
+from tenantgate.registry.service import (
+    Page,
+    add,
+    choose_id,
+    get_row,
+    page,
+    refer,
+    set_state,
+    text,
+    written_by,
+)
+from tenantgate.registry.tables import Daemon
+from tenantgate.registry.unit_of_work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateSpec:
+    """A certificate to add: `certificate` is PEM, the public part alone; `name` may be empty."""
+
+    daemon: str
+    certificate: str
+    id: str | None = None
+    name: str = ""
+
+
+def create(work: Work, spec: CertificateSpec) -> ClientCertificate:
+    """Add a certificate to a daemon, active at once. Only what tells it from others is kept, not the PEM.
+
+    Raises:
+        InvalidError: a member is at fault, `reference_unknown`, one of the `certificate_…` codes of
+            `core.certificate`.
+        ConflictError: `id_duplicate`; `certificate_duplicate`, where a daemon has it or had it: `holder` is the row.
+        TransitionError: `partner_archived`.
+    """
+    id_ = choose_id(work, ClientCertificate, "crt", spec.id)
+    name = text(spec.name, "name", limit=NAME_LENGTH, empty=True)
+    daemon = refer(work.session, Daemon, spec.daemon, "daemon")
+    require_open(work.session, daemon)
+    facts = _read(spec.certificate, now=work.now)
+    same = select(ClientCertificate).where(ClientCertificate.thumbprint == facts.thumbprint)
+    if (other := work.session.exec(same).first()) is not None:
+        message = f"this certificate is already daemon {other.daemon}'s, as {other.id} ({other.state})"
+        raise ConflictError("certificate_duplicate", message, field="certificate", holder=other.id)
+    row = ClientCertificate(
+        id=id_,
+        daemon=daemon.id,
+        name=name,
+        thumbprint=facts.thumbprint,
+        spki_thumbprint=facts.spki_thumbprint,
+        subject=facts.subject,
+        issuer_name=facts.issuer,
+        serial=facts.serial,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+        state="active",
+        **written_by(work),
+    )
+    return add(work, row, "client_certificate.created", policy=False)
+
+
+def get(session: Session, id_: str) -> ClientCertificate:
+    """Return a certificate. Raises NotFoundError."""
+    return get_row(session, ClientCertificate, id_)
+
+
+def list_(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    daemon: str | None = None,
+    thumbprint: str | None = None,
+    state: str | None = None,
+) -> Page[ClientCertificate]:
+    """Return certificates in order of id, those that ended included. A `thumbprint` is found in any usual spelling."""
+    spelled = thumbprint.replace(":", "").replace(" ", "").lower() if thumbprint is not None else None
+    equal = {"daemon": daemon, "thumbprint": spelled, "state": state}
+    return page(session, select(ClientCertificate), ClientCertificate, after=after, limit=limit, equal=dict(equal))
+
+
+def suspend(work: Work, id_: str) -> ClientCertificate:
+    """Take it for no credential until it is activated. Raises NotFoundError, TransitionError."""
+    return _move(work, id_, "suspended", "client_certificate.suspended")
+
+
+def activate(work: Work, id_: str) -> ClientCertificate:
+    """Take it for a credential again. Raises NotFoundError, TransitionError (also `partner_archived`)."""
+    return _move(work, id_, "active", "client_certificate.activated")
+
+
+def revoke(work: Work, id_: str) -> ClientCertificate:
+    """End it for good: the same certificate can be added to no daemon again. Raises NotFoundError, TransitionError."""
+    return _move(work, id_, "revoked", "client_certificate.revoked")
+
+
+def _move(work: Work, id_: str, state: str, action: str) -> ClientCertificate:
+    row = get_row(work.session, ClientCertificate, id_, for_change=True)
+    if row.state == "revoked":
+        raise TransitionError("already_revoked", f"certificate {id_} was revoked before")
+    if state == "active":
+        require_open(work.session, get_row(work.session, Daemon, row.daemon))
+    return set_state(work, row, state, action, policy=False)
+
+
+def _read(pem: str, *, now: int) -> CertificateFacts:
+    try:
+        return parse_certificate(pem, now=now)
+    except PolicyError as error:
+        raise from_policy_error(error) from None
