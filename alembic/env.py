@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+import tenantgate.registry.key_tables  # noqa: F401 - its tables belong to the metadata
 from alembic import context
 from tenantgate.registry import admission_tables  # noqa: F401 - its tables are compared
 from tenantgate.registry.tables import Base

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI
+from sqlalchemy.engine import Engine
 
 from tenantgate.admin.context import AdminContext
 from tenantgate.admin.probing import Probing
@@ -31,7 +32,9 @@ from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, 
 from tenantgate.gate.gate import Gate
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.ids import random_ids
+from tenantgate.registry.key_opening import open_master_key
 from tenantgate.registry.migrations import require_known_schema
+from tenantgate.registry.product_keys import ProductKeys
 from tenantgate.settings import Settings, SettingsError, check_settings, split_address
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
 
@@ -102,12 +105,31 @@ def _open_administration(settings: Settings, public_url: str) -> AdminContext | 
     require_known_schema(engine)
     return AdminContext(
         engine,
-        lambda: int(time.time()),
+        _now,
         random_ids(secrets.token_bytes),
         secrets.token_bytes,
         public_url,
         Probing(probe_issuer, time.monotonic),
+        _open_product_keys(engine, settings),
     )
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def _open_product_keys(engine: Engine, settings: Settings) -> ProductKeys:
+    """Return the product's own keys, made now where nobody has made them, the same on every server of this database."""
+    keys = ProductKeys(
+        engine,
+        open_master_key(engine, settings.given_master_key, settings.master_key_file, secrets.token_bytes),
+        now=_now,
+        clock=time.monotonic,
+        new_id=random_ids(secrets.token_bytes),
+        random_bytes=secrets.token_bytes,
+    )
+    keys.check()
+    return keys
 
 
 def _open_gate(settings: Settings) -> Gate | None:

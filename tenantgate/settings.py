@@ -10,10 +10,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
 
-from pydantic import ValidationError, ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +24,9 @@ from pydantic_settings import (
 from tenantgate.core.fields import is_loopback
 from tenantgate.core.limits import BOUNDS, LIMITS, Limits
 from tenantgate.core.policy import is_id
+
+if TYPE_CHECKING:
+    from tenantgate.registry.master_key import MasterKey
 
 PREFIX: Final = "TENANTGATE_"
 FILE: Final = "tenantgate.toml"
@@ -44,6 +47,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, extra="forbid", frozen=True)
 
     database_url: str | None = None
+    master_key: SecretStr | None = None
     policy: Path | None = None
     resource: str | None = None
     bind: str = "127.0.0.1:8440"
@@ -64,6 +68,19 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(_DATABASES):
             raise ValueError("must be sqlite:///PATH or postgresql://HOST/NAME")
+        return value
+
+    @field_validator("master_key")
+    @classmethod
+    def _random_bits(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            from tenantgate.registry.errors import MasterKeyError  # a gate over a policy file does without
+            from tenantgate.registry.master_key import parse_master_key
+
+            try:
+                parse_master_key(value.get_secret_value())
+            except MasterKeyError as error:
+                raise ValueError(error.message) from None
         return value
 
     @field_validator("bind", "metrics_bind")
@@ -120,6 +137,22 @@ class Settings(BaseSettings):
         if type(number) is not int or not 60 <= number <= 2_678_400:
             raise ValueError("must be a whole number between 60 and 2678400")
         return number
+
+    @property
+    def given_master_key(self) -> MasterKey | None:
+        """The master key that is set."""
+        if self.master_key is None:
+            return None
+        from tenantgate.registry.master_key import parse_master_key
+
+        return parse_master_key(self.master_key.get_secret_value())
+
+    @property
+    def master_key_file(self) -> Path | None:
+        """Where the master key is kept that no setting gives: beside an SQLite file; nowhere for PostgreSQL."""
+        if self.database_url is None or not self.database_url.startswith("sqlite:///"):
+            return None
+        return Path(f"{unquote(self.database_url.removeprefix('sqlite:///'))}.master-key")
 
     @property
     def limits(self) -> Limits:
@@ -206,6 +239,10 @@ def check_settings(settings: Settings) -> None:
         )
     if settings.metrics_bind is not None and settings.resource is None:
         raise SettingsError("TENANTGATE_METRICS_BIND needs TENANTGATE_RESOURCE: what is measured is the gate")
+    if settings.master_key is None and settings.database_url is not None and settings.master_key_file is None:
+        raise SettingsError(
+            "TENANTGATE_MASTER_KEY is needed with PostgreSQL: the same on every server; `tenantgate master-key create`"
+        )
     if settings.public_url is None and not is_loopback(settings.host):
         raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is not loopback")
 

@@ -12,13 +12,14 @@ from sqlalchemy.engine import Engine
 
 from tenantgate.admin.probing import Probing
 from tenantgate.registry.ids import NewId, RandomBytes
+from tenantgate.registry.product_keys import ProductKeys
 
 
 @dataclass(frozen=True, slots=True)
 class AdminContext:
     """`now` gives whole epoch seconds. `public_url` is where people reach this server (no trailing slash).
 
-    `probing` looks at issuers for operators.
+    `probing` looks at issuers for operators; `keys` are the product's own, the same on every server.
     """
 
     engine: Engine
@@ -27,6 +28,7 @@ class AdminContext:
     random_bytes: RandomBytes
     public_url: str
     probing: Probing
+    keys: ProductKeys
 
     @property
     def secure(self) -> bool:

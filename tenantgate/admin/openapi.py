@@ -18,6 +18,8 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import Problem
 from tenantgate.admin.routes import build_admin
+from tenantgate.registry.master_key import MasterKey
+from tenantgate.registry.product_keys import ProductKeys
 
 _DESCRIPTION: Final = """\
 Who may call the protected APIs, and with which roles. Conventions, examples and every problem code: `docs/rest-api.md`.
@@ -65,9 +67,9 @@ def _nowhere() -> AdminContext:
     def never(*_: object) -> NoReturn:
         raise RuntimeError("a description reads no clock and makes no ids")
 
-    return AdminContext(
-        sa.create_engine("sqlite://"), never, never, never, "https://tenantgate.example", Probing(never, never)
-    )
+    engine = sa.create_engine("sqlite://")
+    keys = ProductKeys(engine, MasterKey(bytes(32)), now=never, clock=never, new_id=never, random_bytes=never)
+    return AdminContext(engine, never, never, never, "https://tenantgate.example", Probing(never, never), keys)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds(errors.TRANSITION_CODES, 409),
     **dict.fromkeys(errors.CREDENTIAL_CODES, _KEY_REFUSED),
     **_kinds(errors.DATABASE_CODES, 503, told=False),
+    **_kinds(errors.MASTER_KEY_CODES, 503, told=False),
     **_kinds(errors.SCHEMA_CODES, 503, told=False),
     "admin_key_refused": _KEY_REFUSED,
     **_kinds({"role_too_low": "Your role does not allow this."}, 403),

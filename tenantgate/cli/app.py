@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "whoami": ("tenantgate.cli.whoami", "In whose name commands work here, and why."),
     "admin-key": ("tenantgate.cli.admin_key", "What operators show to be let in."),
     "sign-in-link": ("tenantgate.cli.sign_in_link", "Links that sign an operator in on the page."),
+    "master-key": ("tenantgate.cli.master_key", "What the product's own keys are sealed under."),
+    "product-key": ("tenantgate.cli.product_key", "Keys the product makes for itself."),
     "audit": ("tenantgate.cli.audit", "Who did what, and the proof that nobody changed it."),
 }
 """Command → module (its `app`) and the line `--help` shows for it without importing it."""

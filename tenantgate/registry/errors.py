@@ -7,6 +7,7 @@
     ├── TransitionError   not possible in the state it is in
     ├── CredentialError   an admin key, sign-in code or session that does not let in
     ├── DatabaseError     the database cannot do it now
+    ├── MasterKeyError    the product's own keys cannot be read or made
     └── SchemaError       the database is not one this version can work with
 
 `code` is stable; `CODES` lists them all with their meaning. Messages are for operators and may quote
@@ -56,6 +57,10 @@ class CredentialError(RegistryError):
 
 class DatabaseError(RegistryError):
     """The database cannot do it now; nothing was changed."""
+
+
+class MasterKeyError(RegistryError):
+    """The product's own keys cannot be read or made. No message shows any of a key."""
 
 
 class SchemaError(RegistryError):
@@ -149,6 +154,7 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "instance",
         "client_certificate",
         "subscription_key",
+        "product_key",
     )
 } | {"key_not_found": "No such key of this issuer is distrusted."}
 """NotFoundError."""
@@ -194,6 +200,17 @@ DATABASE_CODES: Final[dict[str, str]] = {
 }
 """DatabaseError."""
 
+MASTER_KEY_CODES: Final[dict[str, str]] = {
+    "master_key_missing": "The database needs a master key, and nobody gave one.",
+    "master_key_malformed": "Not a master key: 32 random bytes, base64url.",
+    "master_key_unsafe": "The file of the master key is not this user's alone.",
+    "master_key_unreadable": "The file of the master key cannot be read.",
+    "master_key_unwritable": "The file of the master key cannot be written.",
+    "master_key_wrong": "The keys in the database were sealed under another master key.",
+    "product_key_damaged": "A key in the database is damaged.",
+}
+"""MasterKeyError."""
+
 SCHEMA_CODES: Final[dict[str, str]] = {
     "schema_missing": "The database holds no registry yet: migrate it.",
     "schema_old": "The database is older than this version: migrate it.",
@@ -210,6 +227,7 @@ CODES: Final[dict[str, str]] = {
     **TRANSITION_CODES,
     **CREDENTIAL_CODES,
     **DATABASE_CODES,
+    **MASTER_KEY_CODES,
     **SCHEMA_CODES,
 }
 """Every code with its meaning; the documented problem types are made from it."""

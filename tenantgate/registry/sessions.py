@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,8 +78,10 @@ def create_link(work: Work, operator: str, *, random_bytes: RandomBytes) -> NewL
     return NewLink(add(work, row, "sign_in_link.created", policy=False), code)
 
 
-def redeem(work: Work, code: str, *, random_bytes: RandomBytes) -> NewSession:
+def redeem(work: Work, code: str, *, random_bytes: RandomBytes, seal: Callable[[str], str] | None = None) -> NewSession:
     """Open a session for who holds the code (untrusted). Of many at once exactly one gets in.
+
+    `seal` makes the token out of its secret (`seals.sealer`): the page takes no token without.
 
     Raises:
         CredentialError: `link_unknown`, `link_used`, `link_expired`, `operator_suspended`.
@@ -102,11 +105,13 @@ def redeem(work: Work, code: str, *, random_bytes: RandomBytes) -> NewSession:
         raise CredentialError("link_expired", "this sign-in link has expired; ask for a new one")
     work.act_as(link.operator)
     work.record("sign_in_link.used", "sign_in_link", link.id, None, facts_of(link))
-    return _open(work, link.operator, "sign_in_link", None, random_bytes)
+    return _open(work, link.operator, "sign_in_link", None, random_bytes, seal)
 
 
-def sign_in_with_key(work: Work, presented: str, *, random_bytes: RandomBytes) -> NewSession:
-    """Open a session for who holds an admin key (untrusted). The session ends when the key does.
+def sign_in_with_key(
+    work: Work, presented: str, *, random_bytes: RandomBytes, seal: Callable[[str], str] | None = None
+) -> NewSession:
+    """Open a session for who holds an admin key (untrusted). The session ends when the key does. `seal`: as `redeem`.
 
     Raises:
         CredentialError: as `operators.authenticate_key`; `key_limited`: on the page an operator may do all they may.
@@ -115,7 +120,7 @@ def sign_in_with_key(work: Work, presented: str, *, random_bytes: RandomBytes) -
     if is_limited(key):
         raise CredentialError("key_limited", f"admin key {key.id} may do less than its operator; it is for the API")
     work.act_as(operator.id)
-    return _open(work, operator.id, "admin_key", key.id, random_bytes)
+    return _open(work, operator.id, "admin_key", key.id, random_bytes, seal)
 
 
 def authenticate(session: Session, token: str, *, now: int) -> tuple[Operator, tables.Session]:
@@ -198,9 +203,17 @@ def is_csrf(token: str, presented: str) -> bool:
     return hmac.compare_digest(csrf_of(token).encode(), presented.encode(errors="replace"))
 
 
-def _open(work: Work, operator: str, scheme: str, admin_key: str | None, random_bytes: RandomBytes) -> NewSession:
+def _open(
+    work: Work,
+    operator: str,
+    scheme: str,
+    admin_key: str | None,
+    random_bytes: RandomBytes,
+    seal: Callable[[str], str] | None,
+) -> NewSession:
     holder = require_active(work.session, operator)
-    token = new_secret(random_bytes)
+    secret = new_secret(random_bytes)
+    token = seal(secret) if seal is not None else secret
     row = tables.Session(
         id=choose_id(work, tables.Session, "ses", None),
         operator=operator,

@@ -18,6 +18,7 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.core.fields import is_loopback
 from tenantgate.registry import sessions, tables
 from tenantgate.registry.errors import CredentialError
+from tenantgate.registry.seals import is_sealed
 from tenantgate.web.errors import PostRefused, RoleRefused, SignInNeeded
 
 COOKIE: Final = "__Host-tenantgate"
@@ -54,9 +55,19 @@ def cookie_name(context: AdminContext) -> str:
     return COOKIE if context.secure else INSECURE_COOKIE
 
 
+def has_cookie(request: Request, context: AdminContext) -> bool:
+    """Whether the browser was ever given a session, or says so."""
+    return cookie_name(context) in request.cookies
+
+
 def token_of(request: Request, context: AdminContext) -> str:
-    """Return what the session's cookie holds (untrusted), or the empty text."""
-    return request.cookies.get(cookie_name(context), "")
+    """Return what the session's cookie holds, or the empty text where no server of ours made it.
+
+    Raises:
+        DatabaseError, MasterKeyError: whether it is ours cannot be told now.
+    """
+    token = request.cookies.get(cookie_name(context), "")
+    return token if is_sealed(context.keys, token) else ""
 
 
 def identify(session: Session, token: str, *, now: int) -> Visitor:

@@ -20,7 +20,7 @@ from tenantgate.registry.errors import (
     TransitionError,
 )
 from tenantgate.web.errors import SignInNeeded, WebError
-from tenantgate.web.guard import Visitor, delete_cookie, token_of
+from tenantgate.web.guard import Visitor, delete_cookie, has_cookie
 from tenantgate.web.links import safe_next
 from tenantgate.web.rendering import render, see_other
 from tenantgate.web.texts import sentence, texts
@@ -99,6 +99,6 @@ def _to_sign_in(request: Request, context: AdminContext, error: SignInNeeded) ->
         response = Response(status_code=error.status, headers={"HX-Redirect": address})
     else:
         response = see_other(address)
-    if token_of(request, context):
+    if has_cookie(request, context):
         delete_cookie(response, context)
     return response

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from tenantgate.registry import sessions
 from tenantgate.registry.errors import CredentialError, TransitionError
 from tenantgate.registry.operators import authenticate_key, hash_of
+from tenantgate.registry.seals import sealer
 from tenantgate.registry.sessions import NewSession
 from tenantgate.registry.tables import SignInLink
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
@@ -78,12 +79,13 @@ def _open(call: Call) -> NewSession:
     code, key = call.form.text("code"), call.form.text("key")
     _look_first(call, code, key)
     context = call.context
+    seal = sealer(context.keys)
     actor = Actor("", "sign_in_link" if code else "admin_key", call.address, call.id)
     with unit_of_work(context.engine, actor=actor, now=call.now, new_id=context.new_id) as work:
         if code:
-            new = sessions.redeem(work, code, random_bytes=context.random_bytes)
+            new = sessions.redeem(work, code, random_bytes=context.random_bytes, seal=seal)
         else:
-            new = sessions.sign_in_with_key(work, key, random_bytes=context.random_bytes)
+            new = sessions.sign_in_with_key(work, key, random_bytes=context.random_bytes, seal=seal)
         _end_earlier(work, token_of(call.request, context))
         return new
 

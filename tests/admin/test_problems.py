@@ -26,6 +26,7 @@ STATUS = {
     errors.TransitionError: 409,
     errors.CredentialError: 401,
     errors.DatabaseError: 503,
+    errors.MasterKeyError: 503,
     errors.SchemaError: 503,
 }
 CODES_OF = {
@@ -35,6 +36,7 @@ CODES_OF = {
     errors.TransitionError: errors.TRANSITION_CODES,
     errors.CredentialError: errors.CREDENTIAL_CODES,
     errors.DatabaseError: errors.DATABASE_CODES,
+    errors.MasterKeyError: errors.MASTER_KEY_CODES,
     errors.SchemaError: errors.SCHEMA_CODES,
 }
 EVERY = [(kind, code) for kind, codes in CODES_OF.items() for code in codes]

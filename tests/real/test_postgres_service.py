@@ -19,6 +19,7 @@ from tests.gate.world import eventually
 from tests.http import post_form
 from tests.postgres import Postgres
 from tests.real_parts import ROOT
+from tests.servers import MASTER_KEY
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
@@ -52,6 +53,7 @@ def test_a_suspension_over_rest_acts_in_another_process(url: str, emulator: Runn
     """Commands make the list, the server's API changes it, and a gate elsewhere refuses with the next call."""
     environment = os.environ | {
         "TENANTGATE_DATABASE_URL": url,
+        "TENANTGATE_MASTER_KEY": MASTER_KEY,
         "TENANTGATE_BIND": "127.0.0.1:0",
         "PYTHONPATH": str(ROOT),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,11 @@ from tenantgate.registry.daemons import DaemonSpec
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.ids import NewId, RandomBytes, random_ids
 from tenantgate.registry.issuers import IssuerSpec
+from tenantgate.registry.master_key import MasterKey
 from tenantgate.registry.migrations import migrate
 from tenantgate.registry.operators import OperatorSpec
 from tenantgate.registry.partners import PartnerSpec
+from tenantgate.registry.product_keys import ProductKeys
 from tenantgate.registry.resources import ResourceSpec
 from tenantgate.registry.role_mappings import RoleMappingSpec
 from tenantgate.registry.tenants import TenantSpec
@@ -85,6 +87,19 @@ def work_on(
 
 
 _MAKERS: Iterator[int] = itertools.count(1)
+
+
+def product_keys(engine: Engine, *, master: bytes = b"m", clock: Callable[[], float] = lambda: 0.0) -> ProductKeys:
+    """The product's own keys in a database, as a server that was given this master key has them."""
+    number = next(_MAKERS)
+    return ProductKeys(
+        engine,
+        MasterKey(master * 32),
+        now=lambda: NOW,
+        clock=clock,
+        new_id=counting_ids(number),
+        random_bytes=counting_bytes(number + 500),
+    )
 
 
 def a_cloud(work: Work, **changed: object) -> str:

@@ -14,6 +14,7 @@ from tenantgate.registry.errors import (
     CONFLICT_CODES,
     CREDENTIAL_CODES,
     DATABASE_CODES,
+    MASTER_KEY_CODES,
     NOT_FOUND_CODES,
     ROW_CODES,
     SCHEMA_CODES,
@@ -32,6 +33,7 @@ CLASSES = {
     "TransitionError": TRANSITION_CODES,
     "CredentialError": CREDENTIAL_CODES,
     "DatabaseError": DATABASE_CODES,
+    "MasterKeyError": MASTER_KEY_CODES,
     "SchemaError": SCHEMA_CODES,
 }
 

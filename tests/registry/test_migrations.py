@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
+import tenantgate.registry.key_tables  # noqa: F401 - its tables belong to the metadata
 from alembic import command
 from tenantgate.core.policy import AppRoleRow, ResourceRow
 from tenantgate.registry import migrations

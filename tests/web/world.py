@@ -32,6 +32,7 @@ from tests.registry.builders import (
     an_operator,
     counting_bytes,
     counting_ids,
+    product_keys,
     work_on,
 )
 
@@ -68,6 +69,7 @@ class World:
             counting_bytes(9_000),
             self.public_url,
             Probing(lambda row: [], lambda: 0.0),
+            product_keys(self.engine),
         )
         self.app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         install_problems(self.app)
