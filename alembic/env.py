@@ -8,7 +8,10 @@ import sqlalchemy as sa
 
 import tenantgate.registry.key_tables  # noqa: F401 - its tables belong to the metadata
 from alembic import context
-from tenantgate.registry import admission_tables  # noqa: F401 - its tables are compared
+from tenantgate.registry import (
+    admission_tables,  # noqa: F401 - its tables are compared
+    decision_tables,  # noqa: F401 - so that the metadata is whole
+)
 from tenantgate.registry.tables import Base
 
 

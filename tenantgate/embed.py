@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 MAX_POLICY_AGE: Final = 86_400.0
 """Seconds for which a gate judges without having heard of its database."""
+DECISION_DAYS: Final = 30
+DECISION_SAMPLE: Final = 0.01
+"""Days for which details of decisions are kept, and the part of the grants of which they are."""
 
 
 def open_gate(
@@ -40,6 +43,8 @@ def open_gate(
     limits: Limits = LIMITS,
     state_dir: str | os.PathLike[str] | None = None,
     max_policy_age: float = MAX_POLICY_AGE,
+    decision_days: int = DECISION_DAYS,
+    decision_sample: float = DECISION_SAMPLE,
 ) -> Gate:
     """Open a gate for one resource over a policy file or a database, and follow it until `close`.
 
@@ -47,7 +52,9 @@ def open_gate(
     policy is loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
     and how long keys are fetched and kept, `limits` how much of a token is read. `state_dir` is a folder of this user's
     own, in which the issuers' last good keys outlive the process; without it a restart needs the issuers. A database
-    that was not heard of for `max_policy_age` seconds ends the judging; a policy file serves on.
+    that was not heard of for `max_policy_age` seconds ends the judging; a policy file serves on. With a database every
+    decision is counted there; details of denials, and of `decision_sample` of the grants (0 to 1), stay for
+    `decision_days`.
 
     Raises:
         StateDirUnusable: keys cannot be kept there.
@@ -59,6 +66,8 @@ def open_gate(
         policy = _source(source)
         follow(gate, policy, None if isinstance(policy, FileSource) else max_policy_age)
         gate.require_resource()
+        if not isinstance(policy, FileSource):
+            record(gate, os.fspath(source), decision_days, decision_sample)
     except BaseException:
         gate.close()
         raise
@@ -68,6 +77,15 @@ def open_gate(
 def follow(gate: Gate, source: PolicySource, max_age: float | None) -> None:
     """Have a gate follow a source by the real clock. Raises as `Gate.follow` does."""
     gate.follow(source, max_age=max_age, clock=_steady())
+
+
+def record(gate: Gate, url: str, days: int, sample: float) -> None:
+    """Have a gate count its decisions in the TenantGate database it follows. Raises as `Gate.record` does."""
+    from tenantgate.registry.decision_sink import DatabaseSink
+    from tenantgate.registry.ids import random_ids
+
+    sink = DatabaseSink(url, now=lambda: int(time.time()), new_id=random_ids(secrets.token_bytes), detail_days=days)
+    gate.record(sink, chance=random.random, sample=sample)
 
 
 def new_gate(

@@ -26,7 +26,7 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
-from tenantgate.embed import database_source, follow, new_gate, probe_issuer
+from tenantgate.embed import database_source, follow, new_gate, probe_issuer, record
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
@@ -145,6 +145,7 @@ def _open_gate(settings: Settings) -> Gate | None:
             assert settings.database_url is not None
             # The resource may be made later, on this very server: until then the answer is 503.
             follow(gate, database_source(settings.database_url, kind="server"), float(settings.max_policy_age))
+            record(gate, settings.database_url, settings.decision_days, settings.decision_sample)
     except BaseException:
         gate.close()
         raise

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     state_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_policy_age: int = 86_400
+    decision_days: int = 30
+    decision_sample: float = 0.01
     max_token_bytes: int = LIMITS.token_bytes
     max_header_bytes: int = LIMITS.header_bytes
     max_kid_bytes: int = LIMITS.kid_bytes
@@ -137,6 +139,22 @@ class Settings(BaseSettings):
         if type(number) is not int or not 60 <= number <= 2_678_400:
             raise ValueError("must be a whole number between 60 and 2678400")
         return number
+
+    @field_validator("decision_days", mode="before")
+    @classmethod
+    def _a_year_at_most(cls, value: object) -> int:
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+        if type(number) is not int or not 1 <= number <= 366:
+            raise ValueError("must be a whole number between 1 and 366")
+        return number
+
+    @field_validator("decision_sample", mode="before")
+    @classmethod
+    def _a_part(cls, value: object) -> float:
+        number = float(value) if isinstance(value, str) and re.fullmatch(r"[01](\.[0-9]{1,6})?", value) else value
+        if type(number) not in (int, float) or not 0 <= number <= 1:  # type: ignore[operator]
+            raise ValueError("must be a number between 0 and 1, as 0.01")
+        return float(number)  # type: ignore[arg-type]
 
     @property
     def given_master_key(self) -> MasterKey | None:

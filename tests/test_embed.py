@@ -6,14 +6,18 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from tenantgate import Denied, RequestView
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.limits import BOUNDS, LIMITS, Limits
 from tenantgate.discovery.disk import StateDirUnusable
 from tenantgate.embed import open_gate
+from tenantgate.registry import decisions
+from tenantgate.registry.decision_tables import DecisionCount
+from tenantgate.registry.engine import open_engine, reading
 from tenantgate.server import build_service
-from tenantgate.settings import read_settings
+from tenantgate.settings import SettingsError, read_settings
 from tests.gate.world import eventually
 from tests.registry.builders import an_engine, everything, url_of, work_on
 
@@ -140,3 +144,59 @@ def test_a_database_that_is_gone_for_too_long_ends_the_judging(tmp_path: Path):
     finally:
         gate.close()
         engine.dispose()
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database with one of each in it, in a folder without settings."""
+    monkeypatch.chdir(tmp_path)
+    engine = an_engine(tmp_path / "registry.db")
+    with work_on(engine) as work:
+        everything(work)
+    engine.dispose()
+    return url_of(tmp_path / "registry.db")
+
+
+def told(database: str) -> list[str]:
+    """The ids of the decisions whose details were kept."""
+    engine = open_engine(database)
+    with reading(engine) as session:
+        found = [row.id for row in decisions.list_(session).items]
+        assert sum(each.count for each in session.exec(select(DecisionCount))) >= len(found)
+    engine.dispose()
+    return found
+
+
+def test_an_embedded_gate_counts_its_decisions_in_its_database(database: str):
+    """Closing it hands over what there is; until then each second does."""
+    gate = open_gate(database, resource="orders", decision_days=7, decision_sample=0.5)
+    first = gate.decide(RequestView("GET", "/", []))
+    eventually(lambda: told(database) == [first.id])
+    second = gate.decide(RequestView("GET", "/", [(b"authorization", b"Bearer a.b.c")]))
+    gate.close()
+
+    assert set(told(database)) == {first.id, second.id}
+
+
+def test_the_server_counts_its_decisions(database: str):
+    """By its settings."""
+    settings = read_settings({}, database_url=database, resource="orders", decision_days=7, decision_sample=0)
+    service = build_service(settings, "http://127.0.0.1:1")
+    assert service._gate is not None
+    denied = service._gate.decide(RequestView("GET", "/", []))
+    service._gate.close()
+
+    assert told(database) == [denied.id]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DAYS", "0"), ("DAYS", "367"), ("DAYS", "1.5"), ("DAYS", "x")]
+    + [("SAMPLE", each) for each in ("-1", "1.1", "nan", "1e-3", "", "0.1234567", "2")],
+)
+@pytest.mark.usefixtures("policy")
+def test_days_and_sample_are_within_bounds(name: str, value: str, monkeypatch: pytest.MonkeyPatch):
+    """What is not ends the start, with the name of the setting."""
+    monkeypatch.setenv(f"TENANTGATE_DECISION_{name}", value)
+    with pytest.raises(SettingsError, match=f"TENANTGATE_DECISION_{name}: must be"):
+        read_settings({})

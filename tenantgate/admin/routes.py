@@ -12,6 +12,7 @@ from tenantgate.admin import (
     audit,
     certificates,
     daemons,
+    decisions,
     issuers,
     operators,
     partners,
@@ -41,6 +42,7 @@ ALL: Final[tuple[Routes, ...]] = tuple(
         operators,
         admin_keys,
         audit,
+        decisions,
         policy,
     )
 )

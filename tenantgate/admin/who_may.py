@@ -85,6 +85,9 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("POST", "/admin-keys/{id}/revoke"): "Admin",
     # What happened, and what is in force.
     ("GET", "/audit"): "Viewer",
+    ("GET", "/decisions"): "Viewer",
+    ("GET", "/decisions/counts"): "Viewer",
+    ("GET", "/decisions/{id}"): "Viewer",
     ("GET", "/instances"): "Viewer",
     ("GET", "/instances/{id}"): "Viewer",
     ("GET", "/policy"): "Viewer",

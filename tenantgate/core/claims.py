@@ -48,7 +48,8 @@ class Caller(msgspec.Struct, kw_only=True, eq=False, gc=False):
 
     `issuer` is the id of its row, `version` Entra's (`1.0`, `2.0`; empty elsewhere). `client` is the look-up form of
     `client_id` (16 bytes for Entra). `oid` is Entra's object id, None elsewhere; `holder` is its text, elsewhere
-    `sub`. `app_only` is whether a user may stand behind it. `standing` is `core.judge`'s own, of one moment's policy.
+    `sub`. `app_only` is whether a user may stand behind it; `idtyp` Entra's claim, if it is one of its two values or
+    `other`. `standing` is `core.judge`'s own, of one moment's policy.
     """
 
     issuer: str
@@ -64,6 +65,7 @@ class Caller(msgspec.Struct, kw_only=True, eq=False, gc=False):
     oid: bytes | None = None
     strength: Strength | None = None
     identity: Identity = "application"
+    idtyp: str = ""
     standing: Any = None
 
 
@@ -134,7 +136,14 @@ def read_entra_caller(
         oid=oid,
         strength=None if strength is None else _STRENGTHS[strength],
         identity=read_identity(payload),
+        idtyp=_idtyp(payload),
     )
+
+
+def _idtyp(payload: dict[str, Any]) -> str:
+    """Return what statistics call it: a text of the issuer's own must not become a dimension."""
+    value = payload.get("idtyp", "")
+    return value if value in ("", "app", "user") else "other"
 
 
 def unusable(payload: dict[str, Any], name: str, why: str) -> Refused:

@@ -18,6 +18,7 @@ from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow, PolicyDelta, PolicyError, PolicySnapshot, ResourceRow, Row
 from tenantgate.core.token import TokenReader
 from tenantgate.core.verify import NeedKeys, Verified, verify
+from tenantgate.feed.sink import DecisionSink
 from tenantgate.feed.source import PolicySource
 from tenantgate.forks import restart_in_children
 from tenantgate.gate.advising import Advisor
@@ -25,6 +26,7 @@ from tenantgate.gate.answer import USUAL, Answer, Manner, answer, manner_of
 from tenantgate.gate.cache import VerifiedTokens, weight_of
 from tenantgate.gate.journal import Journal
 from tenantgate.gate.keeper import Follower, Keeper, Keys
+from tenantgate.gate.recorder import Recorded, Recorder
 from tenantgate.gate.request import AUTHORIZATION, RequestView, TokenSource, present, source_of
 
 if TYPE_CHECKING:  # a gate over static keys has no use for the room
@@ -96,6 +98,7 @@ class Gate:
         self._front = Front(None, AUTHORIZATION, USUAL)
         self._tokens = VerifiedTokens()
         self._journal = Journal()
+        self._recorder: Recorder | None = None
         self._advisor = Advisor(now, self._reader)
         self._keeper = Keeper(keys, deadline=deadline)
         self._followers: list[Follower] = []
@@ -177,6 +180,26 @@ class Gate:
         self._followers.append(follower)
         follower.start()
 
+    def record(self, sink: DecisionSink, *, chance: Callable[[], float], sample: float = 0.01) -> None:
+        """Have every decision counted by a sink until `close`, which closes it too. `sample`: of grants, the part
+        whose details are kept; `chance` gives numbers from 0 to 1.
+
+        Raises:
+            RuntimeError: no thread is to be had. The sink is closed.
+        """
+        recorder = Recorder(sink, self.resource, lambda: self._index, now=self._now, chance=chance, sample=sample)
+        try:
+            recorder.start()
+        except RuntimeError:
+            sink.close()
+            raise
+        self._recorder = recorder
+
+    @property
+    def recorded(self) -> Recorded | None:
+        """How the recording of decisions is doing in this process; None where nothing is recorded."""
+        return None if self._recorder is None else self._recorder.recorded
+
     def key_health(self) -> list[IssuerHealth]:
         """Return how every issuer's keys are doing in this gate. Any thread."""
         return self._keys.health()
@@ -225,6 +248,8 @@ class Gate:
             follower.close()
         self._keeper.close()
         self._journal.write()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def _age(self) -> None:
         """Judge by this policy no more: what was suspended since is not known here."""
@@ -254,14 +279,21 @@ class Gate:
             if not isinstance(outcome, Torn):
                 return outcome
             self._yield()
-        return self._denied(Denied(R.OVERLOADED, "the policy changed throughout the judgement"), roles)
+        return self._unverified(Denied(R.OVERLOADED, "the policy changed throughout the judgement"), roles)
 
     def _last(self, view: RequestView, roles: tuple[str, ...]) -> Decision:
         """Judge again after a fetch: what is still missing is a denial now."""
         outcome = self._judge(view, roles)
         if isinstance(outcome, NeedKeys):
-            return self._denied(Denied(outcome.reason, outcome.detail), roles)
+            return self._unverified(Denied(outcome.reason, outcome.detail), roles)
         return outcome
+
+    def _unverified(self, denied: Denied, roles: tuple[str, ...]) -> Denied:
+        """Complete and record a denial of nobody in particular."""
+        decision = self._denied(denied, roles)
+        if self._recorder is not None:
+            self._recorder.note((decision, None, roles, 0.0, 0.0, self._now()))
+        return decision
 
     def _judge_once(self, view: RequestView, roles: tuple[str, ...]) -> Decision | NeedKeys | Torn:
         index = self._index
@@ -273,21 +305,31 @@ class Gate:
         if entry is None or entry.row is not row:
             source = self._front_of(index).source
         token, reason, detail = present(view, source)
-        outcome: Decision | NeedKeys | Torn
         if token is None:
             assert reason is not None
-            outcome = self._denied(Denied(reason, detail), roles)
+            found: Verified | Denied | NeedKeys = Denied(reason, detail)
         else:
-            outcome = self._judge_by(index, token, roles, view.peer)
-        # `judge` guards itself; what was found or verified by one revision must not be judged by another.
-        return outcome if index.generation == generation and not generation & 1 else TORN
+            found = self._verified(index, token)
+        if type(found) is not Verified:
+            # What was found by one revision must not be answered by another.
+            if index.generation != generation or generation & 1:
+                return TORN
+            return found if isinstance(found, NeedKeys) else self._unverified(found, roles)  # type: ignore[arg-type]
+        claims, now = found.claims, self._now()
+        outcome = judge(claims, index, self.resource, roles, now, self._next_id(), view.peer)
+        # `judge` guards itself; what was verified by one revision must not be judged by another.
+        if index.generation != generation or generation & 1 or isinstance(outcome, Torn):
+            return TORN
+        if self._recorder is not None:
+            self._recorder.note((outcome, claims.caller, roles, claims.issued_at, claims.expires_at, now))
+        return outcome
 
     def _unready(self, view: RequestView, roles: tuple[str, ...]) -> Denied:
         """Deny where no policy was loaded: nobody knows yet where a token stands, so it is looked for as usual."""
         token, reason, detail = present(view)
         if token is None and reason is not None:
-            return self._denied(Denied(reason, detail), roles)
-        return self._denied(Denied(*self._unready_for), roles)
+            return self._unverified(Denied(reason, detail), roles)
+        return self._unverified(Denied(*self._unready_for), roles)
 
     def _front_of(self, index: PolicyIndex | None) -> Front:
         """Return how the resource in force is asked and answers; as usual where there is none."""
@@ -298,24 +340,19 @@ class Gate:
             self._front = front = Front(row, source_of(row), manner_of(row))
         return front
 
-    def _judge_by(
-        self, index: PolicyIndex, token: bytes, roles: tuple[str, ...], peer: str | None
-    ) -> Decision | NeedKeys | Torn:
+    def _verified(self, index: PolicyIndex, token: bytes) -> Verified | Denied | NeedKeys:
         digest = hashlib.sha256(token).digest()
         verified = self._tokens.get(digest)
-        if verified is None or not self._holds(verified, index):
-            resource = index.resources.get(self.resource)
-            appid = None if resource is None else resource.row.signing_keys_appid
-            fresh = verify(token, index, self._keys, self._reader, appid)
-            if isinstance(fresh, NeedKeys):
-                return fresh
-            if isinstance(fresh, Denied):
-                return self._denied(fresh, roles)
-            verified, claims = fresh, fresh.claims
-            if index.lists(claims.caller):  # a stranger's authentic tokens must not fill the memory
-                self._tokens.put(digest, verified, weight_of(token, claims.payload))
-                self._keys.authentic(fresh.ref, self._now() - claims.issued_at)
-        return judge(verified.claims, index, self.resource, roles, self._now(), self._next_id(), peer)
+        if verified is not None and self._holds(verified, index):
+            return verified
+        resource = index.resources.get(self.resource)
+        appid = None if resource is None else resource.row.signing_keys_appid
+        fresh = verify(token, index, self._keys, self._reader, appid)
+        if isinstance(fresh, Verified) and index.lists(fresh.claims.caller):
+            # Only then: a stranger's authentic tokens must not fill the memory.
+            self._tokens.put(digest, fresh, weight_of(token, fresh.claims.payload))
+            self._keys.authentic(fresh.ref, self._now() - fresh.claims.issued_at)
+        return fresh
 
     def _holds(self, verified: Verified, index: PolicyIndex) -> bool:
         """Whether remembered claims still hang on the very key and issuer they were verified with."""

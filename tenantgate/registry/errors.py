@@ -115,6 +115,8 @@ ROW_CODES: Final[dict[str, str]] = {
     "certificate_chain": "More than one certificate: the daemon's own alone is wanted.",
     "certificate_weak": "The key or the signature of a certificate is weak, or of an unknown kind.",
     "certificate_expired": "A certificate has expired.",
+    "cursor_malformed": "Not a cursor of this list.",
+    "oids_differ": "Callers with different object ids asked.",
 }
 """InvalidError: the codes of `core.rules` that one row can raise, and the registry's own."""
 
@@ -155,6 +157,8 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "client_certificate",
         "subscription_key",
         "product_key",
+        "decision",
+        "access_request",
     )
 } | {"key_not_found": "No such key of this issuer is distrusted."}
 """NotFoundError."""
@@ -164,6 +168,7 @@ TRANSITION_CODES: Final[dict[str, str]] = {
     "partner_archived": "An archived partner comes back by being onboarded anew, and gets nothing new.",
     "already_revoked": "It was revoked before.",
     "already_expired": "It has reached its end.",
+    "already_decided": "The access request was decided before.",
 }
 """TransitionError."""
 

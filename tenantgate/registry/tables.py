@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0008"
+SCHEMA_REVISION: Final = "0009"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -24,6 +24,7 @@ _NAMING: Final = {
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+_PINNED_BY_US: Final = sa.text("pin_object_id")
 _JSON: Final = sa.JSON(none_as_null=True)
 
 
@@ -128,7 +129,7 @@ class Tenant(Written, table=True):
 
 
 class Daemon(Written, table=True):
-    """`core.policy.DaemonRow`."""
+    """`core.policy.DaemonRow`, and whether the object id of its first grant is to become its `oid`."""
 
     __table_args__ = (
         sa.UniqueConstraint("tenant", "client_id"),
@@ -136,6 +137,9 @@ class Daemon(Written, table=True):
         sa.CheckConstraint("min_credential IN ('none', 'secret', 'certificate')", name="min_credential"),
         sa.Index(None, "client_id"),
         sa.Index(None, "partner"),
+        sa.Index(
+            "ix_daemon_pin_object_id", "tenant", "client_id", sqlite_where=_PINNED_BY_US, postgresql_where=_PINNED_BY_US
+        ),
     )
     tenant: str = Field(foreign_key="tenant.id")
     client_id: str
@@ -144,10 +148,14 @@ class Daemon(Written, table=True):
     partner: str | None = Field(default=None, foreign_key="partner.id")
     state: str
     min_credential: str
+    pin_object_id: bool = _later(sa.false(), default=False)
 
 
 class Resource(Written, table=True):
-    """`core.policy.ResourceRow`. Columns with a server default came later: rows of before have its value."""
+    """`core.policy.ResourceRow`, and whether its gates note callers that are on no list.
+
+    Columns with a server default came later: rows of before have its value.
+    """
 
     __table_args__ = (
         sa.CheckConstraint("app_only IN ('strict', 'compatible')", name="app_only"),
@@ -175,6 +183,7 @@ class Resource(Written, table=True):
     failure_status: int | None = None
     failure_message: str | None = None
     show_reasons: bool
+    access_requests: bool = _later(sa.false(), default=False)
 
 
 class AppRole(Written, table=True):

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 import tenantgate.registry.key_tables  # noqa: F401 - its tables belong to the metadata
 from alembic import command
 from tenantgate.core.policy import AppRoleRow, ResourceRow
+from tenantgate.registry import decision_tables as decision_tables
 from tenantgate.registry import migrations
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import SchemaError
