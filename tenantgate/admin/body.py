@@ -15,9 +15,12 @@ from tenantgate.admin.problems import RequestRefused
 from tenantgate.core.limits import Limits
 from tenantgate.core.strict import ObjectReader, Unreadable, read_document
 from tenantgate.registry.bulk import LARGEST_BULK
+from tenantgate.registry.import_file import LARGEST_FILE
 
 LARGEST_BODY: Final = 64 * 1024
 """Bytes."""
+UPLOADS: Final[dict[tuple[str, str], tuple[str, int]]] = {("POST", "/imports"): ("text/csv", LARGEST_FILE)}
+"""Method and path (below the prefix) of what takes a file instead of JSON → its media type, and how many bytes."""
 _read_object: Final = ObjectReader(Limits(members=LARGEST_BULK + 1)).read
 """One more than may be named at once: that is told as what it is."""
 
@@ -53,29 +56,42 @@ async def read_request(request: Request, *, wants_body: bool) -> Request:
         return ReadRequest(request, b"", {})
     if not raw:
         raise RequestRefused("body_malformed", "a JSON object is needed")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise RequestRefused("media_type_unsupported", "send Content-Type: application/json")
+    _require_type(request, "application/json")
     return ReadRequest(request, raw, _parse(raw))
 
 
-async def _read(request: Request) -> bytes:
+async def read_upload(request: Request, media_type: str, largest: int) -> Request:
+    """Return the request with the file in its body read.
+
+    Raises:
+        RequestRefused: `body_too_large`, `media_type_unsupported`, `body_malformed`.
+    """
+    _require_type(request, media_type)
+    return ReadRequest(request, await _read(request, largest), {})
+
+
+def _require_type(request: Request, wanted: str) -> None:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != wanted:
+        raise RequestRefused("media_type_unsupported", f"send Content-Type: {wanted}")
+
+
+async def _read(request: Request, largest: int = LARGEST_BODY) -> bytes:
     declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared[:12]) > LARGEST_BODY:
-        raise _too_large()
+    if not declared.isdecimal() or int(declared[:12]) > largest:
+        raise _too_large(largest)
     raw = bytearray()
     try:
         async for chunk in request.stream():
             raw += chunk
-            if len(raw) > LARGEST_BODY:
-                raise _too_large()
+            if len(raw) > largest:
+                raise _too_large(largest)
     except ClientDisconnect:
         raise RequestRefused("body_malformed", "the connection ended before the body") from None
     return bytes(raw)
 
 
-def _too_large() -> RequestRefused:
-    return RequestRefused("body_too_large", f"a body has at most {LARGEST_BODY} bytes")
+def _too_large(largest: int) -> RequestRefused:
+    return RequestRefused("body_too_large", f"a body has at most {largest} bytes")
 
 
 def _parse(raw: bytes) -> dict[str, Any]:

@@ -97,7 +97,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds({"body_malformed": "The body is not one JSON object, strictly written."}, 400),
     **_kinds({"body_not_expected": "Nothing is expected in the body."}, 400),
     **_kinds({"body_too_large": "The body is too large."}, 413),
-    **_kinds({"media_type_unsupported": "The body must be application/json."}, 415),
+    **_kinds({"media_type_unsupported": "The body must be application/json, or text/csv where a file is sent."}, 415),
     **_kinds({"request_invalid": "Members of the request are at fault; `errors` names each."}, 422),
     **_kinds({"route_unknown": "There is nothing at this address."}, 404),
     **_kinds({"method_not_allowed": "This address does not know that method."}, 405),

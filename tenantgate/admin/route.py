@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,7 +19,7 @@ from sqlmodel import Session
 from starlette.background import BackgroundTask
 
 from tenantgate.admin.admission import Admitted, Credential
-from tenantgate.admin.body import read_request
+from tenantgate.admin.body import UPLOADS, read_request, read_upload
 from tenantgate.admin.context import AdminContext
 from tenantgate.admin.entry import Need, need_of, presented
 from tenantgate.admin.problems import COMMON_HEADERS, body_problems, log, problems, rate_problems
@@ -76,6 +77,15 @@ class Call:
         if work.revision is not None and self._response is not None:
             self._response.headers[REVISION_HEADER] = str(work.revision)
 
+    @contextmanager
+    def going_on(self, request_id: str) -> Iterator[Work]:
+        """Run a unit of work of what this request began, after its answer, if the operator may do so even then."""
+        context, now = self.context, self.context.now()
+        actor = replace(self.actor, request_id=request_id)
+        with unit_of_work(context.engine, actor=actor, now=now, new_id=context.new_id) as work:
+            self._need.check(self._credential.judge(work.session, now=now))
+            yield work
+
     def created(self, path: str) -> None:
         """Say where what was made is, below the prefix."""
         assert self._response is not None
@@ -115,6 +125,14 @@ Calling = Annotated[Call, Depends(_call_of)]
 """The parameter that says who calls. There is no route without: `AdminRoute` lets nobody else in."""
 
 
+async def _upload_of(request: Request) -> bytes:
+    return await request.body()
+
+
+Uploaded = Annotated[bytes, Depends(_upload_of)]
+"""The parameter that holds a file which was sent (`body.UPLOADS` says where)."""
+
+
 class AdminRoute(APIRoute):
     """A route behind a credential. Bound to its context by a subclass: `bound_to`."""
 
@@ -127,6 +145,7 @@ class AdminRoute(APIRoute):
         need = need_of(method, self.path.removeprefix(PREFIX))
         parameters = frozenset(field.alias for field in self.dependant.query_params)
         wants_body = self.body_field is not None
+        upload = UPLOADS.get((method, self.path.removeprefix(PREFIX)))
         context = self.context
 
         async def handle(request: Request) -> Response:
@@ -134,7 +153,10 @@ class AdminRoute(APIRoute):
             credential = presented(request)
             request.state.call = await run_in_threadpool(Call, context, credential, need, request)
             _check_query(request, parameters)
-            response = await inner(await read_request(request, wants_body=wants_body))
+            if upload is not None:
+                response = await inner(await read_upload(request, *upload))
+            else:
+                response = await inner(await read_request(request, wants_body=wants_body))
             if request.state.call.is_use_news and response.background is None:
                 response.background = BackgroundTask(request.state.call.note_use)
             response.headers.update({**COMMON_HEADERS, "X-Request-Id": request.state.request_id})
@@ -186,6 +208,13 @@ class Routes:
         """Find something out that costs others something: a few times a minute. Nothing is changed."""
         return self._route("POST", path, 200, problems(*refusals) | body_problems() | rate_problems(), {})
 
+    def upload(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
+        """Take a file and begin to work on it: 202 and Location."""
+        media_type, _ = UPLOADS["POST", path]
+        body = {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}
+        answers = problems(*refusals) | body_problems()
+        return self._route("POST", path, 202, answers, _headers("Location", False), requestBody=body)
+
     def change(
         self, path: str, *refusals: type[RegistryError], policy: bool = True, body: bool = False
     ) -> Callable[[F], F]:
@@ -203,7 +232,13 @@ class Routes:
             router.add_api_route(**route)
 
     def _route(
-        self, method: str, path: str, status: int, refusals: dict[int | str, Any], headers: dict[str, Any]
+        self,
+        method: str,
+        path: str,
+        status: int,
+        refusals: dict[int | str, Any],
+        headers: dict[str, Any],
+        **described: Any,
     ) -> Callable[[F], F]:
         answers = refusals | ({status: {"headers": headers}} if headers else {})
 
@@ -217,7 +252,7 @@ class Routes:
                     "responses": answers,
                     "tags": [self._tag],
                     "operation_id": endpoint.__name__,
-                    "openapi_extra": {"x-least-role": WHO_MAY[method, path]},
+                    "openapi_extra": {"x-least-role": WHO_MAY[method, path], **described},
                 }
             )
             return endpoint

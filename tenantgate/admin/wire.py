@@ -6,20 +6,15 @@ is passed over, and what a body may say is exactly what its shape lists (no `sta
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tenantgate.core.policy import ID_PATTERN
+from tenantgate.registry.moments import read_instant, written
 
 T = TypeVar("T")
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# RFC 3339 §5.6, whole seconds: policy is judged in seconds, and a lost fraction would be a lost promise.
-_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
 class In(BaseModel):
@@ -47,12 +42,8 @@ def parse_instant(value: object) -> int:
     Raises:
         PydanticCustomError: `timestamp_malformed`. The message does not quote the value.
     """
-    if isinstance(value, str) and _INSTANT.match(value):
-        try:
-            moment = datetime.fromisoformat(value.upper())
-            return (moment - _EPOCH) // timedelta(seconds=1)
-        except (ValueError, OverflowError):
-            pass
+    if isinstance(value, str) and (moment := read_instant(value)) is not None:
+        return moment
     raise PydanticCustomError(
         "timestamp_malformed", "must be an RFC 3339 timestamp in whole seconds with an offset, as 2031-01-31T00:00:00Z"
     )
@@ -60,7 +51,7 @@ def parse_instant(value: object) -> int:
 
 def format_instant(seconds: int) -> str:
     """Return epoch seconds (0 to the end of the year 9999) as an RFC 3339 timestamp in UTC."""
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(seconds)
 
 
 _INSTANT_SCHEMA: Final[dict[str, Any]] = {

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final
 
 import typer
 
-from tenantgate.admin.wire import parse_instant
+from tenantgate.registry.moments import read_moment
 
 DAY: Final = 86_400
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 
 
 def moment(value: str) -> int:
@@ -19,10 +17,10 @@ def moment(value: str) -> int:
     Raises:
         typer.BadParameter: it is neither.
     """
-    try:
-        return parse_instant(f"{value}T00:00:00Z" if _DAY.match(value) else value)
-    except ValueError:
-        raise typer.BadParameter("must be as 2031-01-31 or 2031-01-31T00:00:00Z") from None
+    found = read_moment(value)
+    if found is None:
+        raise typer.BadParameter("must be as 2031-01-31 or 2031-01-31T00:00:00Z")
+    return found
 
 
 EndsAt = Annotated[

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from tenantgate.admin.shapes import PartnerOut
 from tenantgate.cli.bulk import Why, move
+from tenantgate.cli.importing import import_file
 from tenantgate.cli.moments import EndsAt
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
@@ -71,6 +73,21 @@ def show_(id_: PartnerId, database: Database = None, as_json: Json = False) -> N
     """Show a partner."""
     with office(database) as desk, desk.reading() as session:
         show(PartnerOut.model_validate(partners.get(session, id_)), as_json=as_json)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="The columns are in docs/imports.md.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, and report what would be.")] = False,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Import partners with their tenants, daemons and roles. Exit status 1: a line was refused.
+
+    A line is done whole or not at all, and the same file again does what is missing.
+    """
+    with office(database) as desk:
+        import_file(desk, file, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()

@@ -106,6 +106,10 @@ ROW_CODES: Final[dict[str, str]] = {
     "tenant_wide_not_allowed": "A tenant-wide role where the resource does not allow it or the tenant is hosted.",
     "reference_unknown": "Something named is not there.",
     "time_in_past": "An end that has already passed.",
+    "timestamp_malformed": "Neither an RFC 3339 timestamp in whole seconds with an offset nor a day.",
+    "csv_too_large": "The file is larger, or has more lines, than may be imported at once.",
+    "csv_malformed": "The file is not CSV in UTF-8, or a line has not as many cells as the header.",
+    "csv_header_unknown": "The header lacks a column, or has one twice or one that nobody knows.",
     "bulk_refused": "Not possible for all of them; `errors` names each at fault, and nothing was done.",
     "role_too_high": "An admin key can have no higher role than its operator.",
     "scope_unknown": "There is no such part of the API that a key could be for.",
@@ -130,6 +134,8 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "audience_overlap": "Another resource accepts this audience.",
     "assignment_overlap": "The role is already assigned for some of that time.",
     "role_mapping_duplicate": "This value of this claim already gives the role.",
+    "pin_differs": "The daemon is pinned to another identity.",
+    "import_running": "Another import is under way.",
     "tenant_wide_in_use": "Roles of the resource are still given to whole tenants.",
     "certificate_duplicate": "A daemon has this certificate, or had it.",
     "subscription_keys_too_many": "The daemon has as many subscription keys as it may.",
@@ -159,6 +165,7 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "product_key",
         "decision",
         "access_request",
+        "import_job",
     )
 } | {"key_not_found": "No such key of this issuer is distrusted."}
 """NotFoundError."""

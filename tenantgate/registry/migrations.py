@@ -19,6 +19,7 @@ import tenantgate.registry
 
 # So that the metadata knows every table, whoever asks it.
 from tenantgate.registry import credential_tables as _credential_tables  # noqa: F401
+from tenantgate.registry import import_tables as _import_tables  # noqa: F401
 from tenantgate.registry.engine import open_engine, translated
 from tenantgate.registry.errors import SchemaError
 from tenantgate.registry.tables import SCHEMA_REVISION

@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 
 from tenantgate.core.policy import KINDS, ROW_VERSION, Op
 from tenantgate.registry.audit import entry_hash
-from tenantgate.registry.engine import is_concurrent, lock_history, tell_followers, writing
+from tenantgate.registry.engine import is_concurrent, lock_history, tell_followers, translated, writing
 from tenantgate.registry.errors import SchemaError
 from tenantgate.registry.ids import NewId
 from tenantgate.registry.rows import TABLES, data_of_row, json_of
@@ -68,6 +68,22 @@ class Work:
     def change(self, kind: str, row_id: str, op: Op) -> None:
         """Put a row into the change feed; its content is read when the work ends. The last `op` of a row counts."""
         self._changes[kind, row_id] = op
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Do something that may fail without the rest of the work: on an exception it alone is undone.
+
+        Raises:
+            RegistryError: as the database's error reads, besides what is raised inside.
+        """
+        entries, changes = len(self._entries), dict(self._changes)
+        try:
+            with translated(), self.session.begin_nested():
+                yield
+        except BaseException:
+            del self._entries[entries:]
+            self._changes = changes
+            raise
 
     def act_as(self, operator_id: str) -> None:
         """Go on in the name of an operator who was found out only now, by the sign-in code they hold."""

@@ -67,7 +67,7 @@ def filled(path: str, id_: str = "nobody") -> str:
 def body_of(method: str, path: str) -> dict[str, Any] | None:
     """The example of what this route takes, or None."""
     wanted = operation(method, path).get("requestBody")
-    if wanted is None:
+    if wanted is None or "application/json" not in wanted["content"]:
         return None
     example: dict[str, Any] = schema_of(wanted["content"]["application/json"]["schema"])["examples"][0]
     return example

@@ -432,3 +432,35 @@ def test_several_are_moved_at_once_or_none(desk: Desk):
     for group, id_ in (("tenant", "contoso-entra"), ("daemon", "nightly")):
         assert desk.json(group, "suspend", id_, "--reason", "why")["state"] == "suspended"
         assert desk.json(group, "activate", id_)["state"] == "active"
+
+
+def test_a_file_of_partners(desk: Desk, tmp_path: Path):
+    """Tried out, then imported; a refused line is shown and makes the exit status; the same file again does nothing."""
+    file = tmp_path / "partners.csv"
+    file.write_text(
+        "partner,partner_name,issuer,tid,client_id,roles\n"
+        f"fabrikam,Fabrikam,entra,{OTHER_TID},{OTHER_CLIENT},orders-read\n"
+        "contoso,,,,,\n"
+        "globex,,,,,\n"
+    )
+    before = desk.json("audit", "list")
+
+    tried = desk.call("partner", "import", str(file), "--dry-run", "--json")
+
+    assert desk.json("audit", "list") == before
+    done = desk.call("partner", "import", str(file), "--json")
+    assert (tried.status, done.status) == (1, 1)
+    assert tried.document["lines"] == done.document["lines"]
+    assert [each["outcome"] for each in done.document["lines"]] == ["created", "exists", "refused"]
+    assert (done.document["import"]["state"], done.document["import"]["created"]) == ("done", 1)
+    assert desk.json("partner", "show", "fabrikam")["created_by"] == USER
+    assert desk.json("audit", "list", "--id", "fabrikam")["items"][0]["request_id"] == done.document["import"]["id"]
+    again = desk.call("partner", "import", str(file))
+    assert again.status == 1
+    assert "3 lines: 0 created, 0 changed, 1 refused; 2 were there already" in again.out
+    assert "a partner that is new needs its name" in again.out
+    file.write_text("partner\ncontoso\n")
+    assert desk.call("partner", "import", str(file)).status == 0
+    file.write_text("company\ncontoso\n")
+    assert desk.refused("partner", "import", str(file))[0] == "csv_header_unknown"
+    assert desk.refused("partner", "import", str(tmp_path / "none.csv"), status=2)[0] == "file_unreadable"

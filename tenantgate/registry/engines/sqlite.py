@@ -64,6 +64,17 @@ def open_sqlite(url: str, *, create: bool, busy_timeout: float) -> Engine:
     return engine
 
 
+def open_scratch() -> Engine:
+    """Open a database in memory, for what is tried out and thrown away; it is this engine's alone."""
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False),
+        poolclass=sa.StaticPool,
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
 def database_path(url: str) -> Path:
     """Return the path of the file a database address names.
 
