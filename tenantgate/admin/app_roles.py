@@ -9,7 +9,7 @@ from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import AppRoleIn, AppRoleOut
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import app_roles
-from tenantgate.registry.errors import ConflictError, NotFoundError
+from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("App roles")
 
@@ -20,6 +20,22 @@ def create_app_role(call: Calling, body: AppRoleIn) -> AppRoleOut:
     with call.changing() as work:
         row = app_roles.create(work, body.to_spec())
     call.created(f"/app-roles/{row.id}")
+    return AppRoleOut.model_validate(row)
+
+
+@routes.change("/app-roles/{id}/mark-sensitive", NotFoundError, TransitionError, policy=False)
+def mark_app_role_sensitive(call: Calling, id_: PathId) -> AppRoleOut:
+    """From now on it takes two operators to grant it. Who has it keeps it, and mappings that give it stay."""
+    with call.changing() as work:
+        row = app_roles.mark_sensitive(work, id_)
+    return AppRoleOut.model_validate(row)
+
+
+@routes.change("/app-roles/{id}/unmark-sensitive", NotFoundError, TransitionError, policy=False)
+def unmark_app_role_sensitive(call: Calling, id_: PathId) -> AppRoleOut:
+    """From now on one operator grants it alone. What waits for approval goes on waiting."""
+    with call.changing() as work:
+        row = app_roles.unmark_sensitive(work, id_)
     return AppRoleOut.model_validate(row)
 
 

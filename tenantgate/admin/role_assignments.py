@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import Final
 
+from fastapi import Response
+
 from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes import RoleAssignmentIn, RoleAssignmentOut
+from tenantgate.admin.shapes import GrantedOut, RoleAssignmentIn, RoleAssignmentOut
+from tenantgate.admin.shapes_approval import PendingGrantShown
 from tenantgate.admin.wire import Listing
-from tenantgate.registry import assignments
-from tenantgate.registry.errors import ConflictError, NotFoundError
+from tenantgate.registry import assignments, pending_grants
+from tenantgate.registry.approval_tables import PendingGrant
+from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("Role assignments")
 
 
-@routes.create("/role-assignments", ConflictError)
-def grant_role(call: Calling, body: RoleAssignmentIn) -> RoleAssignmentOut:
-    """Grant a role; it counts from the daemon's next request on."""
+@routes.create("/role-assignments", ConflictError, TransitionError, makes=GrantedOut, waits=PendingGrantShown)
+def grant_role(call: Calling, body: RoleAssignmentIn) -> GrantedOut | Response:
+    """Grant a role; it counts from the daemon's next request on.
+
+    A sensitive one is asked for: the answer is 202 and the pending grant, which a second operator approves.
+    """
     with call.changing() as work:
-        row = assignments.grant(work, body.to_spec())
-    call.created(f"/role-assignments/{row.id}")
-    return RoleAssignmentOut.model_validate(row)
+        made = pending_grants.grant_or_request(work, body.to_spec())
+        warnings = assignments.warnings_of(work.session, made.tenant)
+    if isinstance(made, PendingGrant):
+        return call.waiting(f"/pending-grants/{made.id}", PendingGrantShown.of(made, warnings))
+    call.created(f"/role-assignments/{made.id}")
+    return GrantedOut.of(made, warnings)
 
 
 @routes.get("/role-assignments")

@@ -9,12 +9,12 @@ from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import RoleMappingIn, RoleMappingOut
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import role_mappings
-from tenantgate.registry.errors import ConflictError, NotFoundError
+from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("Role mappings")
 
 
-@routes.create("/role-mappings", ConflictError)
+@routes.create("/role-mappings", ConflictError, TransitionError)
 def map_role(call: Calling, body: RoleMappingIn) -> RoleMappingOut:
     """Believe a value of an issuer's claim: it gives the role, from a listed daemon's next request on."""
     with call.changing() as work:

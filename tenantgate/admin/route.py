@@ -24,6 +24,7 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.entry import Need, need_of, presented
 from tenantgate.admin.problems import COMMON_HEADERS, body_problems, log, problems, rate_problems
 from tenantgate.admin.who_may import WHO_MAY
+from tenantgate.admin.wire import Out
 from tenantgate.registry import operators
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import RegistryError
@@ -90,6 +91,10 @@ class Call:
         """Say where what was made is, below the prefix."""
         assert self._response is not None
         self._response.headers["Location"] = PREFIX + path
+
+    def waiting(self, path: str, shown: Out) -> Response:
+        """Answer 202: nothing is in force yet; what waits for somebody is at `path`, below the prefix."""
+        return Response(shown.model_dump_json(), 202, {"Location": PREFIX + path}, media_type="application/json")
 
     @property
     def is_use_news(self) -> bool:
@@ -200,9 +205,23 @@ class Routes:
         """Read something."""
         return self._route("GET", path, 200, problems(*refusals), {})
 
-    def create(self, path: str, *refusals: type[RegistryError], policy: bool = True) -> Callable[[F], F]:
-        """Make something: 201 and Location."""
-        return self._route("POST", path, 201, problems(*refusals) | body_problems(), _headers("Location", policy))
+    def create(
+        self,
+        path: str,
+        *refusals: type[RegistryError],
+        policy: bool = True,
+        makes: type[Out] | None = None,
+        waits: type[Out] | None = None,
+    ) -> Callable[[F], F]:
+        """Make something: 201 and Location. Where that may take somebody else, `waits` is what 202 answers."""
+        answers = problems(*refusals) | body_problems()
+        if waits is not None:
+            answers[202] = {
+                "model": waits,
+                "description": "Nothing is in force yet: it waits for somebody.",
+                "headers": _headers("Location", policy=False),
+            }
+        return self._route("POST", path, 201, answers, _headers("Location", policy), makes)
 
     def look(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
         """Find something out that costs others something: a few times a minute. Nothing is changed."""
@@ -238,6 +257,7 @@ class Routes:
         status: int,
         refusals: dict[int | str, Any],
         headers: dict[str, Any],
+        makes: type[Out] | None = None,
         **described: Any,
     ) -> Callable[[F], F]:
         answers = refusals | ({status: {"headers": headers}} if headers else {})
@@ -252,6 +272,7 @@ class Routes:
                     "responses": answers,
                     "tags": [self._tag],
                     "operation_id": endpoint.__name__,
+                    **({"response_model": makes} if makes is not None else {}),
                     "openapi_extra": {"x-least-role": WHO_MAY[method, path], **described},
                 }
             )

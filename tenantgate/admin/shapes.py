@@ -32,7 +32,7 @@ from tenantgate.registry.issuers import IssuerSpec
 from tenantgate.registry.partners import PartnerSpec
 from tenantgate.registry.role_mappings import RoleMappingSpec
 from tenantgate.registry.service import NOTES_LENGTH, REASON_LENGTH
-from tenantgate.registry.tables import IssuerHealth
+from tenantgate.registry.tables import IssuerHealth, RoleAssignment
 from tenantgate.registry.tenants import TenantSpec
 
 _LIST: Final[dict[str, Any]] = {"maxItems": LIST_LENGTH}
@@ -368,6 +368,7 @@ class AppRoleIn(In):
     resource: ResourceId
     value: RoleValue
     display_name: Annotated[str, words(NAME_LENGTH, "Read orders")] = Field("", description="What people read.")
+    sensitive: bool = Field(False, description="To grant it takes two operators; no claim gives it.")
 
     def to_spec(self) -> AppRoleSpec:
         """Return what the service asks for."""
@@ -380,6 +381,7 @@ class AppRoleOut(Written):
     resource: str
     value: str
     display_name: str
+    sensitive: bool = Field(description="To grant it takes two operators.")
 
 
 class RoleAssignmentIn(In):
@@ -410,7 +412,19 @@ class RoleAssignmentOut(Written):
     not_before: Instant | None
     expires_at: Instant | None
     granted_by: str
+    approved_by: str | None = Field(description="Who approved it, where the role was sensitive.")
     reason: str
+
+
+class GrantedOut(RoleAssignmentOut):
+    """A role assignment just made, and what to know about it."""
+
+    warnings: list[str] = Field(description="Of a whole tenant's: how many daemons it reaches.")
+
+    @classmethod
+    def of(cls, row: RoleAssignment, warnings: list[str]) -> GrantedOut:
+        """Return what is shown of a new assignment."""
+        return cls(**dict(RoleAssignmentOut.model_validate(row)), warnings=warnings)
 
 
 class RoleMappingIn(In):

@@ -31,6 +31,9 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("POST", "/app-roles"): "Admin",
     ("GET", "/app-roles"): "Viewer",
     ("GET", "/app-roles/{id}"): "Viewer",
+    # To ask for two where one was enough is daily work; to be content with one again is not.
+    ("POST", "/app-roles/{id}/mark-sensitive"): "Operator",
+    ("POST", "/app-roles/{id}/unmark-sensitive"): "Admin",
     ("POST", "/role-mappings"): "Admin",
     ("GET", "/role-mappings"): "Viewer",
     ("GET", "/role-mappings/{id}"): "Viewer",
@@ -77,6 +80,12 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("GET", "/role-assignments"): "Viewer",
     ("GET", "/role-assignments/{id}"): "Viewer",
     ("POST", "/role-assignments/{id}/revoke"): "Operator",
+    ("POST", "/pending-grants"): "Operator",
+    ("GET", "/pending-grants"): "Viewer",
+    ("GET", "/pending-grants/{id}"): "Viewer",
+    ("POST", "/pending-grants/{id}/approve"): "Operator",
+    ("POST", "/pending-grants/{id}/reject"): "Operator",
+    ("POST", "/pending-grants/{id}/withdraw"): "Operator",
     # Who administers.
     ("POST", "/operators"): "Admin",
     ("GET", "/operators"): "Viewer",

@@ -10,7 +10,7 @@ import os
 import pwd
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -118,6 +118,12 @@ def told(code: str, message: str, status: int = 1) -> typer.Exit:
     """Say what is wrong in one line; return how to end the command."""
     typer.echo(f"{code}: {' '.join(message.split())}", err=True)
     return typer.Exit(status)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Say on standard error what is to be known; standard output stays what was asked for."""
+    for each in warnings:
+        typer.echo(f"warning: {each}", err=True)
 
 
 def _user() -> str:

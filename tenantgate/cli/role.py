@@ -6,18 +6,20 @@ from typing import Annotated
 
 import typer
 
-from tenantgate.admin.shapes import AppRoleOut, RoleAssignmentOut, RoleMappingOut
+from tenantgate.admin.shapes import AppRoleOut, GrantedOut, RoleAssignmentOut, RoleMappingOut
+from tenantgate.admin.shapes_approval import PendingGrantShown
 from tenantgate.cli.moments import ExpiresAt, NotBefore
-from tenantgate.cli.office import Database, office
+from tenantgate.cli.office import Database, office, warn
 from tenantgate.cli.output import Cursor, Json, Limit, show_change, show_list
-from tenantgate.registry import app_roles, assignments, role_mappings
+from tenantgate.registry import app_roles, assignments, pending_grants, role_mappings
 from tenantgate.registry.app_roles import AppRoleSpec
+from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.role_mappings import RoleMappingSpec
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-COLUMNS = ("id", "resource", "value", "display_name")
+COLUMNS = ("id", "resource", "value", "display_name", "sensitive")
 ASSIGNMENT_COLUMNS = ("id", "app_role", "daemon", "tenant", "not_before", "expires_at", "granted_by", "reason")
 
 MAPPING_COLUMNS = ("id", "issuer", "claim", "value", "app_role")
@@ -34,14 +36,41 @@ def create(
     value: Annotated[str, typer.Option("--value", help="What the API asks for, as Orders.Read.")],
     id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Its id; made up where left out.")] = None,
     display_name: Annotated[str, typer.Option("--display-name", help="What people read.")] = "",
+    sensitive: Annotated[bool, typer.Option("--sensitive", help="To grant it takes two operators.")] = False,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Define a role of a resource."""
-    spec = AppRoleSpec(resource=resource, value=value, id=id_, display_name=display_name)
+    spec = AppRoleSpec(resource=resource, value=value, id=id_, display_name=display_name, sensitive=sensitive)
     with office(database) as desk:
         with desk.changing() as work:
             row = app_roles.create(work, spec)
+        show_change(AppRoleOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("mark-sensitive")
+def mark_sensitive(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the role.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """From now on it takes two operators to grant it. Who has it keeps it, and mappings that give it stay."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = app_roles.mark_sensitive(work, id_)
+        show_change(AppRoleOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("unmark-sensitive")
+def unmark_sensitive(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the role.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """From now on one operator grants it alone."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = app_roles.unmark_sensitive(work, id_)
         show_change(AppRoleOut.model_validate(row), work.revision, as_json=as_json)
 
 
@@ -72,7 +101,7 @@ def grant(
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """Grant a role; it counts from the daemon's next request on."""
+    """Grant a role; it counts from the daemon's next request on. A sensitive one is asked for, and waits."""
     spec = AssignmentSpec(
         app_role=app_role,
         id=id_,
@@ -84,8 +113,14 @@ def grant(
     )
     with office(database) as desk:
         with desk.changing() as work:
-            row = assignments.grant(work, spec)
-        show_change(RoleAssignmentOut.model_validate(row), work.revision, as_json=as_json)
+            made = pending_grants.grant_or_request(work, spec)
+            warnings = assignments.warnings_of(work.session, made.tenant)
+        warn(warnings)
+        if isinstance(made, PendingGrant):
+            warn([f"Role {app_role} is sensitive: nothing is granted before an operator approves {made.id}."])
+            show_change(PendingGrantShown.of(made, warnings), work.revision, as_json=as_json)
+        else:
+            show_change(GrantedOut.of(made, warnings), work.revision, as_json=as_json)
 
 
 @app.command()

@@ -8,8 +8,8 @@ from sqlmodel import Session, select
 
 from tenantgate.core.fields import NAME_LENGTH
 from tenantgate.core.policy import AppRoleRow
-from tenantgate.registry.errors import ConflictError
-from tenantgate.registry.rows import columns_of
+from tenantgate.registry.errors import ConflictError, TransitionError
+from tenantgate.registry.rows import columns_of, facts_of
 from tenantgate.registry.service import Page, add, checked, choose_id, get_row, page, refer, text, written_by
 from tenantgate.registry.tables import AppRole, Resource
 from tenantgate.registry.unit_of_work import Work
@@ -17,12 +17,16 @@ from tenantgate.registry.unit_of_work import Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppRoleSpec:
-    """What an app role is to be: `value` is what the API asks for, `display_name` what people read (may be empty)."""
+    """What an app role is to be: `value` is what the API asks for, `display_name` what people read (may be empty).
+
+    To grant a `sensitive` one takes two operators (`pending_grants`).
+    """
 
     resource: str
     value: str
     id: str | None = None
     display_name: str = ""
+    sensitive: bool = False
 
 
 def create(work: Work, spec: AppRoleSpec) -> AppRole:
@@ -40,7 +44,37 @@ def create(work: Work, spec: AppRoleSpec) -> AppRole:
     if (other := work.session.exec(same).first()) is not None:
         message = f"resource {data.resource} already defines {data.value} as role {other.id}"
         raise ConflictError("role_value_duplicate", message, field="value", holder=other.id)
-    return add(work, AppRole(**columns_of(data), display_name=display_name, **written_by(work)), "app_role.created")
+    row = AppRole(**columns_of(data), display_name=display_name, sensitive=spec.sensitive, **written_by(work))
+    return add(work, row, "app_role.created")
+
+
+def mark_sensitive(work: Work, id_: str) -> AppRole:
+    """From now on it takes two operators to grant it. Who has it keeps it, mappings that give it stay.
+
+    Raises:
+        NotFoundError: `app_role_not_found`.
+        TransitionError: `state_unchanged`.
+    """
+    return _mark(work, id_, sensitive=True)
+
+
+def unmark_sensitive(work: Work, id_: str) -> AppRole:
+    """From now on one operator grants it alone. What waits for approval goes on waiting. Raises as `mark_sensitive`."""
+    return _mark(work, id_, sensitive=False)
+
+
+def _mark(work: Work, id_: str, *, sensitive: bool) -> AppRole:
+    row = get_row(work.session, AppRole, id_, for_change=True)
+    before = facts_of(row)
+    if row.sensitive == sensitive:
+        said = "sensitive already" if sensitive else "not sensitive"
+        raise TransitionError("state_unchanged", f"app role {id_} is {said}", field="sensitive")
+    # The registry's own column: it is in no row of the policy, so gates hear of nothing.
+    row.sqlmodel_update({"sensitive": sensitive, "updated_at": work.now, "version": row.version + 1})
+    work.session.add(row)
+    work.session.flush()
+    work.record("app_role.marked" if sensitive else "app_role.unmarked", "app_role", id_, before, facts_of(row))
+    return row
 
 
 def get(session: Session, id_: str) -> AppRole:

@@ -8,7 +8,7 @@ from sqlmodel import Session, select
 
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.references import check_tenant_wide
-from tenantgate.registry.errors import ConflictError
+from tenantgate.registry.errors import ConflictError, TransitionError
 from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.service import (
     REASON_LENGTH,
@@ -43,12 +43,20 @@ class AssignmentSpec:
 
 
 def grant(work: Work, spec: AssignmentSpec) -> RoleAssignment:
-    """Grant a role.
+    """Grant a role that one operator may grant alone; `pending_grants.grant_or_request` takes any.
 
     Raises:
         InvalidError: a member is at fault, `reference_unknown`, `time_in_past`, `tenant_wide_not_allowed`.
         ConflictError: `id_duplicate`, `assignment_overlap`; `holder` is the assignment for some of that time.
+        TransitionError: `approval_needed`: the role is sensitive.
     """
+    row = drafted(work, spec)
+    require_ordinary(work.session, row.app_role)
+    return add(work, row, "role_assignment.granted")
+
+
+def drafted(work: Work, spec: AssignmentSpec) -> RoleAssignment:
+    """Return the assignment that a spec stands for, checked and not added. Raises as `grant`, whatever the role."""
     id_ = choose_id(work, RoleAssignment, "asg", spec.id)
     data = checked(
         RoleAssignmentRow(
@@ -64,9 +72,36 @@ def grant(work: Work, spec: AssignmentSpec) -> RoleAssignment:
     reason = text(spec.reason, "reason", limit=REASON_LENGTH, lines=True, empty=True)
     role = refer(work.session, AppRole, data.app_role, "app_role")
     _check_subject(work.session, data, role)
-    _refuse_overlap(work, data)
-    row = RoleAssignment(**columns_of(data), granted_by=work.actor.operator_id, reason=reason, **written_by(work))
-    return add(work, row, "role_assignment.granted")
+    refuse_overlap(work, data)
+    return RoleAssignment(**columns_of(data), granted_by=work.actor.operator_id, reason=reason, **written_by(work))
+
+
+def require_ordinary(session: Session, app_role: str) -> None:
+    """Refuse what one operator may not give alone.
+
+    Raises:
+        TransitionError: `approval_needed`.
+    """
+    if get_row(session, AppRole, app_role).sensitive:
+        message = f"role {app_role} is sensitive: ask for it as a pending grant, which a second operator approves"
+        raise TransitionError("approval_needed", message, field="app_role", holder=app_role)
+
+
+def widens(before: RoleAssignment | RoleAssignmentRow, not_before: int | None, expires_at: int | None) -> bool:
+    """Whether another window would give the role at any time at which it is not given now."""
+    begins_earlier = (not_before or 0) < (before.not_before or 0)
+    ends_later = before.expires_at is not None and (expires_at is None or expires_at > before.expires_at)
+    return begins_earlier or ends_later
+
+
+def warnings_of(session: Session, tenant: str | None) -> list[str]:
+    """Return what to tell who gives a role to a whole tenant: how many daemons it reaches."""
+    if tenant is None:
+        return []
+    states = session.exec(select(Daemon.state).where(Daemon.tenant == tenant)).all()
+    active = sum(state == "active" for state in states)
+    now = f"{len(states)} now ({active} active)"
+    return [f"This gives the role to every daemon listed in tenant {tenant}: {now}, and each that is listed later."]
 
 
 def revoke(work: Work, id_: str) -> RoleAssignment:
@@ -106,12 +141,13 @@ def _check_subject(session: Session, data: RoleAssignmentRow, role: AppRole) -> 
     fitting(check_tenant_wide, data_of_row("tenant", tenant), data_of_row("resource", resource))
 
 
-def _refuse_overlap(work: Work, data: RoleAssignmentRow) -> None:
+def refuse_overlap(work: Work, data: RoleAssignmentRow) -> None:
     """Two assignments of one role for the same time: revoking one would not take the role back."""
     same = select(RoleAssignment).where(
         RoleAssignment.app_role == data.app_role,
         RoleAssignment.daemon == data.daemon,
         RoleAssignment.tenant == data.tenant,
+        RoleAssignment.id != data.id,
     )
     begin = max(data.not_before or 0, work.now)
     for other in work.session.exec(same):

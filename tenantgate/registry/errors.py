@@ -137,6 +137,7 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "pin_differs": "The daemon is pinned to another identity.",
     "import_running": "Another import is under way.",
     "tenant_wide_in_use": "Roles of the resource are still given to whole tenants.",
+    "grant_pending": "The same is waiting for an approval already.",
     "certificate_duplicate": "A daemon has this certificate, or had it.",
     "subscription_keys_too_many": "The daemon has as many subscription keys as it may.",
     "issuer_in_use": "A tenant, a role mapping or a resource names the issuer.",
@@ -166,6 +167,7 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "decision",
         "access_request",
         "import_job",
+        "pending_grant",
     )
 } | {"key_not_found": "No such key of this issuer is distrusted."}
 """NotFoundError."""
@@ -176,6 +178,15 @@ TRANSITION_CODES: Final[dict[str, str]] = {
     "already_revoked": "It was revoked before.",
     "already_expired": "It has reached its end.",
     "already_decided": "The access request was decided before.",
+    "approval_needed": "The role is sensitive: to give it takes a second operator's approval.",
+    "role_sensitive": "A sensitive role is given by approved assignments, never by a claim.",
+    "second_operator_needed": "Who asked for it cannot approve it, by whatever credential.",
+    "request_decided": "It was approved, rejected or withdrawn before.",
+    "request_expired": "It waited too long for an approval; ask again.",
+    "request_outdated": "What was asked for is not what it was then; ask again.",
+    "requester_not_allowed": "Who asked for it may grant no roles any more.",
+    "subject_not_active": "The daemon, its tenant or its partner is not active.",
+    "not_requester": "Only who asked for it withdraws it; others reject it.",
 }
 """TransitionError."""
 

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 import tenantgate.registry
 
 # So that the metadata knows every table, whoever asks it.
+from tenantgate.registry import approval_tables as _approval_tables  # noqa: F401
 from tenantgate.registry import credential_tables as _credential_tables  # noqa: F401
 from tenantgate.registry import import_tables as _import_tables  # noqa: F401
 from tenantgate.registry.engine import open_engine, translated

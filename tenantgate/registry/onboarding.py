@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sqlmodel import select
 
-from tenantgate.registry import assignments, daemons, partners, tenants
+from tenantgate.registry import daemons, partners, pending_grants, tenants
+from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
 from tenantgate.registry.errors import RegistryError
@@ -39,16 +40,19 @@ class OnboardSpec:
 
 @dataclass(frozen=True, slots=True)
 class Onboarded:
-    """What is on the list now; partner and tenant may have been there before."""
+    """What is on the list now; partner and tenant may have been there before. `pending` are the sensitive roles."""
 
     partner: Partner
     tenant: Tenant
     daemon: Daemon
     assignments: tuple[RoleAssignment, ...]
+    pending: tuple[PendingGrant, ...] = ()
 
 
 def onboard(work: Work, spec: OnboardSpec) -> Onboarded:
     """List a daemon with all that it needs. A tenant the partner already has is used again.
+
+    Roles that are sensitive are asked for, and wait for a second operator.
 
     Raises:
         InvalidError, ConflictError, TransitionError: as the services of partners, tenants, daemons and
@@ -58,8 +62,9 @@ def onboard(work: Work, spec: OnboardSpec) -> Onboarded:
     partner = _partner(work, spec.partner)
     tenant = _tenant(work, partner, spec)
     daemon = daemons.create(work, DaemonSpec(tenant=tenant.id, client_id=spec.client_id, oid=spec.oid))
-    granted = tuple(_grant(work, daemon, spec, place) for place in range(len(spec.app_roles)))
-    return Onboarded(partner, tenant, daemon, granted)
+    found = [_grant(work, daemon, spec, place) for place in range(len(spec.app_roles))]
+    granted = tuple(each for each in found if isinstance(each, RoleAssignment))
+    return Onboarded(partner, tenant, daemon, granted, tuple(each for each in found if isinstance(each, PendingGrant)))
 
 
 def _partner(work: Work, wanted: str | PartnerSpec) -> Partner:
@@ -76,12 +81,12 @@ def _tenant(work: Work, partner: Partner, spec: OnboardSpec) -> Tenant:
     return found or tenants.create(work, TenantSpec(issuer=spec.issuer, partner=partner.id, tid=spec.tid))
 
 
-def _grant(work: Work, daemon: Daemon, spec: OnboardSpec, place: int) -> RoleAssignment:
+def _grant(work: Work, daemon: Daemon, spec: OnboardSpec, place: int) -> RoleAssignment | PendingGrant:
     wanted = AssignmentSpec(
         app_role=spec.app_roles[place], daemon=daemon.id, expires_at=spec.expires_at, reason=spec.reason
     )
     with _renamed(lambda member: f"app_roles[{place}]" if member == "app_role" else member):
-        return assignments.grant(work, wanted)
+        return pending_grants.grant_or_request(work, wanted)
 
 
 @contextmanager

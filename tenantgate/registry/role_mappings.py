@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from sqlmodel import Session, select
 
 from tenantgate.core.policy import RoleMappingRow
-from tenantgate.registry.errors import ConflictError
+from tenantgate.registry.errors import ConflictError, TransitionError
 from tenantgate.registry.rows import columns_of
 from tenantgate.registry.service import Page, add, checked, choose_id, get_row, page, refer, remove, written_by
 from tenantgate.registry.tables import AppRole, Issuer, RoleMapping
@@ -31,11 +31,14 @@ def create(work: Work, spec: RoleMappingSpec) -> RoleMapping:
     Raises:
         InvalidError: a member is at fault, `reference_unknown`.
         ConflictError: `id_duplicate`, `role_mapping_duplicate`; `holder` is the mapping that says so already.
+        TransitionError: `role_sensitive`: who writes the partner's claims would grant it, alone.
     """
     id_ = choose_id(work, RoleMapping, "map", spec.id)
     data = checked(RoleMappingRow(**(asdict(spec) | {"id": id_})))
     refer(work.session, Issuer, data.issuer, "issuer")
-    refer(work.session, AppRole, data.app_role, "app_role")
+    if refer(work.session, AppRole, data.app_role, "app_role").sensitive:
+        message = f"role {data.app_role} is sensitive: it is given by approved assignments, never by a claim"
+        raise TransitionError("role_sensitive", message, field="app_role", holder=data.app_role)
     same = select(RoleMapping).where(
         RoleMapping.issuer == data.issuer,
         RoleMapping.app_role == data.app_role,

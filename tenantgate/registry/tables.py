@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0010"
+SCHEMA_REVISION: Final = "0011"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -187,12 +187,13 @@ class Resource(Written, table=True):
 
 
 class AppRole(Written, table=True):
-    """`core.policy.AppRoleRow`, with the name people read."""
+    """`core.policy.AppRoleRow`, with the name people read. To grant a `sensitive` one takes two operators."""
 
     __table_args__ = (sa.UniqueConstraint("resource", "value"),)
     resource: str = Field(foreign_key="resource.id")
     value: str
     display_name: str
+    sensitive: bool = _later(sa.false(), default=False)
 
 
 class RoleAssignment(Written, table=True):
@@ -210,6 +211,7 @@ class RoleAssignment(Written, table=True):
     not_before: int | None = Field(default=None, sa_type=sa.BigInteger)
     expires_at: int | None = Field(default=None, sa_type=sa.BigInteger)
     granted_by: str
+    approved_by: str | None = None
     reason: str
 
 

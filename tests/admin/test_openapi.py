@@ -104,12 +104,17 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     rotate = "/subscription-keys/{id}/rotate"
     answer = api.ask("POST", rotate.replace("{id}", key["id"]), json=body_of("POST", V1 + rotate))
     assert answer.status_code == 201, answer.text
+    api.change("/app-roles/orders-read/mark-sensitive")
+    (held,) = api.get("/role-assignments")["items"]
+    body = body_of("POST", f"{V1}/pending-grants") or {}
+    answer = api.ask("POST", "/pending-grants", json=body | {"assignment": held["id"]})
+    assert answer.status_code == 201, answer.text
     answer = api.ask("POST", "/issuers/probe", json=body_of("POST", f"{V1}/issuers/probe"))
     assert answer.status_code == 200, answer.text
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
-        *(("POST", V1 + path) for path in (*keys, *moves, rotate, "/issuers/probe")),
+        *(("POST", V1 + path) for path in (*keys, *moves, rotate, "/pending-grants", "/issuers/probe")),
     }
 
 
