@@ -1,19 +1,20 @@
 """What a gate knows of itself, for Prometheus: `/metrics` on an address of its own, which partners never see.
 
 Labels are ids of the policy and stable codes: as many as the policy has issuers, whatever anybody sends. Everything is
-read when it is asked for; the hot path counts nothing for it.
+read when it is asked for, what needs a person from the database; the hot path counts nothing for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol, cast
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tenantgate.discovery.health import IssuerHealth
+from tenantgate.gate.recorder import Recorded
 
 _SET: Final = ("issuer", "document", "appid")
 _STATES: Final = ("serving", "withdrawn", "distrusted")
@@ -27,16 +28,26 @@ class Measured(Protocol):
         """Epoch and revision in force."""
         ...
 
+    @property
+    def recorded(self) -> Recorded | None:
+        """How the recording of decisions is doing; None where nothing is recorded."""
+        ...
+
     def key_health(self) -> list[IssuerHealth]:
         """Return how every key set is doing."""
         ...
 
 
-class GateCollector(Collector):
-    """The metrics of one gate."""
+Attention = Callable[[], Mapping[str, int] | None]
+"""How many things of each kind need a person; None where the database could not be asked. Blocks."""
 
-    def __init__(self, gate: Measured) -> None:
+
+class GateCollector(Collector):
+    """The metrics of one gate, and of what needs a person where the process can say so."""
+
+    def __init__(self, gate: Measured, attention: Attention | None = None) -> None:
         self._gate = gate
+        self._attention = attention
 
     def collect(self) -> Iterable[Metric]:
         """Return every metric as it is now."""
@@ -44,7 +55,29 @@ class GateCollector(Collector):
             "tenantgate_policy_revision", "Revision of the policy in force; 0 before the first."
         )
         revision.add_metric((), float(self._gate.revision[1]))
-        return [revision, *_of_issuers(self._gate.key_health())]
+        found = [revision, *_of_issuers(self._gate.key_health()), *_of_decisions(self._gate.recorded)]
+        return found if self._attention is None else [*found, *_of_attention(self._attention())]
+
+
+def _of_decisions(recorded: Recorded | None) -> Iterator[Metric]:
+    if recorded is None:
+        return
+    yield CounterMetricFamily("tenantgate_decisions", "Decisions of this gate, but for those dropped.", recorded.seen)
+    yield CounterMetricFamily("tenantgate_decisions_dropped", "Decisions nobody could count.", recorded.dropped)
+    yield CounterMetricFamily("tenantgate_decision_details_skipped", "Details not kept.", recorded.skipped)
+    failing = GaugeMetricFamily("tenantgate_decisions_failing", "1, with why none can be written.", labels=("code",))
+    if recorded.failing:
+        failing.add_metric((recorded.failing,), 1.0)
+    yield failing
+
+
+def _of_attention(counts: Mapping[str, int] | None) -> Iterator[Metric]:
+    known = GaugeMetricFamily("tenantgate_attention_known", "1 where the database could be asked.")
+    known.add_metric((), float(counts is not None))
+    attention = GaugeMetricFamily("tenantgate_attention", "What needs a person, by kind.", labels=("kind",))
+    for kind, number in (counts or {}).items():
+        attention.add_metric((kind,), float(number))
+    yield from (known, attention)
 
 
 def _of_issuers(found: list[IssuerHealth]) -> Iterator[Metric]:
@@ -89,9 +122,9 @@ _SILENCE: Final = 10.0
 class MetricsServer:
     """Serves a gate's metrics in a thread of its own until `close`. Raises OSError where the address cannot be had."""
 
-    def __init__(self, gate: Measured, host: str, port: int) -> None:
+    def __init__(self, gate: Measured, host: str, port: int, attention: Attention | None = None) -> None:
         registry = CollectorRegistry()
-        registry.register(GateCollector(gate))
+        registry.register(GateCollector(gate, attention))
         self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         # Who connects and says nothing holds a thread: not for long.
         self._server.RequestHandlerClass = type(

@@ -9,6 +9,7 @@ request ─► /auth/check…  ─► ForwardAuth (bare ASGI) ─► Gate
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 import sys
@@ -30,7 +31,9 @@ from tenantgate.embed import database_source, follow, new_gate, probe_issuer, re
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
-from tenantgate.registry.engine import open_engine
+from tenantgate.registry import attention
+from tenantgate.registry.engine import open_engine, reading
+from tenantgate.registry.errors import RegistryError
 from tenantgate.registry.ids import random_ids
 from tenantgate.registry.key_opening import open_master_key
 from tenantgate.registry.migrations import require_known_schema
@@ -85,7 +88,7 @@ def build_service(settings: Settings, address: str) -> Service:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        lifespan=_closing(gate, _measuring(settings, gate)),
+        lifespan=_closing(gate, _measuring(settings, gate, context)),
         redirect_slashes=False,
     )
     install_problems(inner)
@@ -152,17 +155,28 @@ def _open_gate(settings: Settings) -> Gate | None:
     return gate
 
 
-def _measuring(settings: Settings, gate: Gate | None) -> MetricsServer | None:
+def _measuring(settings: Settings, gate: Gate | None, context: AdminContext | None) -> MetricsServer | None:
     """Serve what the gate knows of itself, where the settings say."""
     if settings.metrics_bind is None or gate is None:
         return None
     from tenantgate.metrics import MetricsServer
 
     try:
-        return MetricsServer(gate, *split_address(settings.metrics_bind))
+        asked = None if context is None else functools.partial(_attention, context.engine)
+        return MetricsServer(gate, *split_address(settings.metrics_bind), asked)
     except OSError as error:
         gate.close()
         raise SettingsError(f"TENANTGATE_METRICS_BIND: {settings.metrics_bind}: {error.strerror}") from None
+
+
+def _attention(engine: Engine) -> dict[str, int] | None:
+    """Return how many things of each kind need a person; None where the database cannot be asked now."""
+    try:
+        with reading(engine) as session:
+            return {kind: len(found) for kind, found in attention.read(session, now=_now()).items()}
+    except RegistryError as error:
+        log.info("what needs a person is not known: %s", error.message, extra={"code": error.code})
+        return None
 
 
 def _closing(

@@ -11,13 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from tenantgate.discovery.health import IssuerHealth
+from tenantgate.gate.recorder import Recorded
 from tenantgate.metrics import MetricsServer
 from tenantgate.server import build_service
 from tenantgate.settings import SettingsError, read_settings
 from tests.builders import signer
 from tests.discovery.fakes import JWKS, World, a_row
 
-LABELS = ("issuer", "document", "appid", "state", "code")
+LABELS = ("issuer", "document", "appid", "state", "code", "kind")
 Sample = dict[tuple[str, ...], float]
 
 
@@ -27,6 +28,7 @@ class FakeGate:
     def __init__(self, world: World) -> None:
         self._world = world
         self.revision = ("e", 7)
+        self.recorded: Recorded | None = None
 
     def key_health(self) -> list[IssuerHealth]:
         """Return how every key set is doing."""
@@ -103,14 +105,17 @@ def test_every_metric_has_its_line(world: World):
 
     from tests.real_parts import ROOT
 
-    server = MetricsServer(FakeGate(world), "127.0.0.1", 0)
+    gate = FakeGate(world)
+    gate.recorded = Recorded(seen=7, dropped=2, skipped=1, failing="")
+    server = MetricsServer(gate, "127.0.0.1", 0, dict)
     try:
         made = {family.name for family in text_string_to_metric_families(text_at(server.port))}
     finally:
         server.close()
     page = (ROOT / "docs" / "configuration.md").read_text()
 
-    assert made == set(re.findall(r"(?m)^\| `(tenantgate_\w+)` \|", page))
+    # A counter's family has the name of its line but for `_total`.
+    assert made == {name.removesuffix("_total") for name in re.findall(r"(?m)^\| `(tenantgate_\w+)` \|", page)}
 
 
 def free_port() -> int:
@@ -163,3 +168,25 @@ def test_a_server_without_a_gate_measures_nothing(tmp_path: Path, monkeypatch: p
     settings = read_settings({}, database_url="sqlite:///a.db", metrics_bind="127.0.0.1:9464")
     with pytest.raises(SettingsError, match="TENANTGATE_METRICS_BIND needs TENANTGATE_RESOURCE"):
         build_service(settings, "http://127.0.0.1:1")
+
+
+def test_decisions_and_attention_are_measured(world: World):
+    """Counters of the gate, kinds of attention with their numbers; where nobody can say, that is said."""
+    gate = FakeGate(world)
+    gate.recorded = Recorded(seen=7, dropped=2, skipped=1, failing="database_busy")
+    found: dict[str, int] | None = {"access_request": 3, "role_ending": 0}
+    server = MetricsServer(gate, "127.0.0.1", 0, lambda: found)
+    try:
+        told = read(server.port)
+        found = None
+        then = read(server.port)
+    finally:
+        server.close()
+    assert told["tenantgate_decisions_total"] == {(): 7.0}
+    assert told["tenantgate_decisions_dropped_total"] == {(): 2.0}
+    assert told["tenantgate_decision_details_skipped_total"] == {(): 1.0}
+    assert told["tenantgate_decisions_failing"] == {("database_busy",): 1.0}
+    assert told["tenantgate_attention"] == {("access_request",): 3.0, ("role_ending",): 0.0}
+    assert told["tenantgate_attention_known"] == {(): 1.0}
+    assert then["tenantgate_attention_known"] == {(): 0.0}
+    assert "tenantgate_attention" not in then

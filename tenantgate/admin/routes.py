@@ -7,8 +7,10 @@ from typing import Final
 from fastapi import APIRouter
 
 from tenantgate.admin import (
+    access_requests,
     admin_keys,
     app_roles,
+    attention,
     audit,
     certificates,
     daemons,
@@ -39,12 +41,14 @@ ALL: Final[tuple[Routes, ...]] = tuple(
         role_assignments,
         imports,
         pending_grants,
+        access_requests,
         issuers,
         resources,
         app_roles,
         role_mappings,
         operators,
         admin_keys,
+        attention,
         audit,
         decisions,
         policy,

@@ -342,6 +342,7 @@ class DaemonIn(In):
     subject: Subject = None
     partner: PartnerId | None = Field(None, description="Whose it is; in a hosted tenant only.")
     min_credential: CredentialStrength = Field("none", description="What it must have proved itself with.")
+    pin_object_id: bool = Field(False, description="Entra: the object id of its first grant becomes its `oid`.")
 
     def to_spec(self) -> DaemonSpec:
         """Return what the service asks for."""
@@ -358,6 +359,7 @@ class DaemonOut(Written):
     partner: str | None
     state: DaemonState
     min_credential: CredentialStrength
+    pin_object_id: bool
 
 
 class AppRoleIn(In):

@@ -108,6 +108,9 @@ class ResourceRules(In):
     failure_status: int | None = Field(None, description="Status of a refused credential (401 to 499); its own: null.")
     failure_message: Message | None = Field(None, description="What a refused caller reads; the usual text where null.")
     show_reasons: bool = Field(False, description="Whether callers read the exact reason of a refusal.")
+    access_requests: bool = Field(
+        False, description="Whether authentic callers on no list are noted as access requests. No gate judges by it."
+    )
 
 
 class ResourceIn(ResourceRules):
@@ -161,6 +164,7 @@ class ResourceOut(Written):
     failure_status: int | None
     failure_message: str | None
     show_reasons: bool
+    access_requests: bool
 
 
 def _members(body: ResourceRules) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from tenantgate.registry.service import LARGEST_PAGE
 from tenantgate.registry.snapshot import read_state
 from tenantgate.registry.tables import Instance
 
-HEARD_OF: Final = 60
-"""Seconds. Instances say that they are there every ten; who was silent for six times as long is gone."""
+HEARD_OF: Final = instances.HEARD_OF
 
 
 def read_policy(session: Session, *, now: int) -> PolicyOut:

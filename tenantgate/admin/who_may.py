@@ -97,6 +97,12 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("GET", "/admin-keys/{id}"): "Admin",
     ("POST", "/admin-keys/{id}/revoke"): "Admin",
     # What happened, and what is in force.
+    ("GET", "/access-requests"): "Viewer",
+    ("GET", "/access-requests/{id}"): "Viewer",
+    ("POST", "/access-requests/{id}/approve"): "Operator",
+    ("POST", "/access-requests/{id}/dismiss"): "Operator",
+    ("POST", "/access-requests/{id}/reopen"): "Operator",
+    ("GET", "/attention"): "Viewer",
     ("GET", "/audit"): "Viewer",
     ("GET", "/decisions"): "Viewer",
     ("GET", "/decisions/counts"): "Viewer",

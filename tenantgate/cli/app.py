@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "subscription-key": ("tenantgate.cli.subscription_key", "Values of ours that daemons may show."),
     "role": ("tenantgate.cli.role", "What resources let their callers do, and who was granted it."),
     "pending-grant": ("tenantgate.cli.pending_grant", "Sensitive roles that wait for a second operator."),
+    "access-request": ("tenantgate.cli.access_request", "Authentic callers on no list, waiting for a human."),
+    "attention": ("tenantgate.cli.attention", "What needs a person."),
     "resource": ("tenantgate.cli.resource", "The protected APIs and their token rules."),
     "issuer": ("tenantgate.cli.issuer", "What is trusted to sign."),
     "policy": ("tenantgate.cli.policy", "What is in force, and who enforces it."),

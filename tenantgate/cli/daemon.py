@@ -42,6 +42,9 @@ def create(
     min_credential: Annotated[
         CredentialStrength, typer.Option("--min-credential", help="What it must have proved itself with.")
     ] = "none",
+    pin_object_id: Annotated[
+        bool, typer.Option("--pin-object-id", help="Entra: pin it to the object id of its first grant.")
+    ] = False,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -54,6 +57,7 @@ def create(
         subject=subject,
         partner=partner,
         min_credential=min_credential,
+        pin_object_id=pin_object_id,
     )
     with office(database) as desk:
         with desk.changing() as work:

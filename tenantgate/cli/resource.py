@@ -49,6 +49,7 @@ def create(
     failure_status: rules.FailureStatus = None,
     failure_message: rules.FailureMessage = None,
     show_reasons: rules.ShowReasons = None,
+    access_requests: rules.AccessRequests = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -87,6 +88,7 @@ def change(
     failure_status: rules.FailureStatus = None,
     failure_message: rules.FailureMessage = None,
     show_reasons: rules.ShowReasons = None,
+    access_requests: rules.AccessRequests = None,
     clear: rules.Clear = None,
     database: Database = None,
     as_json: Json = False,

@@ -21,7 +21,7 @@ from tenantgate.core.policy import (
 )
 from tenantgate.core.strict import Unreadable, read_object
 
-MEMBERS: Final = frozenset(ResourceRow.__struct_fields__) - {"id"}
+MEMBERS: Final = frozenset(ResourceRow.__struct_fields__) - {"id"} | {"access_requests"}
 """What these options set: each is the parameter of its own name."""
 UNSET: Final[dict[str, Any]] = {
     each.name: each.default
@@ -150,6 +150,10 @@ FailureStatus = Annotated[
 FailureMessage = Annotated[str | None, typer.Option("--failure-message", help="What a refused caller reads.")]
 ShowReasons = Annotated[
     bool | None, typer.Option("--show-reasons/--no-show-reasons", help="Callers read the exact reason.")
+]
+AccessRequests = Annotated[
+    bool | None,
+    typer.Option("--access-requests/--no-access-requests", help="Note authentic callers that are on no list."),
 ]
 Clear = Annotated[
     list[str] | None,

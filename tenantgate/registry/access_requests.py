@@ -22,8 +22,8 @@ from tenantgate.registry.errors import InvalidError, TransitionError
 from tenantgate.registry.onboarding import Onboarded, OnboardSpec, onboard
 from tenantgate.registry.partners import PartnerSpec
 from tenantgate.registry.rows import facts_of
-from tenantgate.registry.service import Page, get_row, page
-from tenantgate.registry.tables import Issuer, Resource
+from tenantgate.registry.service import Page, get_row, page, refer
+from tenantgate.registry.tables import Issuer, Resource, Tenant
 from tenantgate.registry.unit_of_work import Work
 
 MOST: Final = 500
@@ -37,7 +37,7 @@ LATE: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalSpec:
-    """What an approved caller gets: as `OnboardSpec`. `pin`: only the object id (Entra) that asked may come in."""
+    """What an approved caller gets: as `OnboardSpec`. `pin`: only the object id, or `sub`, that asked may come in."""
 
     partner: str | PartnerSpec
     app_roles: tuple[str, ...] = ()
@@ -154,12 +154,11 @@ def approve(work: Work, id_: str, spec: ApprovalSpec) -> tuple[AccessRequest, On
         ConflictError: as `onboard`.
     """
     row = _undecided(work, id_)
-    issuer = work.session.get(Issuer, row.issuer)
-    entra = issuer is not None and issuer.kind == "entra"
-    if spec.pin and entra and row.oids_differ:
-        raise InvalidError(
-            "oids_differ", "callers with different object ids asked; look, then approve unpinned", field="pin"
-        )
+    entra = refer(work.session, Issuer, row.issuer, "issuer").kind == "entra"
+    if spec.pin and row.oids_differ:
+        message = "callers with different object ids asked; find out which is the partner's, then approve unpinned"
+        raise InvalidError("oids_differ", message, field="pin")
+    hosted = select(Tenant.id).where(Tenant.issuer == row.issuer, Tenant.tid == (row.tid or None), col(Tenant.hosted))
     made = onboard(
         work,
         OnboardSpec(
@@ -168,6 +167,8 @@ def approve(work: Work, id_: str, spec: ApprovalSpec) -> tuple[AccessRequest, On
             tid=row.tid or None,
             client_id=row.client_id,
             oid=row.oid if spec.pin and entra else None,
+            hosted=work.session.exec(hosted).first(),
+            subject=row.oid if spec.pin and not entra else None,
             app_roles=spec.app_roles,
             expires_at=spec.expires_at,
             reason=spec.reason,

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from tenantgate.core.policy import CredentialStrength, DaemonRow, is_guid
 from tenantgate.core.references import check_daemon, check_profile
 from tenantgate.registry import partners
-from tenantgate.registry.errors import ConflictError
+from tenantgate.registry.errors import ConflictError, InvalidError
 from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.service import (
     Page,
@@ -29,7 +29,10 @@ from tenantgate.registry.unit_of_work import Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSpec:
-    """What a daemon is to be. `oid` (Entra) or `subject` (OIDC) pins it; `partner` in a hosted tenant only."""
+    """What a daemon is to be. `oid` (Entra) or `subject` (OIDC) pins it; `partner` in a hosted tenant only.
+
+    `pin_object_id` (Entra): the object id it is first granted with becomes its `oid` (`registry.pins`).
+    """
 
     tenant: str
     client_id: str
@@ -38,6 +41,7 @@ class DaemonSpec:
     subject: str | None = None
     partner: str | None = None
     min_credential: CredentialStrength = "none"
+    pin_object_id: bool = False
 
 
 def create(work: Work, spec: DaemonSpec) -> Daemon:
@@ -49,17 +53,35 @@ def create(work: Work, spec: DaemonSpec) -> Daemon:
         TransitionError: `partner_archived`.
     """
     id_ = choose_id(work, Daemon, "dmn", spec.id)
-    data = checked(DaemonRow(**(asdict(spec) | {"id": id_})))
+    members = asdict(spec) | {"id": id_}
+    pin = members.pop("pin_object_id")
+    data = checked(DaemonRow(**members))
     tenant = refer(work.session, Tenant, data.tenant, "tenant")
     found = fitting(check_daemon, data, data_of_row("tenant", tenant))
     assert isinstance(found, DaemonRow)
-    fitting(check_profile, found, data_of_row("issuer", refer(work.session, Issuer, tenant.issuer, "tenant")))
+    issuer = refer(work.session, Issuer, tenant.issuer, "tenant")
+    fitting(check_profile, found, data_of_row("issuer", issuer))
+    if pin:
+        check_pin(found, issuer)
     _require_open(work.session, found.partner or tenant.partner)
     same = select(Daemon).where(Daemon.tenant == found.tenant, Daemon.client_id == found.client_id)
     if (other := work.session.exec(same).first()) is not None:
         message = f"client id {found.client_id} is already listed as daemon {other.id}"
         raise ConflictError("client_id_duplicate", message, field="client_id", holder=other.id)
-    return add(work, Daemon(**columns_of(found), **written_by(work)), "daemon.created")
+    return add(work, Daemon(**columns_of(found), pin_object_id=pin, **written_by(work)), "daemon.created")
+
+
+def check_pin(daemon: DaemonRow, issuer: Issuer) -> None:
+    """Refuse to pin at the first grant where there is an object id already, or none to come.
+
+    Raises:
+        InvalidError: `member_not_allowed`.
+    """
+    if issuer.kind != "entra":
+        message = "tokens of this issuer have no object id; give the `subject`"
+        raise InvalidError("member_not_allowed", message, field="pin_object_id")
+    if daemon.oid is not None:
+        raise InvalidError("member_not_allowed", "`oid` is given already", field="pin_object_id")
 
 
 def get(session: Session, id_: str) -> Daemon:

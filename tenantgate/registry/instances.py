@@ -6,6 +6,7 @@ Not policy and not audited: the processes write this themselves, in sessions of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -13,6 +14,9 @@ from sqlmodel import Session, col, select
 from tenantgate.registry import issuer_health
 from tenantgate.registry.service import Page, check_slug, get_row, page
 from tenantgate.registry.tables import Instance
+
+HEARD_OF: Final = 60
+"""Seconds. Instances say that they are there every ten; who was silent for six times as long is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

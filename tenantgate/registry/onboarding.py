@@ -25,7 +25,8 @@ class OnboardSpec:
     """Who is to be let in, and to what.
 
     `partner` is the id of a partner that is there, or what a new one is to be. `tid` and `oid` go with an
-    Entra issuer only. Every role is for the daemon, from now until `expires_at` (epoch seconds, exclusive).
+    Entra issuer only, `subject` with any other. Every role is for the daemon, from now until `expires_at` (epoch
+    seconds, exclusive). `hosted` is the id of the publisher's own tenant, where the daemon lives in that one.
     """
 
     partner: str | PartnerSpec
@@ -33,6 +34,8 @@ class OnboardSpec:
     client_id: str
     tid: str | None = None
     oid: str | None = None
+    subject: str | None = None
+    hosted: str | None = None
     app_roles: tuple[str, ...] = ()
     expires_at: int | None = None
     reason: str = ""
@@ -61,7 +64,10 @@ def onboard(work: Work, spec: OnboardSpec) -> Onboarded:
     """
     partner = _partner(work, spec.partner)
     tenant = _tenant(work, partner, spec)
-    daemon = daemons.create(work, DaemonSpec(tenant=tenant.id, client_id=spec.client_id, oid=spec.oid))
+    whose = partner.id if tenant.hosted else None
+    daemon = daemons.create(
+        work, DaemonSpec(tenant=tenant.id, client_id=spec.client_id, oid=spec.oid, subject=spec.subject, partner=whose)
+    )
     found = [_grant(work, daemon, spec, place) for place in range(len(spec.app_roles))]
     granted = tuple(each for each in found if isinstance(each, RoleAssignment))
     return Onboarded(partner, tenant, daemon, granted, tuple(each for each in found if isinstance(each, PendingGrant)))
@@ -76,6 +82,8 @@ def _partner(work: Work, wanted: str | PartnerSpec) -> Partner:
 
 def _tenant(work: Work, partner: Partner, spec: OnboardSpec) -> Tenant:
     tid = spec.tid.lower() if spec.tid is not None else None
+    if spec.hosted:
+        return refer(work.session, Tenant, spec.hosted, "hosted")
     own = select(Tenant).where(Tenant.partner == partner.id, Tenant.issuer == spec.issuer, Tenant.tid == tid)
     found = work.session.exec(own).first()
     return found or tenants.create(work, TenantSpec(issuer=spec.issuer, partner=partner.id, tid=spec.tid))

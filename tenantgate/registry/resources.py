@@ -39,7 +39,10 @@ from tenantgate.registry.unit_of_work import Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceSpec:
-    """What a resource is to be; members as in `core.policy.ResourceRow`, durations in seconds."""
+    """What a resource is to be; members as in `core.policy.ResourceRow`, durations in seconds.
+
+    `access_requests`: its gates note authentic callers that are on no list. No gate judges by it.
+    """
 
     audiences: tuple[str, ...]
     id: str | None = None
@@ -63,6 +66,7 @@ class ResourceSpec:
     failure_status: int | None = None
     failure_message: str | None = None
     show_reasons: bool = False
+    access_requests: bool = False
 
 
 def create(work: Work, spec: ResourceSpec) -> Resource:
@@ -73,9 +77,11 @@ def create(work: Work, spec: ResourceSpec) -> Resource:
         ConflictError: `id_duplicate`, `audience_overlap`; `holder` is the resource that accepts the audience.
     """
     id_ = choose_id(work, Resource, "res", spec.id)
-    data = checked(ResourceRow(**(asdict(spec) | {"id": id_})))
+    members = asdict(spec) | {"id": id_}
+    own = {"access_requests": members.pop("access_requests")}
+    data = checked(ResourceRow(**members))
     _check_fit(work, data, ())
-    return add(work, Resource(**columns_of(data), **written_by(work)), "resource.created")
+    return add(work, Resource(**columns_of(data), **own, **written_by(work)), "resource.created")
 
 
 def change(work: Work, id_: str, members: Mapping[str, Any]) -> Resource:
@@ -91,11 +97,12 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Resource:
     row = get_row(work.session, Resource, id_, for_change=True)
     before = data_of_row("resource", row)
     assert isinstance(before, ResourceRow)
-    data = checked(replace(before, **members))
+    own = {name: value for name, value in members.items() if name == "access_requests"}
+    data = checked(replace(before, **{name: value for name, value in members.items() if name not in own}))
     _check_fit(work, data, before.report_only)
     if before.tenant_wide_roles and not data.tenant_wide_roles:
         _refuse_wide(work.session, id_)
-    return amend(work, row, columns_of(data), "resource.changed")
+    return amend(work, row, columns_of(data) | own, "resource.changed")
 
 
 def _check_fit(work: Work, data: ResourceRow, known: tuple[ReportOnly, ...]) -> None:
