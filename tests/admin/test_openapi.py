@@ -16,7 +16,8 @@ from tenantgate.admin.problems import MEMBER_CODES, PROBLEMS
 from tenantgate.registry import operators
 from tenantgate.registry.operators import KeySpec, OperatorSpec
 from tests.admin.world import V1, Api, body_of, description, operation, operations, rendered, schema_of
-from tests.registry.builders import NOW, counting_bytes, work_on
+from tests.registry.builders import NOW, Registry, counting_bytes, work_on
+from tests.registry.test_access_requests import asked
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -104,8 +105,12 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     rotate = "/subscription-keys/{id}/rotate"
     answer = api.ask("POST", rotate.replace("{id}", key["id"]), json=body_of("POST", V1 + rotate))
     assert answer.status_code == 201, answer.text
+    approve = "/access-requests/{id}/approve"
+    request = asked(Registry("", api.engine))
+    answer = api.ask("POST", approve.replace("{id}", request), json=body_of("POST", V1 + approve))
+    assert answer.status_code == 200, answer.text
     api.change("/app-roles/orders-read/mark-sensitive")
-    (held,) = api.get("/role-assignments")["items"]
+    (held,) = api.get("/role-assignments?daemon=contoso-nightly")["items"]
     body = body_of("POST", f"{V1}/pending-grants") or {}
     answer = api.ask("POST", "/pending-grants", json=body | {"assignment": held["id"]})
     assert answer.status_code == 201, answer.text
@@ -114,7 +119,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
-        *(("POST", V1 + path) for path in (*keys, *moves, rotate, "/pending-grants", "/issuers/probe")),
+        *(("POST", V1 + path) for path in (*keys, *moves, rotate, approve, "/pending-grants", "/issuers/probe")),
     }
 
 
