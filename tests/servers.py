@@ -92,10 +92,16 @@ def environment_of(url: str, **more: str) -> dict[str, str]:
 class Server:
     """A server process. `stop` and `kill` end it; `start` runs it again, at another port."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        python: str = sys.executable,
+        before: tuple[str, ...] = (),
+    ) -> None:
         self._environment = dict(environment)
         self._folder = folder
-        self._python = python
+        self._command = [*before, python, "-m", "tenantgate", "serve"]
         self.log = folder / f"server-{id(self):x}.log"
         self.start()
 
@@ -103,7 +109,7 @@ class Server:
         """Run it, until it says that it listens."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [self._python, "-m", "tenantgate", "serve"],
+                self._command,
                 env=self._environment,
                 cwd=self._folder,
                 stdout=subprocess.PIPE,
@@ -156,12 +162,14 @@ class Server:
 
 
 @contextmanager
-def running_servers(count: int, environment: Mapping[str, str], folder: Path) -> Iterator[list[Server]]:
-    """Run so many servers."""
+def running_servers(
+    count: int, environment: Mapping[str, str], folder: Path, before: tuple[str, ...] = ()
+) -> Iterator[list[Server]]:
+    """Run so many servers; `before` stands before their command."""
     servers: list[Server] = []
     try:
         for _ in range(count):
-            servers.append(Server(environment, folder))
+            servers.append(Server(environment, folder, before=before))
         yield servers
     finally:
         for server in servers:

@@ -109,7 +109,7 @@ class Load:
             wait_for(lambda server=server: server.allows(token) is False)  # type: ignore[misc]
         for thread in self._threads:
             thread.start()
-        wait_for(lambda: len(self.acknowledged) > 5 and self.granted > 5)
+        wait_for(lambda: len(self.acknowledged) > 20 and self.granted > 5)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -340,6 +340,39 @@ def test_replaced_file_is_another_file(registry: Registry):
     with pytest.raises(DatabaseError) as caught:
         file_identity(registry.path)
     assert caught.value.code == "database_missing"
+
+
+def test_nothing_is_written_to_a_file_that_was_replaced(registry: Registry):
+    """A backup put in place under a server: neither the file that is gone nor the new one gets a change."""
+    copy = registry.path.with_name("copy.db")
+    copy.write_bytes(registry.path.read_bytes())
+
+    def suspend() -> None:
+        with work_on(registry.engine) as work:
+            partners.suspend(work, "contoso")
+            copy.rename(registry.path)
+
+    with pytest.raises(DatabaseError) as caught:
+        suspend()
+    assert caught.value.code == "database_replaced"
+    for attempt in (reading, writing):
+        with pytest.raises(DatabaseError) as caught, attempt(registry.engine):
+            pytest.fail("the file that is gone was opened")
+        assert caught.value.code == "database_replaced"
+
+    with closing(sqlite3.connect(registry.path)) as found:
+        assert found.execute("SELECT state FROM partner").fetchall() == [("active",)]
+
+
+def test_a_file_that_comes_back_is_the_same_file(registry: Registry):
+    """Moved away it is missing; moved back all is as before."""
+    away = registry.path.rename(registry.path.with_name("away.db"))
+    with pytest.raises(DatabaseError) as caught, reading(registry.engine):
+        pytest.fail("a file that is gone was opened")
+    assert caught.value.code == "database_missing"
+    away.rename(registry.path)
+    with work_on(registry.engine) as work:
+        partners.suspend(work, "contoso")
 
 
 def test_threads_share_an_engine(registry: Registry):

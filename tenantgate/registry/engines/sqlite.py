@@ -55,6 +55,7 @@ def open_sqlite(url: str, *, create: bool, busy_timeout: float) -> Engine:
         creator=lambda: _connect(path, busy_timeout),
     )
     event.listen(engine, "begin", _begin)
+    _watch_over_file(engine, path)
     try:
         with engine.connect() as connection:
             _prepare(connection)
@@ -211,6 +212,37 @@ def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
     # FULL: an acknowledged suspension survives a power cut.
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _watch_over_file(engine: Engine, path: Path) -> None:
+    """Refuse to go on where the path leads to another file than a connection has open.
+
+    A connection goes on working on the file it has, also when that has no name any more: what is committed there, and
+    acknowledged, is gone with the process. Nor is the new file opened by itself: the write-ahead log beside it is still
+    the old one's (https://www.sqlite.org/howtocorrupt.html §1.4), so that whoever restores a backup stops us first.
+    """
+    opened: list[tuple[int, int]] = []
+
+    def look() -> None:
+        found = file_identity(path)
+        if not opened:
+            opened.append(found)
+        elif opened[0] != found:
+            message = (
+                f"{path} was replaced: stop every process, remove {path.name}-wal and {path.name}-shm, start again"
+            )
+            raise DatabaseError("database_replaced", message)
+
+    def on_checkout(driver: Any, record: Any, proxy: Any) -> None:
+        del driver, record, proxy
+        look()
+
+    def on_commit(connection: Connection) -> None:
+        if not connection.get_execution_options().get("tenantgate_reader", False):
+            look()
+
+    event.listen(engine, "checkout", on_checkout)
+    event.listen(engine, "commit", on_commit)
 
 
 def _begin(connection: Connection) -> None:
