@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import Cursor, EndsAfter, EndsBefore, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_admin import AdminKeyIn, AdminKeyOut, NewAdminKeyOut
 from tenantgate.admin.wire import Listing
@@ -12,6 +12,9 @@ from tenantgate.registry import operators
 from tenantgate.registry.errors import NotFoundError, TransitionError
 
 routes: Final = Routes("Admin keys")
+
+Sort = Annotated[str | None, sorting(operators.ADMIN_KEYS)]
+Search = Annotated[str | None, searching("an id or a name")]
 
 
 @routes.create("/admin-keys", policy=False)
@@ -25,11 +28,27 @@ def create_admin_key(call: Calling, body: AdminKeyIn) -> NewAdminKeyOut:
 
 @routes.get("/admin-keys")
 def list_admin_keys(
-    call: Calling, cursor: Cursor = None, limit: Limit = 50, operator: Text = None
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+    operator: Text = None,
+    expires_after: EndsAfter = None,
+    expires_before: EndsBefore = None,
 ) -> Listing[AdminKeyOut]:
-    """List admin keys in order of id, those that ended included."""
+    """List admin keys, those that ended included."""
     with call.reading() as session:
-        page = operators.list_keys(session, after=cursor, limit=limit, operator=operator)
+        page = operators.list_keys(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            operator=operator,
+            expires_after=expires_after,
+            expires_before=expires_before,
+        )
     return listing(page, AdminKeyOut)
 
 

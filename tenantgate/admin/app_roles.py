@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import AppRoleIn, AppRoleOut
 from tenantgate.admin.wire import Listing
@@ -12,6 +12,9 @@ from tenantgate.registry import app_roles
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("App roles")
+
+Sort = Annotated[str | None, sorting(app_roles.APP_ROLES)]
+Search = Annotated[str | None, searching("an id, a value or a name")]
 
 
 @routes.create("/app-roles", ConflictError)
@@ -41,11 +44,25 @@ def unmark_app_role_sensitive(call: Calling, id_: PathId) -> AppRoleOut:
 
 @routes.get("/app-roles")
 def list_app_roles(
-    call: Calling, cursor: Cursor = None, limit: Limit = 50, resource: Text = None, value: Text = None
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+    resource: Text = None,
+    value: Text = None,
 ) -> Listing[AppRoleOut]:
-    """List app roles in order of id."""
+    """List app roles."""
     with call.reading() as session:
-        page = app_roles.list_(session, after=cursor, limit=limit, resource=resource, value=value)
+        page = app_roles.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            resource=resource,
+            value=value,
+        )
     return listing(page, AppRoleOut)
 
 

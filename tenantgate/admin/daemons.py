@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import Query
 
 from tenantgate.admin.bulk import moved
-from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import DaemonIn, DaemonOut
 from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
@@ -18,6 +18,9 @@ from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionE
 from tenantgate.registry.tables import Daemon
 
 routes: Final = Routes("Daemons")
+
+Sort = Annotated[str | None, sorting(daemons.DAEMONS)]
+Search = Annotated[str | None, searching("an id or a client id")]
 
 OfPartner = Annotated[
     str | None, Query(description="Of this partner's tenants, and its own in hosted ones.", max_length=LONGEST_TEXT)
@@ -38,15 +41,25 @@ def list_daemons(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
     tenant: Text = None,
     client_id: Text = None,
     partner: OfPartner = None,
     state: DaemonState | None = None,
 ) -> Listing[DaemonOut]:
-    """List daemons in order of id."""
+    """List daemons."""
     with call.reading() as session:
         page = daemons.list_(
-            session, after=cursor, limit=limit, tenant=tenant, client_id=client_id, partner=partner, state=state
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            tenant=tenant,
+            client_id=client_id,
+            partner=partner,
+            state=state,
         )
     return listing(page, DaemonOut)
 

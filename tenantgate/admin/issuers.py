@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from msgspec import to_builtins
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import (
     FindingOut,
@@ -26,6 +26,9 @@ from tenantgate.registry.errors import ConflictError, NotFoundError
 
 routes: Final = Routes("Issuers")
 
+Sort = Annotated[str | None, sorting(issuers.ISSUERS)]
+Search = Annotated[str | None, searching("an id, an `iss` or an authority")]
+
 
 @routes.create("/issuers", ConflictError)
 def create_issuer(call: Calling, body: IssuerIn) -> IssuerOut:
@@ -38,11 +41,23 @@ def create_issuer(call: Calling, body: IssuerIn) -> IssuerOut:
 
 @routes.get("/issuers")
 def list_issuers(
-    call: Calling, cursor: Cursor = None, limit: Limit = 50, kind: IssuerKind | None = None
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+    kind: IssuerKind | None = None,
 ) -> Listing[IssuerOut]:
-    """List issuers in order of id."""
+    """List issuers."""
     with call.reading() as session:
-        page = issuers.list_(session, after=cursor, limit=limit, kind=kind)
+        page = issuers.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            kind=kind,
+        )
     return listing(page, IssuerOut)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_admin import OperatorIn, OperatorOut, OperatorState
 from tenantgate.admin.wire import Listing
@@ -13,6 +13,9 @@ from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionE
 from tenantgate.registry.operators import OperatorRole
 
 routes: Final = Routes("Operators")
+
+Sort = Annotated[str | None, sorting(operators.OPERATORS)]
+Search = Annotated[str | None, searching("an id or a name")]
 
 
 @routes.create("/operators", ConflictError, policy=False)
@@ -29,12 +32,22 @@ def list_operators(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
     role: OperatorRole | None = None,
     state: OperatorState | None = None,
 ) -> Listing[OperatorOut]:
-    """List operators in order of id."""
+    """List operators."""
     with call.reading() as session:
-        page = operators.list_(session, after=cursor, limit=limit, role=role, state=state)
+        page = operators.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            role=role,
+            state=state,
+        )
     return listing(page, OperatorOut)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Path, Query
 
-from tenantgate.admin.wire import Listing, Out
-from tenantgate.registry.service import N, Page
+from tenantgate.admin.wire import GivenInstant, Listing, Out
+from tenantgate.registry.pages import LONGEST_CURSOR, N, Page
+from tenantgate.registry.searching import Catalogue
 
 LARGEST_PAGE: Final = 200
 LONGEST_TEXT: Final = 256
@@ -16,11 +17,26 @@ Shape = TypeVar("Shape", bound=Out)
 
 PathId = Annotated[str, Path(alias="id", description="Its id.", max_length=LONGEST_TEXT)]
 Cursor = Annotated[
-    str | None, Query(description="`next` of the page before; nothing for the first.", max_length=LONGEST_TEXT)
+    str | None, Query(description="`next` of the page before; nothing for the first.", max_length=LONGEST_CURSOR)
 ]
 Limit = Annotated[int, Query(description="How many at most.", ge=1, le=LARGEST_PAGE)]
 Text = Annotated[str | None, Query(max_length=LONGEST_TEXT)]
 """A filter by a text that must be equal."""
+EndsAfter = Annotated[GivenInstant | None, Query(description="Only those that end then or later.")]
+EndsBefore = Annotated[GivenInstant | None, Query(description="Only those that end before then.")]
+
+
+def sorting(catalogue: Catalogue[Any]) -> Any:
+    """Return the description of a parameter that says in which order a list comes."""
+    ways = [f"{down}{name}" for name in catalogue.orders for down in ("", "-")]
+    described = "In which order; `-` for the other way round. `id`, or the end where it is asked for, if left out."
+    return Query(description=described, max_length=LONGEST_TEXT, json_schema_extra={"enum": [*ways, None]})
+
+
+def searching(texts: str) -> Any:
+    """Return the description of a parameter that searches `texts` by their beginning."""
+    described = f"The beginning of {texts}; ASCII case does not matter. What is found comes in order of what matched."
+    return Query(description=described, max_length=LONGEST_TEXT)
 
 
 def listing(page: Page[N], shape: type[Shape]) -> Listing[Shape]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import Query
-
 from tenantgate.admin.bulk import moved
-from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, listing
+from tenantgate.admin.parameters import Cursor, EndsAfter, EndsBefore, Limit, PathId, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import PartnerIn, PartnerOut
 from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
@@ -19,7 +17,10 @@ from tenantgate.registry.tables import Partner
 
 routes: Final = Routes("Partners")
 
-Search = Annotated[str | None, Query(description="Beginning of an id or a name.", max_length=LONGEST_TEXT)]
+Sort = Annotated[str | None, sorting(partners.PARTNERS)]
+Search = Annotated[
+    str | None, searching("an id, a name, the tid of a tenant of theirs, or the client id of a daemon of theirs")
+]
 
 
 @routes.create("/partners", ConflictError)
@@ -36,12 +37,24 @@ def list_partners(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
-    state: PartnerState | None = None,
+    sort: Sort = None,
     search: Search = None,
+    state: PartnerState | None = None,
+    ends_after: EndsAfter = None,
+    ends_before: EndsBefore = None,
 ) -> Listing[PartnerOut]:
-    """List partners in order of id."""
+    """List partners."""
     with call.reading() as session:
-        page = partners.list_(session, after=cursor, limit=limit, state=state, search=search)
+        page = partners.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            state=state,
+            ends_after=ends_after,
+            ends_before=ends_before,
+        )
     return listing(page, PartnerOut)
 
 

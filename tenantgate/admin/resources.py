@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_resources import ResourceChange, ResourceIn, ResourceOut
 from tenantgate.admin.wire import Listing
@@ -12,6 +12,9 @@ from tenantgate.registry import resources
 from tenantgate.registry.errors import ConflictError, NotFoundError
 
 routes: Final = Routes("Resources")
+
+Sort = Annotated[str | None, sorting(resources.RESOURCES)]
+Search = Annotated[str | None, searching("an id")]
 
 
 @routes.create("/resources", ConflictError)
@@ -24,10 +27,22 @@ def create_resource(call: Calling, body: ResourceIn) -> ResourceOut:
 
 
 @routes.get("/resources")
-def list_resources(call: Calling, cursor: Cursor = None, limit: Limit = 50) -> Listing[ResourceOut]:
-    """List resources in order of id."""
+def list_resources(
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+) -> Listing[ResourceOut]:
+    """List resources."""
     with call.reading() as session:
-        page = resources.list_(session, after=cursor, limit=limit)
+        page = resources.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+        )
     return listing(page, ResourceOut)
 
 

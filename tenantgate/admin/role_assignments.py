@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Response
+from fastapi import Query, Response
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import (
+    LONGEST_TEXT,
+    Cursor,
+    EndsAfter,
+    EndsBefore,
+    Limit,
+    PathId,
+    Text,
+    listing,
+    searching,
+    sorting,
+)
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import GrantedOut, RoleAssignmentIn, RoleAssignmentOut
 from tenantgate.admin.shapes_approval import PendingGrantShown
@@ -16,6 +27,10 @@ from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("Role assignments")
+
+OfPartner = Annotated[str | None, Query(description="Of this partner's daemons and tenants.", max_length=LONGEST_TEXT)]
+Sort = Annotated[str | None, sorting(assignments.ASSIGNMENTS)]
+Search = Annotated[str | None, searching("an id")]
 
 
 @routes.create("/role-assignments", ConflictError, TransitionError, makes=GrantedOut, waits=PendingGrantShown)
@@ -38,13 +53,30 @@ def list_role_assignments(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
     app_role: Text = None,
     daemon: Text = None,
     tenant: Text = None,
+    partner: OfPartner = None,
+    expires_after: EndsAfter = None,
+    expires_before: EndsBefore = None,
 ) -> Listing[RoleAssignmentOut]:
-    """List role assignments in order of id, those that have ended or not begun included."""
+    """List role assignments, those that have ended or not begun included."""
     with call.reading() as session:
-        page = assignments.list_(session, after=cursor, limit=limit, app_role=app_role, daemon=daemon, tenant=tenant)
+        page = assignments.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            app_role=app_role,
+            daemon=daemon,
+            tenant=tenant,
+            partner=partner,
+            expires_after=expires_after,
+            expires_before=expires_before,
+        )
     return listing(page, RoleAssignmentOut)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import RoleMappingIn, RoleMappingOut
 from tenantgate.admin.wire import Listing
@@ -12,6 +12,9 @@ from tenantgate.registry import role_mappings
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("Role mappings")
+
+Sort = Annotated[str | None, sorting(role_mappings.ROLE_MAPPINGS)]
+Search = Annotated[str | None, searching("an id or a claim's value")]
 
 
 @routes.create("/role-mappings", ConflictError, TransitionError)
@@ -25,11 +28,25 @@ def map_role(call: Calling, body: RoleMappingIn) -> RoleMappingOut:
 
 @routes.get("/role-mappings")
 def list_role_mappings(
-    call: Calling, cursor: Cursor = None, limit: Limit = 50, issuer: Text = None, app_role: Text = None
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+    issuer: Text = None,
+    app_role: Text = None,
 ) -> Listing[RoleMappingOut]:
-    """List role mappings in order of id."""
+    """List role mappings."""
     with call.reading() as session:
-        page = role_mappings.list_(session, after=cursor, limit=limit, issuer=issuer, app_role=app_role)
+        page = role_mappings.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            issuer=issuer,
+            app_role=app_role,
+        )
     return listing(page, RoleMappingOut)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from tenantgate.admin.bulk import moved
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import TenantIn, TenantOut
 from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
@@ -16,6 +16,9 @@ from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionE
 from tenantgate.registry.tables import Tenant
 
 routes: Final = Routes("Tenants")
+
+Sort = Annotated[str | None, sorting(tenants.TENANTS)]
+Search = Annotated[str | None, searching("an id or a tid")]
 
 
 @routes.create("/tenants", ConflictError, TransitionError)
@@ -32,14 +35,28 @@ def list_tenants(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
     issuer: Text = None,
     partner: Text = None,
     tid: Text = None,
     state: TenantState | None = None,
+    hosted: bool | None = None,
 ) -> Listing[TenantOut]:
-    """List tenants in order of id. A `tid` is found in either case."""
+    """List tenants. A `tid` is found in either case."""
     with call.reading() as session:
-        page = tenants.list_(session, after=cursor, limit=limit, issuer=issuer, partner=partner, tid=tid, state=state)
+        page = tenants.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            issuer=issuer,
+            partner=partner,
+            tid=tid,
+            state=state,
+            hosted=hosted,
+        )
     return listing(page, TenantOut)
 
 

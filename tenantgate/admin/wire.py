@@ -32,7 +32,7 @@ class Out(BaseModel):
 class Listing(Out, Generic[T]):
     """One page of a list."""
 
-    items: list[T] = Field(description="In the order of their ids.")
+    items: list[T] = Field(description="In the order asked for.")
     next: str | None = Field(description="Ask again with this as `cursor` for what follows; null at the end.")
 
 

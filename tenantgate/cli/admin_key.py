@@ -11,7 +11,7 @@ from tenantgate.admin.who_may import known_scopes
 from tenantgate.admin.wire import format_instant
 from tenantgate.cli.moments import DAY, moment
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, print_json, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, print_json, show_change, show_list
 from tenantgate.registry import operators
 from tenantgate.registry.operators import KeySpec, NewKey, OperatorRole, OperatorSpec
 from tenantgate.registry.unit_of_work import Work
@@ -65,14 +65,16 @@ def create(
 @app.command("list")
 def list_(
     operator: Annotated[str | None, typer.Option("--operator", metavar="ID", help="Only this operator's.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List admin keys in order of id, those that ended included; never their values."""
+    """List admin keys, those that ended included; never their values."""
     with office(database) as desk, desk.reading() as session:
-        page = operators.list_keys(session, after=cursor, limit=limit, operator=operator)
+        page = operators.list_keys(session, after=cursor, limit=limit, sort=sort, search=search, operator=operator)
         show_list(map(AdminKeyOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

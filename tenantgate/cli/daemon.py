@@ -9,7 +9,7 @@ import typer
 from tenantgate.admin.shapes import DaemonOut
 from tenantgate.cli.bulk import Why, move
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.core.policy import CredentialStrength, DaemonState
 from tenantgate.registry import daemons
 from tenantgate.registry.daemons import DaemonSpec
@@ -71,15 +71,25 @@ def list_(
     client_id: Annotated[str | None, typer.Option("--client-id", help="Only with this client id.")] = None,
     partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
     state: Annotated[DaemonState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List daemons in order of id."""
+    """List daemons."""
     with office(database) as desk, desk.reading() as session:
         page = daemons.list_(
-            session, after=cursor, limit=limit, tenant=tenant, client_id=client_id, partner=partner, state=state
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            tenant=tenant,
+            client_id=client_id,
+            partner=partner,
+            state=state,
         )
         show_list(map(DaemonOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 

@@ -18,6 +18,8 @@ from tenantgate.cli.output import (
     Cursor,
     Json,
     Limit,
+    Search,
+    Sort,
     clear_screen,
     print_blocks,
     print_json,
@@ -224,14 +226,16 @@ def delete(
 @app.command("list")
 def list_(
     kind: Annotated[IssuerKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List issuers in order of id."""
+    """List issuers."""
     with office(database) as desk, desk.reading() as session:
-        page = issuers.list_(session, after=cursor, limit=limit, kind=kind)
+        page = issuers.list_(session, after=cursor, limit=limit, sort=sort, search=search, kind=kind)
         show_list(map(IssuerOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -26,6 +26,12 @@ def moment(value: str) -> int:
 EndsAt = Annotated[
     int | None, typer.Option("--ends-at", parser=moment, metavar="TIME", help="From then on nothing of it is let in.")
 ]
+EndsAfter = Annotated[
+    int | None, typer.Option("--ends-after", parser=moment, metavar="TIME", help="Only those that end then or later.")
+]
+EndsBefore = Annotated[
+    int | None, typer.Option("--ends-before", parser=moment, metavar="TIME", help="Only those that end before then.")
+]
 NotBefore = Annotated[
     int | None, typer.Option("--not-before", parser=moment, metavar="TIME", help="Counts from then on.")
 ]

@@ -8,7 +8,7 @@ import typer
 
 from tenantgate.admin.shapes_admin import OperatorOut
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show_change, show_list
 from tenantgate.registry import operators
 from tenantgate.registry.operators import OperatorRole, OperatorSpec
 
@@ -42,14 +42,16 @@ def create(
 def list_(
     role: Annotated[OperatorRole | None, typer.Option("--role", help="Only with this role.")] = None,
     state: Annotated[Literal["active", "suspended"] | None, typer.Option("--state", help="Only in this state.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List operators in order of id."""
+    """List operators."""
     with office(database) as desk, desk.reading() as session:
-        page = operators.list_(session, after=cursor, limit=limit, role=role, state=state)
+        page = operators.list_(session, after=cursor, limit=limit, sort=sort, search=search, role=role, state=state)
         show_list(map(OperatorOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -24,7 +24,14 @@ WIDE: Final = 200
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, metavar="N", help="How many at most.")]
-Cursor = Annotated[str | None, typer.Option("--cursor", metavar="ID", help="Begin after this one.")]
+Cursor = Annotated[str | None, typer.Option("--cursor", metavar="TEXT", help="Go on where the page before ended.")]
+Sort = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="NAME", help="In this order: id, created_at, updated_at …; -NAME: the other way."),
+]
+Search = Annotated[
+    str | None, typer.Option("--search", metavar="TEXT", help="Only what begins so: ids, names, client ids, tids.")
+]
 
 
 def print_json(document: Any) -> None:

@@ -10,9 +10,9 @@ import typer
 from tenantgate.admin.shapes import PartnerOut
 from tenantgate.cli.bulk import Why, move
 from tenantgate.cli.importing import import_file
-from tenantgate.cli.moments import EndsAt
+from tenantgate.cli.moments import EndsAfter, EndsAt, EndsBefore
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.core.policy import PartnerState
 from tenantgate.registry import partners
 from tenantgate.registry.partners import PartnerSpec
@@ -56,15 +56,27 @@ def create(
 @app.command("list")
 def list_(
     state: Annotated[PartnerState | None, typer.Option("--state", help="Only those in this state.")] = None,
-    search: Annotated[str | None, typer.Option("--search", help="Beginning of an id or a name.")] = None,
+    ends_after: EndsAfter = None,
+    ends_before: EndsBefore = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List partners in order of id."""
+    """List partners."""
     with office(database) as desk, desk.reading() as session:
-        page = partners.list_(session, after=cursor, limit=limit, state=state, search=search)
+        page = partners.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            state=state,
+            ends_after=ends_after,
+            ends_before=ends_before,
+        )
         show_list(map(PartnerOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ import typer
 from tenantgate.admin.shapes_resources import ResourceOut
 from tenantgate.cli import resource_rules as rules
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.cli.setup_guide import setup_guide
 from tenantgate.registry import resources
 from tenantgate.registry.resources import ResourceSpec
@@ -111,10 +111,17 @@ def change(
 
 
 @app.command("list")
-def list_(limit: Limit = 50, cursor: Cursor = None, database: Database = None, as_json: Json = False) -> None:
-    """List resources in order of id."""
+def list_(
+    sort: Sort = None,
+    search: Search = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """List resources."""
     with office(database) as desk, desk.reading() as session:
-        page = resources.list_(session, after=cursor, limit=limit)
+        page = resources.list_(session, after=cursor, limit=limit, sort=sort, search=search)
         show_list(map(ResourceOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -8,9 +8,9 @@ import typer
 
 from tenantgate.admin.shapes import AppRoleOut, GrantedOut, RoleAssignmentOut, RoleMappingOut
 from tenantgate.admin.shapes_approval import PendingGrantShown
-from tenantgate.cli.moments import ExpiresAt, NotBefore
+from tenantgate.cli.moments import EndsAfter, EndsBefore, ExpiresAt, NotBefore
 from tenantgate.cli.office import Database, office, warn
-from tenantgate.cli.output import Cursor, Json, Limit, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show_change, show_list
 from tenantgate.registry import app_roles, assignments, pending_grants, role_mappings
 from tenantgate.registry.app_roles import AppRoleSpec
 from tenantgate.registry.approval_tables import PendingGrant
@@ -78,14 +78,18 @@ def unmark_sensitive(
 def list_(
     resource: Annotated[str | None, typer.Option("--resource", metavar="ID", help="Only this resource's.")] = None,
     value: Annotated[str | None, typer.Option("--value", help="Only with this value.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List roles in order of id."""
+    """List roles."""
     with office(database) as desk, desk.reading() as session:
-        page = app_roles.list_(session, after=cursor, limit=limit, resource=resource, value=value)
+        page = app_roles.list_(
+            session, after=cursor, limit=limit, sort=sort, search=search, resource=resource, value=value
+        )
         show_list(map(AppRoleOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 
@@ -141,6 +145,11 @@ def list_assignments(
     app_role: Annotated[str | None, typer.Option("--role", metavar="ID", help="Only of this role.")] = None,
     daemon: Annotated[str | None, typer.Option("--daemon", metavar="ID", help="Only this daemon's.")] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant's own.")] = None,
+    partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
+    ends_after: EndsAfter = None,
+    ends_before: EndsBefore = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
@@ -148,7 +157,19 @@ def list_assignments(
 ) -> None:
     """List who was granted what, those that have ended or not begun included."""
     with office(database) as desk, desk.reading() as session:
-        page = assignments.list_(session, after=cursor, limit=limit, app_role=app_role, daemon=daemon, tenant=tenant)
+        page = assignments.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            app_role=app_role,
+            daemon=daemon,
+            tenant=tenant,
+            partner=partner,
+            expires_after=ends_after,
+            expires_before=ends_before,
+        )
         shown = map(RoleAssignmentOut.model_validate, page.items)
         show_list(shown, page.after, ASSIGNMENT_COLUMNS, as_json=as_json)
 
@@ -190,6 +211,8 @@ def list_mappings(
     app_role: Annotated[
         str | None, typer.Option("--role", metavar="ID", help="Only those that give this role.")
     ] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
@@ -197,6 +220,8 @@ def list_mappings(
 ) -> None:
     """List which values of which claims give a role."""
     with office(database) as desk, desk.reading() as session:
-        page = role_mappings.list_(session, after=cursor, limit=limit, issuer=issuer, app_role=app_role)
+        page = role_mappings.list_(
+            session, after=cursor, limit=limit, sort=sort, search=search, issuer=issuer, app_role=app_role
+        )
         shown = map(RoleMappingOut.model_validate, page.items)
         show_list(shown, page.after, MAPPING_COLUMNS, as_json=as_json)

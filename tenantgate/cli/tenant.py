@@ -9,7 +9,7 @@ import typer
 from tenantgate.admin.shapes import TenantOut
 from tenantgate.cli.bulk import Why, move
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.core.policy import TenantState
 from tenantgate.registry import tenants
 from tenantgate.registry.tables import Tenant
@@ -53,14 +53,26 @@ def list_(
     partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
     tid: Annotated[str | None, typer.Option("--tid", metavar="GUID", help="Only with this tid.")] = None,
     state: Annotated[TenantState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List tenants in order of id."""
+    """List tenants."""
     with office(database) as desk, desk.reading() as session:
-        page = tenants.list_(session, after=cursor, limit=limit, issuer=issuer, partner=partner, tid=tid, state=state)
+        page = tenants.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            issuer=issuer,
+            partner=partner,
+            tid=tid,
+            state=state,
+        )
         show_list(map(TenantOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from tenantgate.core.fields import NAME_LENGTH
 from tenantgate.core.policy import AppRoleRow
 from tenantgate.registry.errors import ConflictError, TransitionError
+from tenantgate.registry.ordering import bytewise, folded, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, facts_of
-from tenantgate.registry.service import Page, add, checked, choose_id, get_row, page, refer, text, written_by
+from tenantgate.registry.searching import Catalogue, own
+from tenantgate.registry.service import add, checked, choose_id, get_row, refer, text, written_by
 from tenantgate.registry.tables import AppRole, Resource
 from tenantgate.registry.unit_of_work import Work
 
@@ -82,14 +86,30 @@ def get(session: Session, id_: str) -> AppRole:
     return get_row(session, AppRole, id_)
 
 
+APP_ROLES: Final = Catalogue(
+    AppRole,
+    orders_of(AppRole, name=folded(col(AppRole.display_name))),
+    (
+        own(AppRole, bytewise(col(AppRole.id))),
+        own(AppRole, folded(col(AppRole.value))),
+        own(AppRole, folded(col(AppRole.display_name))),
+    ),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     resource: str | None = None,
     value: str | None = None,
 ) -> Page[AppRole]:
-    """Return app roles in order of id."""
+    """Return app roles, in order of id or as `sort` says (`name`: what people read).
+
+    `search` is the beginning of an id, a value or a name.
+    """
     equal = {"resource": resource, "value": value}
-    return page(session, select(AppRole), AppRole, after=after, limit=limit, equal=dict(equal))
+    return APP_ROLES.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlmodel import Session, select
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.references import check_tenant_wide
+from tenantgate.registry.daemons import ids_of_partner
 from tenantgate.registry.errors import ConflictError, TransitionError
+from tenantgate.registry.ordering import bytewise, end_of, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row
+from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
 from tenantgate.registry.service import (
     REASON_LENGTH,
-    Page,
     add,
     checked,
     choose_id,
     fitting,
     get_row,
-    page,
     refer,
     remove,
     require_future,
@@ -118,18 +122,53 @@ def get(session: Session, id_: str) -> RoleAssignment:
     return get_row(session, RoleAssignment, id_)
 
 
+_ENDS: Final = end_of(col(RoleAssignment.expires_at))
+ASSIGNMENTS: Final = Catalogue(
+    RoleAssignment,
+    orders_of(RoleAssignment, expires_at=_ENDS),
+    (own(RoleAssignment, bytewise(col(RoleAssignment.id))),),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     app_role: str | None = None,
     daemon: str | None = None,
     tenant: str | None = None,
+    partner: str | None = None,
+    expires_after: int | None = None,
+    expires_before: int | None = None,
 ) -> Page[RoleAssignment]:
-    """Return assignments in order of id, those that have ended or not begun included."""
-    equal = {"app_role": app_role, "daemon": daemon, "tenant": tenant}
-    return page(session, select(RoleAssignment), RoleAssignment, after=after, limit=limit, equal=dict(equal))
+    """Return assignments, in order of id or, where ends are asked for, of `expires_at`; or as `sort` says.
+
+    Those that have ended or not begun are among them. `search` is the beginning of an id. `partner` finds those of its
+    daemons and of its tenants. `expires_after` and `expires_before` (exclusive) are epoch seconds: those without an end
+    are not among them.
+    """
+    where = ends_between(_ENDS, expires_after, expires_before)
+    if partner is not None:
+        if "\0" in partner:
+            return Page((), None)
+        tenants = sa.select(col(Tenant.id)).where(col(Tenant.partner) == partner)
+        of_partner = sa.union_all(
+            sa.select(col(RoleAssignment.id)).where(col(RoleAssignment.daemon).in_(ids_of_partner(partner))),
+            sa.select(col(RoleAssignment.id)).where(col(RoleAssignment.tenant).in_(tenants)),
+        )
+        where.append(col(RoleAssignment.id).in_(of_partner))
+    return ASSIGNMENTS.page(
+        session,
+        after=after,
+        limit=limit,
+        sort=sort_by_end("expires_at", sort, search, expires_after, expires_before),
+        search=search,
+        equal={"app_role": app_role, "daemon": daemon, "tenant": tenant},
+        where=where,
+    )
 
 
 def _check_subject(session: Session, data: RoleAssignmentRow, role: AppRole) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import CredentialStrength, DaemonRow, is_guid
 from tenantgate.core.references import check_daemon, check_profile
 from tenantgate.registry import partners
 from tenantgate.registry.errors import ConflictError, InvalidError
+from tenantgate.registry.ordering import bytewise, folded, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row
+from tenantgate.registry.searching import Catalogue, own
 from tenantgate.registry.service import (
-    Page,
     add,
     checked,
     choose_id,
     fitting,
     get_row,
-    page,
     refer,
     set_state,
     written_by,
@@ -89,29 +92,47 @@ def get(session: Session, id_: str) -> Daemon:
     return get_row(session, Daemon, id_)
 
 
+DAEMONS: Final = Catalogue(
+    Daemon, orders_of(Daemon), (own(Daemon, bytewise(col(Daemon.id))), own(Daemon, folded(col(Daemon.client_id))))
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     tenant: str | None = None,
     client_id: str | None = None,
     partner: str | None = None,
     state: str | None = None,
 ) -> Page[Daemon]:
-    """Return daemons in order of id. `partner` finds those of the partner's tenants and of hosted tenants.
+    """Return daemons, in order of id or as `sort` says. `partner` finds those of its tenants and of hosted tenants.
 
-    A `client_id` that is a GUID is found in either case, any other as it is written.
+    `search` is the beginning of an id or of a client id. A `client_id` that is a GUID is found in either case, any
+    other as it is written.
     """
-    query = select(Daemon)
+    where = []
     if client_id is not None:
-        query = query.where(
-            col(Daemon.client_id).in_({client_id, client_id.lower() if is_guid(client_id) else client_id})
-        )
+        spellings = {client_id, client_id.lower() if is_guid(client_id) else client_id}
+        where.append(col(Daemon.client_id).in_(spellings))
     if partner is not None:
-        query = query.join(Tenant).where((Daemon.partner == partner) | (Tenant.partner == partner))
+        where.append(col(Daemon.id).in_(ids_of_partner(partner)))
+    if "\0" in f"{client_id}{partner}":
+        return Page((), None)
     equal = {"tenant": tenant, "state": state}
-    return page(session, query, Daemon, after=after, limit=limit, equal=dict(equal))
+    return DAEMONS.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal, where=where)
+
+
+def ids_of_partner(partner: str) -> sa.CompoundSelect[Any]:
+    """Return the query of a partner's daemons: those of its tenants, and its own in hosted ones."""
+    own_tenants = sa.select(col(Daemon.id)).join(Tenant, col(Tenant.id) == col(Daemon.tenant))
+    return sa.union_all(
+        own_tenants.where(col(Tenant.partner) == partner),
+        sa.select(col(Daemon.id)).where(col(Daemon.partner) == partner),
+    )
 
 
 def suspend(work: Work, id_: str, *, reason: str = "") -> Daemon:

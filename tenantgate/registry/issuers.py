@@ -15,8 +15,11 @@ from tenantgate.core.keys import PRIVATE_MEMBERS, MalformedKeySet, build_key_set
 from tenantgate.core.policy import IssuerKind, IssuerRow
 from tenantgate.core.references import check_issuers, check_profile
 from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError
+from tenantgate.registry.ordering import bytewise, folded, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row
-from tenantgate.registry.service import Page, add, amend, checked, choose_id, fitting, get_row, page, remove, written_by
+from tenantgate.registry.searching import Catalogue, own
+from tenantgate.registry.service import add, amend, checked, choose_id, fitting, get_row, remove, written_by
 from tenantgate.registry.tables import Daemon, Issuer, Resource, RoleMapping, Tenant
 from tenantgate.registry.unit_of_work import Work
 
@@ -80,9 +83,28 @@ def get(session: Session, id_: str) -> Issuer:
     return get_row(session, Issuer, id_)
 
 
-def list_(session: Session, *, after: str | None = None, limit: int = 50, kind: str | None = None) -> Page[Issuer]:
-    """Return issuers in order of id. `after` is the last id seen."""
-    return page(session, select(Issuer), Issuer, after=after, limit=limit, equal={"kind": kind})
+ISSUERS: Final = Catalogue(
+    Issuer,
+    orders_of(Issuer),
+    (
+        own(Issuer, bytewise(col(Issuer.id))),
+        own(Issuer, folded(col(Issuer.issuer))),
+        own(Issuer, folded(col(Issuer.authority))),
+    ),
+)
+
+
+def list_(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
+    kind: str | None = None,
+) -> Page[Issuer]:
+    """Return issuers, in order of id or as `sort` says. `search`: the beginning of id, `iss` or authority."""
+    return ISSUERS.page(session, after=after, limit=limit, sort=sort, search=search, equal={"kind": kind})
 
 
 CHANGEABLE: Final = frozenset(IssuerSpec.__dataclass_fields__) - {

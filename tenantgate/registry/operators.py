@@ -20,19 +20,20 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from tenantgate.core.fields import LATEST, NAME_LENGTH, check_id, check_list, check_number, check_value
 from tenantgate.core.policy import PolicyError
 from tenantgate.registry.errors import CredentialError, InvalidError, TransitionError, from_policy_error
 from tenantgate.registry.ids import RandomBytes
+from tenantgate.registry.ordering import bytewise, end_of, folded, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import facts_of
+from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
 from tenantgate.registry.service import (
-    Page,
     add,
     choose_id,
     get_row,
-    page,
     refer,
     require_future,
     set_state,
@@ -107,11 +108,26 @@ def get(session: Session, id_: str) -> Operator:
     return get_row(session, Operator, id_)
 
 
+OPERATORS: Final = Catalogue(
+    Operator,
+    orders_of(Operator, name=folded(col(Operator.name))),
+    (own(Operator, bytewise(col(Operator.id))), own(Operator, folded(col(Operator.name)))),
+)
+
+
 def list_(
-    session: Session, *, after: str | None = None, limit: int = 50, role: str | None = None, state: str | None = None
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
+    role: str | None = None,
+    state: str | None = None,
 ) -> Page[Operator]:
-    """Return operators in order of id."""
-    return page(session, select(Operator), Operator, after=after, limit=limit, equal={"role": role, "state": state})
+    """Return operators, in order of id or as `sort` says. `search` is the beginning of an id or a name."""
+    equal = {"role": role, "state": state}
+    return OPERATORS.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal)
 
 
 def suspend(work: Work, id_: str) -> Operator:
@@ -215,11 +231,39 @@ def get_key(session: Session, id_: str) -> AdminKey:
     return get_row(session, AdminKey, id_)
 
 
+_KEYS_END: Final = end_of(col(AdminKey.expires_at))
+ADMIN_KEYS: Final = Catalogue(
+    AdminKey,
+    orders_of(AdminKey, name=folded(col(AdminKey.name)), expires_at=_KEYS_END),
+    (own(AdminKey, bytewise(col(AdminKey.id))), own(AdminKey, folded(col(AdminKey.name)))),
+)
+
+
 def list_keys(
-    session: Session, *, after: str | None = None, limit: int = 50, operator: str | None = None
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
+    operator: str | None = None,
+    expires_after: int | None = None,
+    expires_before: int | None = None,
 ) -> Page[AdminKey]:
-    """Return admin keys in order of id, those that ended included."""
-    return page(session, select(AdminKey), AdminKey, after=after, limit=limit, equal={"operator": operator})
+    """Return admin keys, in order of id or, where ends are asked for, of `expires_at`; or as `sort` says.
+
+    Those that ended are among them. `search` is the beginning of an id or a name. `expires_after` and `expires_before`
+    (exclusive) are epoch seconds.
+    """
+    return ADMIN_KEYS.page(
+        session,
+        after=after,
+        limit=limit,
+        sort=sort_by_end("expires_at", sort, search, expires_after, expires_before),
+        search=search,
+        equal={"operator": operator},
+        where=ends_between(_KEYS_END, expires_after, expires_before),
+    )
 
 
 def revoke_key(work: Work, id_: str) -> AdminKey:

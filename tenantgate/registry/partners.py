@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from tenantgate.core.fields import LIST_LENGTH, NAME_LENGTH
 from tenantgate.core.policy import PartnerRow
 from tenantgate.registry.errors import InvalidError, TransitionError
+from tenantgate.registry.ordering import bytewise, end_of, folded, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of
+from tenantgate.registry.searching import Catalogue, Text, ends_between, own, sort_by_end
 from tenantgate.registry.service import (
     NOTES_LENGTH,
-    Page,
     add,
     checked,
     choose_id,
     get_row,
-    page,
     require_future,
     set_state,
     text,
     written_by,
 )
-from tenantgate.registry.tables import Partner
+from tenantgate.registry.tables import Daemon, Partner, Tenant
 from tenantgate.registry.unit_of_work import Work
 
 
@@ -65,25 +66,57 @@ def get(session: Session, id_: str) -> Partner:
     return get_row(session, Partner, id_)
 
 
+def _of_tenant() -> Text:
+    """Return the tids of tenants, which lead to whose they are."""
+    owner = col(Tenant.partner)
+    return Text(bytewise(col(Tenant.tid)), col(Tenant.id), owner, Tenant, (owner,))
+
+
+def _of_daemon() -> Text:
+    """Return the client ids of daemons, which lead to whose they are: in a hosted tenant the daemon says."""
+    owners = (col(Daemon.partner), col(Tenant.partner))
+    source = sa.join(Daemon, Tenant, col(Daemon.tenant) == col(Tenant.id))
+    return Text(folded(col(Daemon.client_id)), col(Daemon.id), sa.func.coalesce(*owners), source, owners)
+
+
+_ENDS: Final = end_of(col(Partner.ends_at))
+PARTNERS: Final = Catalogue(
+    Partner,
+    orders_of(Partner, name=folded(col(Partner.name)), ends_at=_ENDS),
+    (
+        own(Partner, bytewise(col(Partner.id))),
+        own(Partner, folded(col(Partner.name))),
+        _of_tenant(),
+        _of_daemon(),
+    ),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
-    state: str | None = None,
+    sort: str | None = None,
     search: str | None = None,
+    state: str | None = None,
+    ends_after: int | None = None,
+    ends_before: int | None = None,
 ) -> Page[Partner]:
-    """Return partners in order of id. `search` is the beginning of an id or a name; case does not matter in ASCII."""
-    query = select(Partner)
-    if search:
-        start = search.lower()
-        query = query.where(
-            sa.or_(
-                sa.func.lower(Partner.name).startswith(start, autoescape=True),
-                col(Partner.id).startswith(start, autoescape=True),
-            )
-        )
-    return page(session, query, Partner, after=after, limit=limit, equal={"state": state})
+    """Return partners, in order of id or, where ends are asked for, of `ends_at`; or as `sort` says.
+
+    `search` is the beginning of an id, of a name, of the tid of a tenant of theirs or of the client id of a daemon of
+    theirs. `ends_after` and `ends_before` (exclusive) are epoch seconds: those without an end are not among them.
+    """
+    return PARTNERS.page(
+        session,
+        after=after,
+        limit=limit,
+        sort=sort_by_end("ends_at", sort, search, ends_after, ends_before),
+        search=search,
+        equal={"state": state},
+        where=ends_between(_ENDS, ends_after, ends_before),
+    )
 
 
 def suspend(work: Work, id_: str, *, reason: str = "") -> Partner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 from sqlmodel import Session, col, select
@@ -20,15 +20,16 @@ from tenantgate.core.policy import (
     one_spelling,
 )
 from tenantgate.registry.errors import ConflictError
+from tenantgate.registry.ordering import bytewise, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row
+from tenantgate.registry.searching import Catalogue, own
 from tenantgate.registry.service import (
-    Page,
     add,
     amend,
     checked,
     choose_id,
     get_row,
-    page,
     refer,
     require_future,
     written_by,
@@ -134,6 +135,16 @@ def get(session: Session, id_: str) -> Resource:
     return get_row(session, Resource, id_)
 
 
-def list_(session: Session, *, after: str | None = None, limit: int = 50) -> Page[Resource]:
-    """Return resources in order of id."""
-    return page(session, select(Resource), Resource, after=after, limit=limit)
+RESOURCES: Final = Catalogue(Resource, orders_of(Resource), (own(Resource, bytewise(col(Resource.id))),))
+
+
+def list_(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
+) -> Page[Resource]:
+    """Return resources, in order of id or as `sort` says. `search` is the beginning of an id."""
+    return RESOURCES.page(session, after=after, limit=limit, sort=sort, search=search)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import RoleMappingRow
 from tenantgate.registry.errors import ConflictError, TransitionError
+from tenantgate.registry.ordering import bytewise, folded, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of
-from tenantgate.registry.service import Page, add, checked, choose_id, get_row, page, refer, remove, written_by
+from tenantgate.registry.searching import Catalogue, own
+from tenantgate.registry.service import add, checked, choose_id, get_row, refer, remove, written_by
 from tenantgate.registry.tables import AppRole, Issuer, RoleMapping
 from tenantgate.registry.unit_of_work import Work
 
@@ -65,14 +69,23 @@ def get(session: Session, id_: str) -> RoleMapping:
     return get_row(session, RoleMapping, id_)
 
 
+ROLE_MAPPINGS: Final = Catalogue(
+    RoleMapping,
+    orders_of(RoleMapping),
+    (own(RoleMapping, bytewise(col(RoleMapping.id))), own(RoleMapping, folded(col(RoleMapping.value)))),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     issuer: str | None = None,
     app_role: str | None = None,
 ) -> Page[RoleMapping]:
-    """Return mappings in order of id."""
+    """Return mappings, in order of id or as `sort` says. `search` is the beginning of an id or of a claim's value."""
     equal = {"issuer": issuer, "app_role": app_role}
-    return page(session, select(RoleMapping), RoleMapping, after=after, limit=limit, equal=dict(equal))
+    return ROLE_MAPPINGS.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal)

@@ -1,13 +1,11 @@
-"""What all services share: looking up, adding, changing state, pages."""
+"""What all services share: looking up, adding, changing, removing. Lists are in `pages` and `searching`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlmodel import Session, col
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel import Session
 
 from tenantgate.core.fields import check_id, check_text
 from tenantgate.core.policy import PolicyError, RowData, is_id
@@ -20,26 +18,21 @@ from tenantgate.registry.errors import (
     TransitionError,
     from_policy_error,
 )
+from tenantgate.registry.pages import LARGEST_PAGE as LARGEST_PAGE
+from tenantgate.registry.pages import Page as Page
+from tenantgate.registry.pages import check_limit as check_limit
+from tenantgate.registry.pages import page as page
 from tenantgate.registry.rows import facts_of
 
 if TYPE_CHECKING:
     from tenantgate.registry.unit_of_work import Work
 
-LARGEST_PAGE: Final = 500
 NOTES_LENGTH: Final = 4_000
 REASON_LENGTH: Final = 500
 
 N = TypeVar("N", bound=tables.Named)
 W = TypeVar("W", bound=tables.Written)
 D = TypeVar("D", bound=RowData)
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[N]):
-    """Some rows in order of id, and the cursor for the next ones, or None at the end."""
-
-    items: tuple[N, ...]
-    after: str | None
 
 
 def checked(data: D) -> D:
@@ -205,34 +198,3 @@ def require_future(work: Work, value: int | None, field: str) -> None:
     """
     if value is not None and value <= work.now:
         raise InvalidError("time_in_past", "has already passed", field=field)
-
-
-def check_limit(limit: int) -> None:
-    """Refuse a page that is empty or too large.
-
-    Raises:
-        InvalidError: `number_out_of_range`.
-    """
-    if not 1 <= limit <= LARGEST_PAGE:
-        raise InvalidError("number_out_of_range", f"must be between 1 and {LARGEST_PAGE}", field="limit")
-
-
-def page(
-    session: Session,
-    query: SelectOfScalar[N],
-    table: type[N],
-    *,
-    after: str | None,
-    limit: int,
-    equal: dict[str, object] | None = None,
-) -> Page[N]:
-    """Run a query as one page in order of id, filtered by columns that equal a value (None: not filtered)."""
-    check_limit(limit)
-    for name, wanted in (equal or {}).items():
-        if wanted is not None:
-            query = query.where(getattr(table, name) == wanted)
-    if after is not None:
-        query = query.where(col(table.id) > after)
-    found = session.exec(query.order_by(col(table.id)).limit(limit + 1)).all()
-    items = tuple(found[:limit])
-    return Page(items, items[-1].id if len(found) > limit else None)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import IssuerRow, TenantRow
 from tenantgate.core.references import check_tenant, shares_v1_issuer
 from tenantgate.registry.errors import ConflictError
+from tenantgate.registry.ordering import bytewise, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.partners import require_open
 from tenantgate.registry.rows import columns_of, data_of_row
+from tenantgate.registry.searching import Catalogue, own
 from tenantgate.registry.service import (
-    Page,
     add,
     checked,
     choose_id,
     fitting,
     get_row,
-    page,
     refer,
     set_state,
     written_by,
@@ -66,19 +68,31 @@ def get(session: Session, id_: str) -> Tenant:
     return get_row(session, Tenant, id_)
 
 
+TENANTS: Final = Catalogue(
+    Tenant, orders_of(Tenant), (own(Tenant, bytewise(col(Tenant.id))), own(Tenant, bytewise(col(Tenant.tid))))
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     issuer: str | None = None,
     partner: str | None = None,
     tid: str | None = None,
     state: str | None = None,
+    hosted: bool | None = None,
 ) -> Page[Tenant]:
-    """Return tenants in order of id. A `tid` is found in either case."""
-    equal = {"issuer": issuer, "partner": partner, "tid": tid.lower() if tid else None, "state": state}
-    return page(session, select(Tenant), Tenant, after=after, limit=limit, equal=dict(equal))
+    """Return tenants, in order of id or as `sort` says. A `tid` is found in either case.
+
+    `search` is the beginning of an id or of a tid.
+    """
+    own_tid = tid.lower() if tid else None
+    equal = {"issuer": issuer, "partner": partner, "tid": own_tid, "state": state, "hosted": hosted}
+    return TENANTS.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal)
 
 
 def suspend(work: Work, id_: str, *, reason: str = "") -> Tenant:

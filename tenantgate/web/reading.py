@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tenantgate.registry import daemons, partners, tenants
-from tenantgate.registry.service import LARGEST_PAGE
+from tenantgate.registry.errors import InvalidError
+from tenantgate.registry.pages import LARGEST_PAGE, Page
 from tenantgate.registry.tables import AppRole, Daemon, Issuer, Partner, Resource, RoleAssignment, RoleMapping, Tenant
 
 ROWS: Final = 50
@@ -89,11 +90,21 @@ class PartnerView:
 
 def list_partners(session: Session, *, search: str, state: str, after: str, now: int) -> PartnerList:
     """Return a page of the list of partners. `search`, `state` and `after` are untrusted; empty is no filter."""
-    page = partners.list_(session, after=after or None, limit=ROWS, state=state or None, search=search or None)
+    page = _page_of_partners(session, after or None, state=state or None, search=search or None)
     counts = _daemon_counts(session, [row.id for row in page.items])
     lines = tuple(PartnerLine(row, _ended(row, now), counts.get(row.id, 0)) for row in page.items)
     some = bool(lines) or session.exec(select(Partner.id).limit(1)).first() is not None
     return PartnerList(lines, page.after, some)
+
+
+def _page_of_partners(session: Session, after: str | None, *, state: str | None, search: str | None) -> Page[Partner]:
+    try:
+        return partners.list_(session, after=after, limit=ROWS, state=state, search=search)
+    except InvalidError as error:
+        # An address that was cut short, or of another search: people are shown the beginning, not an error.
+        if error.code != "cursor_malformed":
+            raise
+        return partners.list_(session, limit=ROWS, state=state, search=search)
 
 
 def partner_line(session: Session, id_: str, *, now: int) -> PartnerLine:

@@ -93,7 +93,8 @@ def test_naughty_strings_in_searches_and_addresses_find_nothing_and_break_nothin
     """Filters, cursors and ids take any text; none is a pattern or a statement."""
     for text in _naughty()[::10]:
         short = text[:256]
-        assert api.ask("GET", "/partners", params={"search": short, "cursor": short}).status_code == 200, repr(text)
+        assert api.ask("GET", "/partners", params={"search": short}).status_code == 200, repr(text)
+        assert api.ask("GET", "/partners", params={"cursor": short}).status_code in (200, 422), repr(text)
         assert api.ask("GET", "/daemons", params={"client_id": short, "partner": short}).json()["items"] == []
         answer = api.ask("GET", f"/partners/{quote(short[:60], safe='')}")
         assert answer.status_code in (404, 422), repr(text)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 import tenantgate.registry.key_tables  # noqa: F401 - its tables belong to the metadata
 from alembic import command
@@ -36,6 +38,21 @@ from tests.registry.builders import EPOCH, Registry
 Open = Callable[[Path], Engine]
 
 
+def differences(connection: Connection) -> list[Any]:
+    """What Alembic finds different between a database and the table classes, but for the indexes of lists.
+
+    Those are expressions, which it cannot compare; `test_lists` asks the engines whether they use them.
+    """
+
+    def is_compared(_: object, name: str | None, kind: str, *__: object) -> bool:
+        return kind != "index" or "_by_" not in str(name)
+
+    context = MigrationContext.configure(connection, opts={"include_object": is_compared})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
+        return list(compare_metadata(context, Base.metadata))
+
+
 def schema_of(path: Path) -> list[tuple[str, ...]]:
     """Everything SQLite knows about a database's tables and indexes."""
     with sqlite3.connect(path) as connection:
@@ -47,7 +64,7 @@ def schema_of(path: Path) -> list[tuple[str, ...]]:
 def test_migrated_schema_is_that_of_the_tables(registry: Registry):
     """Alembic finds no difference between the migrated database and the table classes."""
     with registry.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert differences(connection) == []
 
 
 @pytest.mark.file
@@ -284,7 +301,7 @@ def test_rules_of_a_resource_go_down_and_up(first_schema: Engine):
     assert schema_of(path) == before
     migrate(first_schema, epoch="another")
     with first_schema.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert differences(connection) == []
         assert connection.exec_driver_sql("SELECT id, resource FROM app_role").all() == [("read", "orders")]
 
 
