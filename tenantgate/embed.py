@@ -51,19 +51,19 @@ def open_gate(
     `source` is the path of a policy file (TOML or JSON), or a database URL (`sqlite:///…`, `postgresql://…`). The
     policy is loaded before this returns; keys are fetched when they are first needed. `key_limits` changes how often
     and how long keys are fetched and kept, `limits` how much of a token is read. `state_dir` is a folder of this user's
-    own, in which the issuers' last good keys outlive the process; without it a restart needs the issuers. A database
-    that was not heard of for `max_policy_age` seconds ends the judging; a policy file serves on. With a database every
-    decision is counted there; details of denials, and of `decision_sample` of the grants (0 to 1), stay for
-    `decision_days`.
+    own, in which the issuers' last good keys and a database's policy outlive the process; without it a restart needs
+    both. A database that was not heard of for `max_policy_age` seconds ends the judging; a policy file serves on.
+    With a database every decision is counted there; details of denials, and of `decision_sample` of the grants (0 to
+    1), stay for `decision_days`.
 
     Raises:
-        StateDirUnusable: keys cannot be kept there.
+        StateDirUnusable: nothing can be kept there.
         FeedError: the source has no policy to give (its `code` says why).
         PolicyError: the policy cannot be used, or does not know the resource (`resource_unknown`).
     """
     gate = new_gate(resource, key_limits, limits, None if state_dir is None else Path(state_dir))
     try:
-        policy = _source(source)
+        policy = _source(source, None if state_dir is None else Path(state_dir), max_policy_age)
         follow(gate, policy, None if isinstance(policy, FileSource) else max_policy_age)
         gate.require_resource()
         if not isinstance(policy, FileSource):
@@ -153,20 +153,31 @@ def _open_door() -> Door:
     return HttpDoor()
 
 
-def _source(source: str | os.PathLike[str]) -> PolicySource:
+def _source(source: str | os.PathLike[str], state_dir: Path | None, max_age: float) -> PolicySource:
     text = os.fspath(source)
     scheme, separator, _ = text.partition("://")
     if not separator:
         return FileSource(Path(text))
     if scheme in ("sqlite", "postgresql", "postgres"):
-        return database_source(text, kind="embedded")
+        return database_source(text, kind="embedded", state_dir=state_dir, max_age=max_age)
     raise FeedError(
         "source_unknown", f"{scheme}:// is not a policy source; give a policy file, sqlite:///… or postgresql://…"
     )
 
 
-def database_source(url: str, *, kind: str) -> PolicySource:
-    """Return the source that follows a TenantGate database. The registry is imported only here."""
+def database_source(
+    url: str, *, kind: str, state_dir: Path | None = None, max_age: float | None = None
+) -> PolicySource:
+    """Return the source that follows a TenantGate database. The registry is imported only here.
+
+    With a `state_dir` the policy is kept there for a start without the database, while it is younger than `max_age`.
+
+    Raises:
+        FeedError: the address can never work.
+        StateDirUnusable: nothing can be kept in `state_dir`.
+    """
+    from tenantgate.feed.kept import KeptSource
+    from tenantgate.feed.store import PolicyStore
     from tenantgate.registry.errors import RegistryError
     from tenantgate.registry.follower import DatabaseSource
     from tenantgate.registry.instances import InstanceSpec
@@ -177,6 +188,9 @@ def database_source(url: str, *, kind: str) -> PolicySource:
         return InstanceSpec(id=id_, kind=kind, version=version("tenantgate"))
 
     try:
-        return DatabaseSource(url, describe=describe, now=lambda: int(time.time()), clock=time.monotonic)
+        source = DatabaseSource(url, describe=describe, now=lambda: int(time.time()), clock=time.monotonic)
     except RegistryError as error:
         raise FeedError(error.code, error.message) from error
+    if state_dir is None:
+        return source
+    return KeptSource(source, PolicyStore(state_dir, time.time), max_age=max_age, clock=_steady(), wall=time.time)

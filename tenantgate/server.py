@@ -27,13 +27,14 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
+from tenantgate.admin.waiting import WaitingAdministration
 from tenantgate.embed import database_source, follow, new_gate, probe_issuer, record
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
 from tenantgate.registry import attention
 from tenantgate.registry.engine import open_engine, reading
-from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.errors import DatabaseError, RegistryError
 from tenantgate.registry.ids import random_ids
 from tenantgate.registry.key_opening import open_master_key
 from tenantgate.registry.migrations import require_known_schema
@@ -46,12 +47,16 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("tenantgate.server")
 
+NO_POLICY: Final = ("", 0)
+"""The revision of a gate before its first policy."""
+
 
 class Service:
     """The ASGI application: three doors by path, one lifespan."""
 
-    def __init__(self, inner: FastAPI, gate: Gate | None) -> None:
+    def __init__(self, inner: FastAPI, gate: Gate | None, waiting: WaitingAdministration | None = None) -> None:
         self._inner = inner
+        self._waiting = waiting
         self._gate = gate
         self._forward_auth = ForwardAuth(gate) if gate is not None else None
 
@@ -61,6 +66,8 @@ class Service:
             await self._forward_auth(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] in ("/health/live", "/health/ready"):
             await self._health(scope["path"], send)
+        elif self._waiting is not None and scope["type"] == "http":
+            await self._waiting(scope, receive, send)
         else:
             await self._inner(scope, receive, send)
 
@@ -81,15 +88,30 @@ def build_service(settings: Settings, address: str) -> Service:
         StateDirUnusable: nothing can be kept where TENANTGATE_STATE_DIR says.
     """
     check_settings(settings)
-    context = _open_administration(settings, settings.public_url or address)
+    public_url = settings.public_url or address
+    context, trouble = _administration_or_trouble(settings, public_url)
     gate = _open_gate(settings)
+    if trouble is not None and (gate is None or gate.revision == NO_POLICY):
+        if gate is not None:
+            gate.close()
+        raise trouble
+    inner = _application(context, _closing(gate, _measuring(settings, gate, context)))
+    if trouble is None:
+        return Service(inner, gate)
+    log.critical("administration is closed until the database is there: %s", trouble, extra={"code": trouble.code})
+
+    def build() -> FastAPI:
+        return _application(_open_administration(settings, public_url))
+
+    return Service(inner, gate, WaitingAdministration(build, trouble, time.monotonic))
+
+
+def _application(
+    context: AdminContext | None, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
+) -> FastAPI:
+    """Return REST API and page on `context`; nothing but "not found" without."""
     inner = FastAPI(
-        title="TenantGate",
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=_closing(gate, _measuring(settings, gate, context)),
-        redirect_slashes=False,
+        title="TenantGate", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
     install_problems(inner)
     if context is not None:
@@ -97,7 +119,17 @@ def build_service(settings: Settings, address: str) -> Service:
         inner.include_router(build_web(context))
         mount_static(inner)
         install_error_pages(inner, context)
-    return Service(inner, gate)
+    return inner
+
+
+def _administration_or_trouble(settings: Settings, public_url: str) -> tuple[AdminContext | None, DatabaseError | None]:
+    """Return what administration works with, or why its database cannot be used now."""
+    try:
+        return _open_administration(settings, public_url), None
+    except DatabaseError as error:
+        if settings.resource is None:  # nothing else is served here
+            raise
+        return None, error
 
 
 def _open_administration(settings: Settings, public_url: str) -> AdminContext | None:
@@ -147,7 +179,11 @@ def _open_gate(settings: Settings) -> Gate | None:
         else:
             assert settings.database_url is not None
             # The resource may be made later, on this very server: until then the answer is 503.
-            follow(gate, database_source(settings.database_url, kind="server"), float(settings.max_policy_age))
+            max_age = float(settings.max_policy_age)
+            source = database_source(
+                settings.database_url, kind="server", state_dir=settings.state_folder, max_age=max_age
+            )
+            follow(gate, source, max_age)
             record(gate, settings.database_url, settings.decision_days, settings.decision_sample)
     except BaseException:
         gate.close()

@@ -11,8 +11,8 @@ from sqlmodel import select
 from tenantgate import Denied, RequestView
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.limits import BOUNDS, LIMITS, Limits
-from tenantgate.discovery.disk import StateDirUnusable
 from tenantgate.embed import open_gate
+from tenantgate.files import StateDirUnusable
 from tenantgate.registry import decisions
 from tenantgate.registry.decision_tables import DecisionCount
 from tenantgate.registry.engine import open_engine, reading

@@ -9,7 +9,8 @@ from pydantic import Field
 from tenantgate.admin.admission import Admitted, Scheme
 from tenantgate.admin.shapes import Name, NewId, Written
 from tenantgate.admin.who_may import known_scopes
-from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug
+from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug, words
+from tenantgate.core.fields import LIST_LENGTH
 from tenantgate.registry.operators import KeySpec, NewKey, OperatorRole, OperatorSpec
 
 OperatorState = Literal["active", "suspended"]
@@ -128,6 +129,9 @@ class InstanceOut(Out):
     kind: str
     version: str
     acknowledged_revision: int | None = Field(description="What it said it enforces; null before it has said so.")
+    refuses: str | None = Field(description="Why it does not follow this database; null where it does.")
+    held_epoch: str | None = Field(description="The epoch it holds instead.")
+    held_revision: int | None = Field(description="The revision it holds instead.")
     started_at: Instant
     seen_at: Instant
 
@@ -138,9 +142,22 @@ class PolicyOut(Out):
     epoch: str = Field(description="Tells this history from any other.")
     revision: int
     audit_sequence: int
+    supersedes: list[str] = Field(description="Epochs that this one took the place of.")
     audit_hash: str = Field(description="Head of the audit's chain; keep it elsewhere to notice a forged one.")
     enforcing: int = Field(description="How many of `instances` enforce this revision.")
     instances: list[InstanceOut] = Field(description="Those heard of in the last minute.")
+
+
+class AdoptIn(In):
+    """That this database's history counts, although instances have seen further."""
+
+    model_config = example(epoch="ep-mfrggzdfmztwq2lk", over=["ep-nfrggzdfmztwq2ll"])
+    epoch: Annotated[str, words(63, "ep-mfrggzdfmztwq2lk")] = Field(
+        description="The epoch that the database is of, as you have looked at it."
+    )
+    over: Annotated[list[Annotated[str, words(63, "ep-nfrggzdfmztwq2ll")]], Field(max_length=LIST_LENGTH)] = Field(
+        default=[], description="Epochs to give up besides those that refusing instances hold."
+    )
 
 
 class OperatorBrief(Out):

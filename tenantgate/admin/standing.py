@@ -26,6 +26,7 @@ def read_policy(session: Session, *, now: int) -> PolicyOut:
     return PolicyOut(
         epoch=state.epoch,
         revision=state.revision,
+        supersedes=list(state.supersedes),
         audit_sequence=state.audit_sequence,
         audit_hash=state.audit_hash,
         enforcing=sum(each.acknowledged_revision == state.revision for each in shown),

@@ -16,13 +16,16 @@ from tenantgate.cli.output import Json, print_json
 from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone, read_database
 from tenantgate.core.policy import IssuerRow, PolicyError, PolicySnapshot, ResourceRow, RowData
 from tenantgate.core.rules import check_references, check_row
-from tenantgate.discovery.disk import KeptKeys, why_unusable
+from tenantgate.discovery.disk import FOLDER as KEYS_FOLDER
+from tenantgate.discovery.disk import KeptKeys
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.probe import Finding
 from tenantgate.discovery.stored import UnusableStored
 from tenantgate.embed import probe_issuer
 from tenantgate.feed.file import FileSource
 from tenantgate.feed.source import FeedError
+from tenantgate.feed.store import FOLDER as POLICY_FOLDER
+from tenantgate.files import why_unusable
 from tenantgate.settings import Settings, SettingsError, check_settings, read_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -128,9 +131,10 @@ def _kept(folder: Path | None, rows: list[IssuerRow]) -> Iterator[Symptom]:
 def _state_folder(settings: Settings) -> Symptom:
     folder = settings.state_folder
     if folder is None:
-        advice = "Set TENANTGATE_STATE_DIR, so that a restart does not need every issuer at once."
-        return Symptom("state folder", "warning", "keys are not kept over a restart", "state_dir_missing", advice)
-    why = why_unusable(folder)
+        advice = "Set TENANTGATE_STATE_DIR, so that a restart needs neither every issuer at once nor the database."
+        what = "keys and policy are not kept over a restart"
+        return Symptom("state folder", "warning", what, "state_dir_missing", advice)
+    why = why_unusable(folder / KEYS_FOLDER) or why_unusable(folder / POLICY_FOLDER)
     if why is not None:
         advice = "Make it a folder of this user's own, which nobody else may write to."
         return Symptom("state folder", "failed", f"{folder}: {why}", "state_dir_unusable", advice)

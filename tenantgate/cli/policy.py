@@ -16,7 +16,8 @@ from tenantgate.cli.office import Database, office, told
 from tenantgate.cli.output import Json, print_json, print_row, print_table
 from tenantgate.core.policy import KINDS, PolicyError, PolicySnapshot
 from tenantgate.feed.file import FILE_VERSION, parse_policy
-from tenantgate.registry.snapshot import read_snapshot
+from tenantgate.registry import adoption
+from tenantgate.registry.snapshot import read_snapshot, read_state
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -39,6 +40,41 @@ def show_(database: Database = None, as_json: Json = False) -> None:
     print_row(row, as_json=False)
     if found.instances:
         print_table(tuple(InstanceOut.model_fields), [each.model_dump(mode="json") for each in found.instances])
+
+
+@app.command()
+def adopt(
+    epoch: Annotated[
+        str | None, typer.Option(help="The epoch you have looked at (`policy show`); asked for where it is left out.")
+    ] = None,
+    over: Annotated[
+        list[str] | None, typer.Option(metavar="EPOCH", help="An epoch to give up besides those that instances hold.")
+    ] = None,
+    database: Database = None,
+) -> None:
+    """Say that this database's history counts, although gates have seen further: after a backup was restored.
+
+    What came after the backup is gone then, suspensions above all: look at it first. Gates follow within a second.
+    """
+    with office(database) as desk:
+        with desk.reading() as session:
+            state, refusing = read_state(session), adoption.refusals(session)
+        if epoch is None:
+            _confirm(state.epoch, state.revision, refusing)
+        with desk.changing() as work:
+            adoption.adopt(work, epoch=epoch or state.epoch, over=tuple(over or ()))
+        with desk.reading() as session:
+            found = read_state(session)
+    typer.echo(f"adopted: epoch {found.epoch}, revision {found.revision}, in place of {', '.join(found.supersedes)}")
+
+
+def _confirm(epoch: str, revision: int, refusing: tuple[adoption.Refusal, ...]) -> None:
+    typer.echo(f"The database is of epoch {epoch}, revision {revision}.")
+    for each in refusing:
+        typer.echo(f"{each.instance} refuses it ({each.code}): it holds epoch {each.epoch}, revision {each.revision}.")
+    if not refusing:
+        typer.echo("No instance has said that it refuses it.")
+    typer.confirm("What came after that revision is lost, suspensions included. Adopt it?", abort=True)
 
 
 @app.command()

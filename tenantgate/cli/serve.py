@@ -9,8 +9,8 @@ import typer
 
 from tenantgate.cli.serving import address_of, bind, serve_on
 from tenantgate.core.policy import PolicyError
-from tenantgate.discovery.disk import StateDirUnusable
 from tenantgate.feed.source import FeedError
+from tenantgate.files import StateDirUnusable
 from tenantgate.registry.errors import RegistryError
 from tenantgate.server import build_service, configure_logging
 from tenantgate.settings import SettingsError, check_settings, read_settings

@@ -263,11 +263,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole policy as a value: every row, its epoch and revision."""
+    """The whole policy as a value: every row, its epoch and revision.
+
+    `age` is the seconds since whoever keeps the policy was known to say so: more than 0 where it comes from a disk.
+    """
 
     epoch: str
     revision: int
     rows: tuple[Row, ...]
+    age: float = 0.0
 
 
 class PolicyDelta(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,23 +19,19 @@ from typing import Final, Protocol
 from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery.alarms import say_unused, say_written
 from tenantgate.discovery.stored import Stored, UnusableStored, newest, read_stored, write_stored
+from tenantgate.files import StateDirUnusable, clear_away, make_own_folder, read_own, replace, words
 from tenantgate.forks import undivided
 
 FOLDER: Final = "keys"
 _MOST_BYTES: Final = 8 << 20
-_UNFINISHED: Final = ".new"
 _LOCK: Final = ".lock"
 _TRIES: Final = 40
 _PAUSE: Final = 0.025
 """How often another writer is waited for, and seconds between two looks."""
+_LONGEST_WRITING: Final = 3600.0
+"""Seconds after which what is half-written was left by a process that is gone."""
 _CLOSING: Final = 2.0
 """Seconds that `close` waits for what is still to be written."""
-
-
-class StateDirUnusable(Exception):
-    """The folder for what outlives the process cannot be made, or others may write to it. Said at the start."""
-
-    code: Final = "state_dir_unusable"
 
 
 class KeyStore(Protocol):
@@ -58,19 +52,6 @@ class KeyStore(Protocol):
     def reset_after_fork(self) -> None:
         """Forget the parent's thread."""
         ...
-
-
-def why_unusable(folder: Path) -> str | None:
-    """Return why keys could not be kept in a state folder, None where they can. Nothing is made or changed."""
-    there = folder / FOLDER
-    try:
-        if there.exists():
-            _require_own(there.stat(), stat.S_ISDIR)
-        while not there.exists():
-            there = there.parent
-    except OSError as error:
-        return _words(error)
-    return None if os.access(there, os.W_OK | os.X_OK) and there.is_dir() else f"{there} cannot be written to"
 
 
 class KeptKeys:
@@ -113,23 +94,22 @@ class Disk:
         self._wall = wall
         self._folder = folder / FOLDER
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _require_own(self._folder.stat(), stat.S_ISDIR)
+            make_own_folder(self._folder)
         except OSError as error:
-            raise StateDirUnusable(f"keys cannot be kept in {self._folder}: {_words(error)}") from None
+            raise StateDirUnusable(f"keys cannot be kept in {self._folder}: {words(error)}") from None
         self._complaint: str | None = None
         self._lock = threading.Lock()
         self._waiting: dict[str, tuple[IssuerRow, Callable[[], Stored]]] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._clear_away()
+        clear_away(self._folder, wall() - _LONGEST_WRITING)
 
     def load(self, row: IssuerRow) -> Stored | None:
         """Return what was last written of an issuer, if it is ours, whole, and of this very row."""
         try:
             return _read(self._folder, row)
         except OSError as error:
-            say_unused(row.id, "stored_unreadable", _words(error))
+            say_unused(row.id, "stored_unreadable", words(error))
         except UnusableStored as error:
             say_unused(row.id, error.code, str(error))
         return None
@@ -161,13 +141,6 @@ class Disk:
         self._lock = threading.Lock()
         self._waiting, self._thread = {}, None
 
-    def _clear_away(self) -> None:
-        """Remove what killed processes left half-written; an hour is longer than any writing takes."""
-        for path in self._folder.glob(f".*{_UNFINISHED}"):
-            with contextlib.suppress(OSError):
-                if path.lstat().st_mtime < self._wall() - 3600:
-                    path.unlink()
-
     def _write_all(self) -> None:
         while True:
             with self._lock:
@@ -182,10 +155,10 @@ class Disk:
             with _alone(self._folder):  # another process may be about to write what it has fetched since
                 with undivided():
                     content = self._content(row, render())
-                _replace(_path(self._folder, row.id), content)
+                replace(_path(self._folder, row.id), content)
             self._complain(None)
         except OSError as error:
-            self._complain(_words(error))
+            self._complain(words(error))
         except Exception as error:  # noqa: BLE001 - a defect must not end this thread: nothing would be written any more
             self._complain(f"unexpected: {type(error).__name__}")
 
@@ -229,52 +202,6 @@ def _path(folder: Path, issuer: str) -> Path:
 
 def _read(folder: Path, row: IssuerRow) -> Stored | None:
     try:
-        return read_stored(_read_own(_path(folder, row.id)), row)
+        return read_stored(read_own(_path(folder, row.id), _MOST_BYTES), row)
     except FileNotFoundError:
         return None
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or type(error).__name__
-
-
-def _read_own(path: Path) -> bytes:
-    """Return the bytes of a regular file that is ours alone to write to. Raises OSError."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        _require_own(os.fstat(file.fileno()), stat.S_ISREG)
-        raw = file.read(_MOST_BYTES + 1)
-    if len(raw) > _MOST_BYTES:
-        raise OSError(None, "it is larger than any that is written")
-    return raw
-
-
-def _require_own(found: os.stat_result, is_kind: Callable[[int], bool]) -> None:
-    """Refuse what others can write to: who writes there says which keys are an issuer's."""
-    if not is_kind(found.st_mode):
-        raise OSError(None, "it is neither a plain file nor a folder")
-    if found.st_uid not in (os.geteuid(), 0):
-        raise PermissionError(None, "it belongs to another user")
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(None, "others may write to it")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, for our eyes only. Raises OSError."""
-    # Not by tempfile: the lock of its first use could be cut in two by a fork, and this is no piece to wait for.
-    beside = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{_UNFINISHED}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
 
 
@@ -46,4 +48,37 @@ class PolicySource(Protocol):
 
     def close(self) -> None:
         """Release what the source holds; a `wait` under way in another thread returns soon."""
+        ...
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a source got: what it may never fall behind of.
+
+    `epoch` is the history it is of, `supersedes` those that an operator gave up for it (`policy adopt`); the audit's
+    head is of the moment in which the revision was read.
+    """
+
+    epoch: str
+    revision: int
+    audit_sequence: int
+    audit_hash: str
+    supersedes: tuple[str, ...] = ()
+
+    def covers(self, other: Mark) -> bool:
+        """Whether this is as far as another one, or further: in its history, or in one that took its place."""
+        if self.epoch == other.epoch:
+            return self.revision >= other.revision
+        return other.epoch in self.supersedes
+
+
+class MarkedSource(PolicySource, Protocol):
+    """A PolicySource that can tell a step back, also one that was made while this process did not run."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """How far it got: of what was delivered last, or what `resume` said."""
+        ...
+
+    def resume(self, mark: Mark) -> None:
+        """Never deliver what is behind `mark`, and begin with a whole policy. One behind its own adds nothing."""
         ...

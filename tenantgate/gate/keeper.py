@@ -223,7 +223,7 @@ class Follower:
         """Load and install the whole policy now. Raises FeedError or PolicyError."""
         snapshot = self._source.load()
         self._install(snapshot)
-        self._heard_at = self._clock()
+        self._heard_at = self._clock() - snapshot.age
         self._source.acknowledge(snapshot.revision)
 
     def check_age(self) -> None:
@@ -281,7 +281,7 @@ class Follower:
         with self._turn:
             if self._too_old and not isinstance(news, PolicySnapshot):
                 return  # the policy was taken out of force meanwhile: only a whole one mends that
-            self._heard_at = self._clock()
+            self._heard_at = self._clock() - (news.age if isinstance(news, PolicySnapshot) else 0.0)
             if news is None:
                 return
             with undivided():

@@ -141,6 +141,7 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "certificate_duplicate": "A daemon has this certificate, or had it.",
     "subscription_keys_too_many": "The daemon has as many subscription keys as it may.",
     "issuer_in_use": "A tenant, a role mapping or a resource names the issuer.",
+    "epoch_changed": "The database is of another epoch than the one looked at.",
     "conflict": "Another change made at the same moment is in the way.",
 }
 """ConflictError."""

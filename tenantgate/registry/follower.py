@@ -17,10 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from sqlmodel import Session
 
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
-from tenantgate.feed.source import FeedError
+from tenantgate.feed.source import FeedError, Mark
 from tenantgate.forks import let_go_at_forks
 from tenantgate.registry import instances, issuer_health
 from tenantgate.registry.engine import Watch, check_address, open_watch, translated, writing
@@ -39,18 +40,11 @@ HEARTBEAT_INTERVAL: Final = 10.0
 _BUSY_TIMEOUT: Final = 0.050
 """Seconds. An acknowledgement that finds the database busy comes later; it must not hold up news."""
 
+REFUSALS: Final = frozenset(("policy_went_back", "policy_history_differs", "policy_epoch_unknown"))
+"""Why a database that can be read is not followed: an operator must say which history counts (`policy adopt`)."""
+
 _ABANDONED: Final[list[object]] = []
 """What a forked child must not close, kept from being collected."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """How far this source got: what no database may fall behind of."""
-
-    epoch: str
-    revision: int
-    audit_sequence: int
-    audit_hash: str
 
 
 @dataclass(slots=True)
@@ -85,7 +79,7 @@ class DatabaseSource:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._link: _Link | None = None
-        self._mark: _Mark | None = None
+        self._mark: Mark | None = None
         self._begins = True
         self._troubled = False
         self._ask_keys: Callable[[], list[dict[str, Any]]] = list
@@ -99,7 +93,7 @@ class DatabaseSource:
         self._reported: int | None = None
         self._keys: list[dict[str, Any]] = []
         self._reported_keys: list[dict[str, Any]] | None = None
-        self._next_report = self._next_keys = self._clock()
+        self._next_report = self._next_keys = self._next_refusal = self._clock()
         self._next_heartbeat = self._clock() + HEARTBEAT_INTERVAL
 
     def load(self) -> PolicySnapshot:
@@ -147,6 +141,20 @@ class DatabaseSource:
                 if link is self._link:
                     link.watch.pause(self._closing, seconds)
 
+    @property
+    def mark(self) -> Mark | None:
+        """How far this source got: of what it delivered last, or what `resume` said."""
+        return self._mark
+
+    def resume(self, mark: Mark) -> None:
+        """Never deliver what is behind `mark`, and begin with a whole policy. One behind its own adds nothing."""
+        with self._lock:
+            if self._mark is None or mark.covers(self._mark):
+                self._mark = mark
+            self._begins = True
+            if self._link is not None:
+                self._link.seen = None  # so that the next look finds something to say
+
     def acknowledge(self, revision: int) -> None:
         """Note that this process now enforces `revision`; `wait` writes it down. Never blocks."""
         self._enforced = revision
@@ -176,6 +184,8 @@ class DatabaseSource:
                     self._report()
                 return None, news
         except FeedError as error:
+            if error.code in REFUSALS:
+                self._report_refusal(error)
             return error, None
 
     def _look(self) -> PolicySnapshot | PolicyDelta | None:
@@ -193,7 +203,7 @@ class DatabaseSource:
         link.seen, self._mark, self._begins = version, mark, False
         return news
 
-    def _ahead(self, link: _Link) -> tuple[_Mark, PolicySnapshot | PolicyDelta | None] | None:
+    def _ahead(self, link: _Link) -> tuple[Mark, PolicySnapshot | PolicyDelta | None] | None:
         """Return what is new by one statement, as it is nearly always; None where there is more to look at."""
         last = self._mark
         if last is None or self._begins:
@@ -204,17 +214,19 @@ class DatabaseSource:
             return None
         if last.audit_sequence and found.remembered != last.audit_hash:
             return None
-        mark = _Mark(found.epoch, found.revision, found.audit_sequence, found.audit_hash)
+        mark = msgspec.structs.replace(
+            last, revision=found.revision, audit_sequence=found.audit_sequence, audit_hash=found.audit_hash
+        )
         if found.revision == last.revision:
             return mark, None
         delta = PolicyDelta(epoch=found.epoch, since=last.revision, revision=found.revision, rows=found.changes)
         return mark, delta
 
-    def _all_checked(self, session: Session) -> tuple[_Mark, PolicySnapshot | PolicyDelta | None]:
+    def _all_checked(self, session: Session) -> tuple[Mark, PolicySnapshot | PolicyDelta | None]:
         mark = self._checked_mark(session)
         return mark, self._news(session, mark)
 
-    def _news(self, session: Session, mark: _Mark) -> PolicySnapshot | PolicyDelta | None:
+    def _news(self, session: Session, mark: Mark) -> PolicySnapshot | PolicyDelta | None:
         last = self._mark
         if last is None or self._begins or last.epoch != mark.epoch:
             return read_snapshot(session)
@@ -222,10 +234,13 @@ class DatabaseSource:
             return None
         return read_changes(session, last.revision) or read_snapshot(session)
 
-    def _checked_mark(self, session: Session) -> _Mark:
+    def _checked_mark(self, session: Session) -> Mark:
         """Return where the database is, if that is no step back from where it was."""
         state = read_state(session)
         last = self._mark
+        if last is not None and last.epoch != state.epoch and last.epoch not in state.supersedes:
+            message = f"the database is of epoch {state.epoch}, which did not take the place of {last.epoch}: a backup?"
+            raise FeedError("policy_epoch_unknown", message)
         if last is not None and last.epoch == state.epoch:
             if state.revision < last.revision:
                 message = f"the database is at revision {state.revision}, {last.revision} was delivered: a backup?"
@@ -233,7 +248,13 @@ class DatabaseSource:
             if not _remembers(session, state, last):
                 message = f"the database has another history at audit entry {last.audit_sequence}: a backup?"
                 raise FeedError("policy_history_differs", message)
-        return _Mark(state.epoch, state.revision, state.audit_sequence, state.audit_hash)
+        return Mark(
+            epoch=state.epoch,
+            revision=state.revision,
+            audit_sequence=state.audit_sequence,
+            audit_hash=state.audit_hash,
+            supersedes=tuple(state.supersedes),
+        )
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -336,6 +357,21 @@ class DatabaseSource:
             raise
         self._next_heartbeat = clock + HEARTBEAT_INTERVAL
 
+    def _report_refusal(self, refusal: FeedError) -> None:
+        """Write into a database that it is not followed here, and how far this process got, for its operators."""
+        clock, mark = self._clock(), self._mark
+        if mark is None or clock < self._next_refusal:
+            return
+        self._next_refusal = clock + HEARTBEAT_INTERVAL
+        # Best effort: a database that cannot be written either is known to be in trouble.
+        with suppress(FeedError), self._lock, self._guarded():
+            if self._instance is None:
+                self._instance = self._describe()
+            link = self._connected()
+            with writing(link.watch.engine) as session:
+                instances.register(session, self._instance, now=self._now())
+                instances.refuse(session, self._instance.id, refusal.code, epoch=mark.epoch, revision=mark.revision)
+
     def _write_report(self) -> None:
         link, enforced, keys = self._connected(), self._enforced, self._keys
         if self._instance is None:
@@ -354,7 +390,7 @@ class DatabaseSource:
         self._registered, self._reported, self._reported_keys = True, enforced, keys
 
 
-def _remembers(session: Session, state: Revision, last: _Mark) -> bool:
+def _remembers(session: Session, state: Revision, last: Mark) -> bool:
     if (state.audit_sequence, state.audit_hash) == (last.audit_sequence, last.audit_hash):
         return True
     if last.audit_sequence == 0:

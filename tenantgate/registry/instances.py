@@ -40,7 +40,16 @@ def register(session: Session, spec: InstanceSpec, *, now: int) -> Instance:
     if row is None:
         row = Instance(id=spec.id, kind=spec.kind, version=spec.version, started_at=now, seen_at=now)
     row.sqlmodel_update(
-        {"kind": spec.kind, "version": spec.version, "started_at": now, "seen_at": now, "acknowledged_revision": None}
+        {
+            "kind": spec.kind,
+            "version": spec.version,
+            "started_at": now,
+            "seen_at": now,
+            "acknowledged_revision": None,
+            "refuses": None,
+            "held_epoch": None,
+            "held_revision": None,
+        }
     )
     session.add(row)
     session.flush()
@@ -57,6 +66,20 @@ def acknowledge(session: Session, id_: str, revision: int | None, *, now: int) -
     row.seen_at = now
     if revision is not None:
         row.acknowledged_revision = revision
+    session.add(row)
+    session.flush()
+
+
+def refuse(session: Session, id_: str, code: str, *, epoch: str, revision: int) -> None:
+    """Say that a process does not follow this database, why, and what it holds instead.
+
+    Raises:
+        NotFoundError: `instance_not_found`.
+    """
+    row = get_row(session, Instance, id_)
+    row.sqlmodel_update(
+        {"acknowledged_revision": None, "refuses": code, "held_epoch": epoch, "held_revision": revision}
+    )
     session.add(row)
     session.flush()
 

@@ -228,7 +228,8 @@ class RoleMapping(Written, table=True):
 class Revision(Base, table=True):
     """One row: which epoch and revision the policy is at, the head of the audit chain, and who may go on with it.
 
-    `oldest_compatible` names the oldest schema whose code may work with this database (written by migrations alone).
+    `oldest_compatible` names the oldest schema whose code may work with this database (written by migrations alone);
+    `supersedes` holds the epochs that this one took the place of (`registry.adoption`).
     """
 
     __table_args__ = (sa.CheckConstraint("id = 1", name="single"),)
@@ -238,6 +239,7 @@ class Revision(Base, table=True):
     audit_sequence: int = Field(sa_type=sa.BigInteger)
     audit_hash: str
     oldest_compatible: str = _later("0005", default="0005")
+    supersedes: list[str] = _later("[]", default_factory=list, sa_type=_JSON)
 
 
 class Change(Base, table=True):
@@ -332,11 +334,17 @@ class Session(Named, table=True):
 
 
 class Instance(Named, table=True):
-    """A process that enforces the policy, and the revision it said it enforces."""
+    """A process that enforces the policy, and the revision it said it enforces.
+
+    One that does not follow this database says why (`refuses`), and which epoch and revision it holds instead.
+    """
 
     kind: str
     version: str
     acknowledged_revision: int | None = Field(default=None, sa_type=sa.BigInteger)
+    refuses: str | None = None
+    held_epoch: str | None = None
+    held_revision: int | None = Field(default=None, sa_type=sa.BigInteger)
     started_at: int = Field(sa_type=sa.BigInteger)
     seen_at: int = Field(sa_type=sa.BigInteger)
 

@@ -47,6 +47,15 @@ class _Entry:
     actor: Actor
 
 
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """A new epoch, what it takes the place of, and the revision that it begins beyond."""
+
+    name: str
+    supersedes: tuple[str, ...]
+    beyond: int
+
+
 class Work:
     """A unit of work under way. `now` is epoch seconds; `revision` is set when it ends, if the policy changed."""
 
@@ -58,6 +67,7 @@ class Work:
         self.revision: int | None = None
         self._entries: list[_Entry] = []
         self._changes: dict[tuple[str, str], Op] = {}
+        self._epoch: _Epoch | None = None
 
     def record(
         self, action: str, kind: str, row_id: str, before: dict[str, Any] | None, after: dict[str, Any] | None
@@ -68,6 +78,10 @@ class Work:
     def change(self, kind: str, row_id: str, op: Op) -> None:
         """Put a row into the change feed; its content is read when the work ends. The last `op` of a row counts."""
         self._changes[kind, row_id] = op
+
+    def begin_epoch(self, name: str, supersedes: tuple[str, ...], *, beyond: int) -> None:
+        """Begin a new epoch with this work, at a revision after `beyond`. To be recorded in the audit, too."""
+        self._epoch = _Epoch(name, supersedes, beyond)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -90,7 +104,7 @@ class Work:
         self.actor = replace(self.actor, operator_id=operator_id)
 
     def _finish(self) -> None:
-        if self._changes and not self._entries:
+        if (self._changes or self._epoch) and not self._entries:
             raise RuntimeError("a change of the policy must be recorded in the audit")
         self.session.flush()
         if not self._entries:
@@ -100,17 +114,20 @@ class Work:
             self._append(state, entry)
         for ordinal, (kind, row_id, op) in enumerate(self._in_order()):
             self._publish(state.revision, ordinal, kind, row_id, op)
-        self.revision = state.revision if self._changes else None
+        self.revision = state.revision if self._changes or self._epoch else None
         self.session.flush()
-        if self._changes and is_concurrent(self.session):
+        if self.revision is not None and is_concurrent(self.session):
             tell_followers(self.session, state.revision)
 
     def _lock_counter(self) -> Revision:
-        step = 1 if self._changes else 0
+        step = 1 if self._changes or self._epoch else 0
         self.session.execute(sa.update(Revision).values(revision=col(Revision.revision) + step))
         state = self.session.get(Revision, 1, populate_existing=True)
         if state is None:
             raise SchemaError("revision_missing", "the database lost its revision counter")
+        if self._epoch is not None:
+            state.epoch, state.supersedes = self._epoch.name, list(self._epoch.supersedes)
+            state.revision = max(state.revision, self._epoch.beyond + 1)
         return state
 
     def _append(self, state: Revision, entry: _Entry) -> None:

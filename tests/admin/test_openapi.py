@@ -91,6 +91,8 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     for name, id_ in (("resources", "orders"), ("issuers", "keycloak")):
         answer = api.ask("PATCH", f"/{name}/{id_}", json=body_of("PATCH", f"{V1}/{name}/{{id}}"))
         assert answer.status_code == 200, answer.text
+    epoch = api.get("/policy")["epoch"]
+    assert api.ask("POST", "/policy/adopt", json=body_of("POST", f"{V1}/policy/adopt") | {"epoch": epoch}).is_success
     keys = [f"/issuers/{{id}}/{verb}-key" for verb in ("distrust", "trust")]
     for path in keys:
         answer = api.ask("POST", path.replace("{id}", "keycloak"), json=body_of("POST", V1 + path))
@@ -119,7 +121,10 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
-        *(("POST", V1 + path) for path in (*keys, *moves, rotate, approve, "/pending-grants", "/issuers/probe")),
+        *(
+            ("POST", V1 + path)
+            for path in (*keys, *moves, rotate, approve, "/pending-grants", "/issuers/probe", "/policy/adopt")
+        ),
     }
 
 

@@ -17,8 +17,9 @@ import pytest
 
 from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery import disk as module
-from tenantgate.discovery.disk import Disk, KeptKeys, StateDirUnusable
+from tenantgate.discovery.disk import Disk, KeptKeys
 from tenantgate.discovery.stored import Stored, StoredSet, row_digest
+from tenantgate.files import StateDirUnusable
 from tests.builders import signer
 from tests.discovery.fakes import JWKS, a_row
 from tests.real_parts import ROOT

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.policy import PolicyDelta, PolicySnapshot
-from tenantgate.feed.source import FeedError, PolicySource
-from tenantgate.registry import instances, issuer_health, partners
+from tenantgate.feed.source import FeedError, Mark, PolicySource
+from tenantgate.registry import adoption, instances, issuer_health, partners
 from tenantgate.registry.engine import open_engine, reading, writing
 from tenantgate.registry.errors import DatabaseError, NotFoundError
 from tenantgate.registry.follower import ACKNOWLEDGE_INTERVAL, HEARTBEAT_INTERVAL, KEYS_INTERVAL, DatabaseSource
@@ -174,17 +174,86 @@ def test_feed_that_was_cut_off_gives_the_whole_policy(registry: Registry, start:
 
 
 def test_new_epoch_gives_the_whole_policy(registry: Registry, start: Start):
-    """An operator who adopts a database as a new epoch makes every gate load it whole, lower revision or not."""
+    """An operator who adopts a database makes every gate load it whole, lower revision or not."""
     source = start(registry.url)
     suspend(registry)
     source.load()
     with writing(registry.engine) as session:
-        session.execute(sa.update(Revision).values(epoch="epoch-two", revision=1))
+        session.execute(sa.update(Revision).values(epoch="epoch-two", supersedes=[EPOCH], revision=1))
 
     news = source.wait(LONG)
 
     assert isinstance(news, PolicySnapshot)
     assert (news.epoch, news.revision) == ("epoch-two", 1)
+
+
+def test_an_epoch_that_took_nothings_place_is_refused(registry: Registry, start: Start):
+    """A database of another history, an older one above all, is not followed because it has another name."""
+    source = start(registry.url)
+    source.load()
+    with writing(registry.engine) as session:
+        session.execute(sa.update(Revision).values(epoch="epoch-zero", supersedes=["epoch-minus-one"]))
+
+    assert code_of(lambda: source.wait(LONG)) == "policy_epoch_unknown"
+    assert code_of(source.load) == "policy_epoch_unknown"
+
+
+@pytest.mark.parametrize(
+    ("epoch", "revision", "digest", "code"),
+    [
+        (EPOCH, 7, "", "policy_went_back"),
+        (EPOCH, 1, "f" * 64, "policy_history_differs"),
+        ("epoch-two", 1, "", "policy_epoch_unknown"),
+    ],
+)
+def test_a_source_never_falls_behind_what_another_process_has_seen(
+    registry: Registry, start: Start, clock: Clock, epoch: str, revision: int, digest: str, code: str
+):
+    """A mark of before this process holds from the first load on; the database learns who refuses it, and why."""
+    source = start(registry.url)
+    sequence = 1 if digest else 0
+    mark = Mark(epoch=epoch, revision=revision, audit_sequence=sequence, audit_hash=digest)
+    source.resume(mark)
+
+    assert code_of(source.load) == code
+    assert code_of(lambda: source.wait(0)) == code
+
+    found = instance_of(registry)
+    assert (found.refuses, found.held_epoch, found.held_revision) == (code, epoch, revision)
+    assert found.acknowledged_revision is None
+    assert source.mark == mark
+
+
+def test_a_mark_behind_the_sources_own_adds_nothing(registry: Registry, start: Start):
+    """But the whole policy comes again: what was delivered may not be what is in force."""
+    source = start(registry.url)
+    suspend(registry)
+    own = source.load().revision
+    source.resume(Mark(epoch=EPOCH, revision=1, audit_sequence=0, audit_hash=""))
+
+    news = source.wait(LONG)
+
+    assert isinstance(news, PolicySnapshot)
+    assert (news.revision, source.mark.revision if source.mark else None) == (own, own)
+
+
+def test_who_follows_again_refuses_no_more(registry: Registry, start: Start, clock: Clock):
+    """Once the database is adopted the process is one of its own, and says what it enforces."""
+    source = start(registry.url)
+    source.resume(Mark(epoch="epoch-two", revision=9, audit_sequence=0, audit_hash=""))
+    assert code_of(lambda: source.wait(0)) == "policy_epoch_unknown"
+    with registry.work() as work:
+        adoption.adopt(work, epoch=EPOCH)
+
+    news = source.wait(LONG)
+    assert isinstance(news, PolicySnapshot)
+    source.acknowledge(news.revision)
+    clock.ahead += 1.0
+    assert source.wait(0) is None
+
+    found = instance_of(registry)
+    assert (news.revision, found.acknowledged_revision) == (10, 10)
+    assert (found.refuses, found.held_epoch, found.held_revision) == (None, None, None)
 
 
 def test_unmigrated_database_is_no_policy(tmp_path: Path, start: Start):
@@ -518,7 +587,7 @@ def follow_in_child():
 os.register_at_fork(after_in_child=follow_in_child)
 from tests.registry.builders import refresh
 from tenantgate.core.policy import PolicySnapshot
-from tenantgate.registry import instances, issuer_health, partners
+from tenantgate.registry import adoption, instances, issuer_health, partners
 from tenantgate.registry.engine import open_engine, reading
 from tenantgate.registry.follower import DatabaseSource
 from tenantgate.registry.instances import InstanceSpec

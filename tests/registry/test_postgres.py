@@ -206,7 +206,7 @@ def test_a_lost_notification_costs_no_change(own: Registry):
     source.load()
     assert source.wait(0) is None
     with own.engine.begin() as connection:
-        connection.execute(sa.text("UPDATE revision SET epoch = 'another'"))
+        connection.execute(sa.text("UPDATE revision SET epoch = 'another', supersedes = '[\"epoch-one\"]'"))
     news = source.wait(POLL_INTERVAL * 5)
     assert isinstance(news, PolicySnapshot)
     assert news.epoch == "another"
