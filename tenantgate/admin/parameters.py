@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Path, Query
 
 from tenantgate.admin.wire import GivenInstant, Listing, Out
+from tenantgate.registry.errors import InvalidError
+from tenantgate.registry.moments import read_moment
 from tenantgate.registry.pages import LONGEST_CURSOR, N, Page
 from tenantgate.registry.searching import Catalogue
 
@@ -37,6 +39,18 @@ def searching(texts: str) -> Any:
     """Return the description of a parameter that searches `texts` by their beginning."""
     described = f"The beginning of {texts}; ASCII case does not matter. What is found comes in order of what matched."
     return Query(description=described, max_length=LONGEST_TEXT)
+
+
+def moment_of(value: str | None, field: str) -> int | None:
+    """Return epoch seconds for a parameter that is a time or a day (untrusted); None where it is not given.
+
+    Raises:
+        InvalidError: `timestamp_malformed`.
+    """
+    moment = None if value is None else read_moment(value)
+    if moment is None and value is not None:
+        raise InvalidError("timestamp_malformed", "must be as 2031-01-31 or 2031-01-31T00:00:00Z", field=field)
+    return moment
 
 
 def listing(page: Page[N], shape: type[Shape]) -> Listing[Shape]:

@@ -205,6 +205,18 @@ class Routes:
         """Read something."""
         return self._route("GET", path, 200, problems(*refusals), {})
 
+    def table(self, path: str, model: type[Out], *refusals: type[RegistryError]) -> Callable[[F], F]:
+        """Read something, as JSON or as CSV."""
+        ok: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+        return self._route("GET", path, 200, problems(*refusals) | ok, {}, model)
+
+    def export(self, path: str, *media_types: str) -> Callable[[F], F]:
+        """Write something out, however much it is."""
+        ok: dict[int | str, dict[str, Any]] = {
+            200: {"content": {each: {"schema": {"type": "string"}} for each in media_types}}
+        }
+        return self._route("GET", path, 200, problems() | ok, {}, response_class=Response)
+
     def create(
         self,
         path: str,
@@ -232,7 +244,7 @@ class Routes:
         media_type, _ = UPLOADS["POST", path]
         body = {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}
         answers = problems(*refusals) | body_problems()
-        return self._route("POST", path, 202, answers, _headers("Location", False), requestBody=body)
+        return self._route("POST", path, 202, answers, _headers("Location", False), described={"requestBody": body})
 
     def change(
         self, path: str, *refusals: type[RegistryError], policy: bool = True, body: bool = False
@@ -258,7 +270,9 @@ class Routes:
         refusals: dict[int | str, Any],
         headers: dict[str, Any],
         makes: type[Out] | None = None,
-        **described: Any,
+        *,
+        described: dict[str, Any] | None = None,
+        **options: Any,
     ) -> Callable[[F], F]:
         answers = refusals | ({status: {"headers": headers}} if headers else {})
 
@@ -273,7 +287,8 @@ class Routes:
                     "tags": [self._tag],
                     "operation_id": endpoint.__name__,
                     **({"response_model": makes} if makes is not None else {}),
-                    "openapi_extra": {"x-least-role": WHO_MAY[method, path], **described},
+                    "openapi_extra": {"x-least-role": WHO_MAY[method, path], **(described or {})},
+                    **options,
                 }
             )
             return endpoint

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from tenantgate.admin import (
+    access,
     access_requests,
     admin_keys,
     app_roles,
@@ -49,6 +50,7 @@ ALL: Final[tuple[Routes, ...]] = tuple(
         operators,
         admin_keys,
         attention,
+        access,
         audit,
         decisions,
         policy,

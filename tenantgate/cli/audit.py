@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
-from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict, fields
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from tenantgate.admin.audit_text import as_lines, as_table
+from tenantgate.admin.csv_text import csv_lines
+from tenantgate.admin.shapes_access import COLUMNS as HELD
+from tenantgate.admin.shapes_access import HeldOut
 from tenantgate.admin.shapes_admin import AuditEntryOut, ChainOut
 from tenantgate.cli.moments import moment
 from tenantgate.cli.office import Database, office, told
 from tenantgate.cli.output import Json, Limit, print_json, print_table, show_list
-from tenantgate.registry.access import Held, held_at, of_partner
-from tenantgate.registry.audit import canonical, verify_chain
+from tenantgate.registry.access import held_at
 from tenantgate.registry.audit import export as export_entries
 from tenantgate.registry.audit import list_ as list_entries
-from tenantgate.registry.tables import AuditEntry
+from tenantgate.registry.audit import verify_chain
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-EXPORTED = (
-    "sequence",
-    "at",
-    "operator",
-    "scheme",
-    "address",
-    "request_id",
-    "action",
-    "kind",
-    "row_id",
-    "revision",
-    "before",
-    "after",
-    "hash",
-)
-HELD = tuple(each.name for each in fields(Held))
-_INSTANTS = ("not_before", "expires_at", "granted_at")
 _SHOWN = ("partner", "daemon", "resource", "role", "expires_at", "granted_by", "granted_at", "reason", "counted")
 COLUMNS = ("sequence", "at", "operator", "scheme", "address", "action", "row_id", "revision")
 
@@ -96,11 +77,11 @@ def export(
 
     In jsonl a line is an entry: the text its hash is over, byte for byte, and the hash as one more member at its end.
     """
-    write = _write_csv if form == "csv" else _write_lines
+    write = as_table if form == "csv" else as_lines
     with office(database) as desk, desk.reading() as session:
         found = export_entries(session, after=after, since=since, until=until)
         with closing(found):
-            write(found)
+            sys.stdout.writelines(write(found))
 
 
 @app.command()
@@ -109,6 +90,7 @@ def access(
         int | None, typer.Option("--as-of", parser=moment, metavar="TIME", help="At that moment; now where left out.")
     ] = None,
     partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
+    resource: Annotated[str | None, typer.Option("--resource", metavar="ID", help="Only roles of this.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     database: Database = None,
     as_json: Json = False,
@@ -118,41 +100,14 @@ def access(
     `counted` is no where daemon, tenant or partner was suspended or had ended: the role let nobody in then.
     """
     with office(database) as desk, desk.reading() as session:
-        found = held_at(session, desk.now if as_of is None else as_of)
-    if partner is not None:
-        found = list(of_partner(found, partner))
-    rows = [{**asdict(each), **{name: _when(getattr(each, name)) for name in _INSTANTS}} for each in found]
+        found = held_at(session, desk.now if as_of is None else as_of, partner=partner, resource=resource)
+    rows = [HeldOut.model_validate(each).model_dump(mode="json") for each in found]
     if as_json:
         print_json(rows)
     elif as_csv:
-        table = csv.writer(sys.stdout)
-        table.writerow(HELD)
-        table.writerows([_cell(row[name]) for name in HELD] for row in rows)
+        sys.stdout.writelines(csv_lines(HELD, rows))
     else:
         print_table(_SHOWN, rows)
-
-
-def _when(moment: int | None) -> str | None:
-    return None if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _write_lines(entries: Iterable[AuditEntry]) -> None:
-    for entry in entries:
-        sys.stdout.write(f'{canonical(entry)[:-1]},"hash":"{entry.hash}"}}\n')
-
-
-def _write_csv(entries: Iterable[AuditEntry]) -> None:
-    table = csv.writer(sys.stdout)
-    table.writerow(EXPORTED)
-    for entry in entries:
-        shown = AuditEntryOut.model_validate(entry).model_dump(mode="json")
-        table.writerow([_cell(shown[name]) for name in EXPORTED])
-
-
-def _cell(value: Any) -> str:
-    """Return one cell. What a spreadsheet would take for a formula is text (CWE-1236)."""
-    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 @app.command()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlmodel import Session
 
-from tenantgate.registry.audit import export
+from tenantgate.registry.audit import facts_until
+from tenantgate.registry.pages import check_limit, read_cursor, write_cursor
 
 _KINDS: Final = frozenset(("role_assignment", "app_role", "daemon", "tenant", "partner"))
+
+_SORT: Final = "access"
+_PARTS: Final = 6
+"""Members of a place in the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +43,40 @@ class Held:
     counted: bool
 
 
-def held_at(session: Session, moment: int) -> list[Held]:
-    """Return every role that was held in this second, in order of partner, tenant, daemon and role.
+@dataclass(frozen=True, slots=True)
+class HeldPage:
+    """Some roles that were held, and the cursor for the next ones, or None at the end."""
+
+    items: tuple[Held, ...]
+    after: str | None
+
+
+def held_at(session: Session, moment: int, *, partner: str | None = None, resource: str | None = None) -> list[Held]:
+    """Return every role that was held in this second, in order of partner, tenant, daemon, resource and role.
 
     Only what the audit knows: changes made around it are no history. Reads the whole audit up to then.
     """
     rows = _as_of(session, moment)
-    found = [_held(each, at, rows, moment) for each, at in rows["role_assignment"].values() if _runs(each, moment)]
-    return sorted(
-        found, key=lambda each: (each.partner or "", each.tenant, each.daemon or "", each.resource, each.role)
-    )
+    running = (each for each in rows["role_assignment"].values() if _runs(each[0], moment))
+    found = (_held(each, at, rows, moment) for each, at in running)
+    wanted = (each for each in found if partner in (None, each.partner) and resource in (None, each.resource))
+    return sorted(wanted, key=_place)
+
+
+def page_of(found: Sequence[Held], *, after: str | None, limit: int) -> HeldPage:
+    """Return one page of what `held_at` returned. `after` is the page before's, untrusted.
+
+    Raises:
+        InvalidError: `number_out_of_range` (limit), `cursor_malformed`.
+    """
+    check_limit(limit)
+    begin = 0 if after is None else bisect_right(found, read_cursor(after, _SORT, *[str] * _PARTS), key=_place)
+    items = tuple(found[begin : begin + limit])
+    return HeldPage(items, write_cursor(_SORT, *_place(items[-1])) if begin + limit < len(found) else None)
+
+
+def _place(held: Held) -> tuple[str, ...]:
+    return held.partner or "", held.tenant, held.daemon or "", held.resource, held.role, held.assignment
 
 
 _Rows = dict[str, dict[str, tuple[dict[str, Any], int]]]
@@ -55,15 +85,13 @@ _Rows = dict[str, dict[str, tuple[dict[str, Any], int]]]
 
 def _as_of(session: Session, moment: int) -> _Rows:
     rows: _Rows = {kind: {} for kind in _KINDS}
-    with closing(export(session, until=moment + 1)) as entries:
-        for entry in entries:
-            if entry.kind not in _KINDS:
-                continue
-            if entry.after is None:
-                rows[entry.kind].pop(entry.row_id, None)
+    with closing(facts_until(session, moment + 1, _KINDS)) as entries:
+        for at, kind, row_id, after in entries:
+            if after is None:
+                rows[kind].pop(row_id, None)
             else:
-                since = rows[entry.kind].get(entry.row_id, (None, entry.at))[1]
-                rows[entry.kind][entry.row_id] = (entry.after, since)
+                since = rows[kind].get(row_id, (None, at))[1]
+                rows[kind][row_id] = (after, since)
     return rows
 
 
@@ -98,8 +126,3 @@ def _held(assignment: dict[str, Any], granted_at: int, rows: _Rows, moment: int)
 def _active(row: dict[str, Any], moment: int) -> bool:
     ends = row.get("ends_at")
     return row["state"] == "active" and (ends is None or moment < ends)
-
-
-def of_partner(found: list[Held], partner: str) -> Iterator[Held]:
-    """Yield what one partner held."""
-    return (each for each in found if each.partner == partner)

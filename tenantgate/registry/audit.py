@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +25,8 @@ GENESIS: Final = "0" * 64
 """What the first entry names as the hash before it."""
 
 Entries = Generator[AuditEntry, None, None]
+
+Facts = Generator[tuple[int, str, str, dict[str, Any] | None], None, None]
 
 _HASHED: Final = tuple(name for name in AuditEntry.model_fields if name != "hash")
 _BATCH: Final = 1_000
@@ -64,17 +66,31 @@ def canonical(entry: AuditEntry) -> str:
     return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def export(session: Session, *, after: int = 0, since: int | None = None, until: int | None = None) -> Entries:
+def export(
+    session: Session, *, after: int = 0, since: int | None = None, until: int | None = None, limit: int | None = None
+) -> Entries:
     """Return every entry after a sequence, oldest first, read as it is asked for: close it, or read it to its end.
 
-    `since` and `until` (exclusive) are epoch seconds.
+    `since` and `until` (exclusive) are epoch seconds; `limit`: so many of them.
     """
     at, query = col(AuditEntry.at), _everything().where(col(AuditEntry.sequence) > after)
     if since is not None:
         query = query.where(at >= since)
     if until is not None:
         query = query.where(at < until)
-    return _entries(session, query)
+    return _entries(session, query if limit is None else query.limit(limit))
+
+
+def facts_until(session: Session, moment: int, kinds: Iterable[str]) -> Facts:
+    """Yield when, to what and with what outcome (None: it was deleted) each thing of these kinds was done before then.
+
+    Oldest first, read as it is asked for: close it, or read it to its end.
+    """
+    names = (AuditEntry.at, AuditEntry.kind, AuditEntry.row_id, AuditEntry.after)
+    query = sa.select(*map(col, names)).where(col(AuditEntry.at) < moment, col(AuditEntry.kind).in_(list(kinds)))
+    query = query.order_by(col(AuditEntry.sequence)).execution_options(yield_per=_BATCH)
+    with session.connection().execute(query) as found:
+        yield from found
 
 
 def list_(

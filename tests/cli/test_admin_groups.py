@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from tenantgate.admin.csv_text import cell
 from tenantgate.admin.shapes_admin import AuditEntryOut, ChainOut, NewAdminKeyOut, PolicyOut
 from tenantgate.cli.app import COMMANDS, app
-from tenantgate.cli.audit import _cell as cell
 from tenantgate.core.policy import KINDS
 from tenantgate.feed.file import FileSource
 from tenantgate.registry import instances, operators, sessions

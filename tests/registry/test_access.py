@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tenantgate.registry import assignments, daemons, partners
-from tenantgate.registry.access import Held, held_at, of_partner
+from tenantgate.registry.access import Held, held_at, page_of
 from tenantgate.registry.engine import reading
+from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.unit_of_work import Actor
-from tests.registry.builders import CLIENT_ID, NOW, Registry, a_grant
+from tests.registry.builders import (
+    CLIENT_ID,
+    NOW,
+    Registry,
+    a_daemon,
+    a_grant,
+    a_partner,
+    a_resource,
+    a_tenant,
+    an_app_role,
+)
 
 DAY = 86_400
 EVE = Actor("eve", "admin_key", "192.0.2.9")
@@ -58,8 +71,74 @@ def test_what_counted_for_nothing_is_told(registry: Registry):
     ]  # fmt: skip
 
 
-def test_one_partners_are_told_apart(registry: Registry):
-    """By the partner's id."""
-    found = at(registry, NOW)
-    assert list(of_partner(found, "contoso")) == found
-    assert list(of_partner(found, "fabrikam")) == []
+@pytest.fixture
+def several(registry: Registry) -> Registry:
+    """Seven roles of three daemons of two partners, on two resources."""
+    with registry.work() as work:
+        a_resource(work, id="stock", audiences=("api://stock",))
+        an_app_role(work, id="orders-write", value="Orders.Write")
+        an_app_role(work, id="stock-read", resource="stock", value="Stock.Read")
+        a_partner(work, id="acme", name="Acme")
+        a_tenant(work, id="acme-entra", partner="acme", tid="99999999-2222-4333-8444-555555555555")
+        a_daemon(work, id="hourly", tenant="acme-entra")
+        a_daemon(work, id="weekly", client_id="99999999-bbbb-4ccc-8ddd-eeeeeeeeeeee")
+        for daemon in ("hourly", "weekly"):
+            for role in ("stock-read", "orders-write", "orders-read"):
+                a_grant(work, id=f"{daemon}-{role}", app_role=role, daemon=daemon)
+    return registry
+
+
+def test_one_partners_and_one_resources_are_told_apart(several: Registry):
+    """By their ids; together both must be so."""
+    with reading(several.engine) as session:
+        found = held_at(session, NOW)
+        acme = held_at(session, NOW, partner="acme")
+        stock = held_at(session, NOW, resource="stock")
+        both = held_at(session, NOW, partner="acme", resource="stock")
+        assert held_at(session, NOW, partner="nobody") == []
+    assert acme == [each for each in found if each.partner == "acme"] != []
+    assert stock == [each for each in found if each.resource == "stock"] != []
+    assert [each.assignment for each in both] == ["hourly-stock-read"]
+
+
+def test_pages_are_the_whole_in_order(several: Registry):
+    """Of every length, each role once."""
+    found = at(several, NOW)
+    assert len(found) == 7
+    assert [(each.partner, each.daemon) for each in found][:3] == [("acme", "hourly")] * 3
+    for limit in range(1, 9):
+        pages, cursor = [], None
+        while True:
+            page = page_of(found, after=cursor, limit=limit)
+            pages += page.items
+            cursor = page.after
+            if cursor is None:
+                break
+            assert len(page.items) == limit
+        assert pages == found
+
+
+def test_a_page_goes_on_where_the_last_one_ended_whatever_has_gone(several: Registry):
+    """The role at the cursor may be gone: those after it still follow."""
+    found = at(several, NOW)
+    page = page_of(found, after=None, limit=3)
+    assert page_of(found[:2] + found[3:], after=page.after, limit=9).items == tuple(found[3:])
+
+
+BAD_CURSORS = ("", "x", "é", "[]", "e30", "WyJhIl0", "WzEsMiwzLDQsNSw2XQ", "W1tbW1tbW1tb" * 80)
+
+
+@pytest.mark.parametrize("cursor", BAD_CURSORS)
+def test_another_cursor_is_refused(cursor: str):
+    """Untrusted: no list's place, so no page."""
+    with pytest.raises(InvalidError) as refused:
+        page_of([], after=cursor, limit=1)
+    assert (refused.value.code, refused.value.field) == ("cursor_malformed", "cursor")
+
+
+@pytest.mark.parametrize("limit", [0, 501])
+def test_a_page_has_a_length(limit: int):
+    """As every page."""
+    with pytest.raises(InvalidError) as refused:
+        page_of([], after=None, limit=limit)
+    assert refused.value.code == "number_out_of_range"
