@@ -1,7 +1,7 @@
 """A program that migrates a database in children of its own and kills each of them at another statement.
 
 `python -m tests.registry.migrating URL REVISION MOST` brings the database to a schema (`head`, or an older one), as
-often as it takes: each child is killed before or after another statement, and afterwards the database must be what it was.
+often as it takes: each child is killed before or after another statement; afterwards the database must be what it was.
 MOST: at how many points at most; 0: at every one. Prints how many there are, and at how many it was killed.
 
 A program, since children are forked: nothing but the main thread may be there.
