@@ -51,6 +51,7 @@ def adopt(
         list[str] | None, typer.Option(metavar="EPOCH", help="An epoch to give up besides those that instances hold.")
     ] = None,
     database: Database = None,
+    as_json: Json = False,
 ) -> None:
     """Say that this database's history counts, although gates have seen further: after a backup was restored.
 
@@ -64,7 +65,10 @@ def adopt(
         with desk.changing() as work:
             adoption.adopt(work, epoch=epoch or state.epoch, over=tuple(over or ()))
         with desk.reading() as session:
-            found = read_state(session)
+            found = read_policy(session, now=desk.now)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
     typer.echo(f"adopted: epoch {found.epoch}, revision {found.revision}, in place of {', '.join(found.supersedes)}")
 
 
