@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "certificate": ("tenantgate.cli.certificate", "Which certificates daemons may show."),
     "subscription-key": ("tenantgate.cli.subscription_key", "Values of ours that daemons may show."),
     "role": ("tenantgate.cli.role", "What resources let their callers do, and who was granted it."),
+    "invitation": ("tenantgate.cli.invitation", "Links with which partners' developers name their daemons."),
     "pending-grant": ("tenantgate.cli.pending_grant", "Sensitive roles that wait for a second operator."),
     "access-request": ("tenantgate.cli.access_request", "Authentic callers on no list, waiting for a human."),
     "attention": ("tenantgate.cli.attention", "What needs a person."),

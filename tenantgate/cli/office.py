@@ -19,6 +19,7 @@ import typer
 from sqlalchemy.engine import Engine
 from sqlmodel import Session
 
+from tenantgate.core.fields import is_loopback
 from tenantgate.registry.engine import open_engine, reading
 from tenantgate.registry.errors import RegistryError
 from tenantgate.registry.ids import NewId, RandomBytes, random_ids
@@ -124,6 +125,15 @@ def warn(warnings: Iterable[str]) -> None:
     """Say on standard error what is to be known; standard output stays what was asked for."""
     for each in warnings:
         typer.echo(f"warning: {each}", err=True)
+
+
+def public_url(settings: Settings) -> str:
+    """Return where people reach the server: as set, or where it listens on this machine."""
+    if settings.public_url is not None:
+        return settings.public_url
+    if is_loopback(settings.host) and settings.port:
+        return f"http://{settings.bind}"
+    raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is no fixed loopback address")
 
 
 def _user() -> str:

@@ -7,11 +7,9 @@ from typing import Annotated
 import typer
 
 from tenantgate.admin.wire import format_instant
-from tenantgate.cli.office import Database, office
+from tenantgate.cli.office import Database, office, public_url
 from tenantgate.cli.output import Json, print_json
-from tenantgate.core.fields import is_loopback
 from tenantgate.registry import sessions
-from tenantgate.settings import Settings, SettingsError
 from tenantgate.web.links import sign_in_address
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -33,21 +31,12 @@ def create(
     It leads to TENANTGATE_PUBLIC_URL, else to TENANTGATE_BIND (127.0.0.1:8440 where nothing is said).
     """
     with office(database) as desk:
-        public_url = _public_url(desk.settings)
+        address = public_url(desk.settings)
         with desk.changing() as work:
             made = sessions.create_link(work, operator, random_bytes=desk.random_bytes)
-    url, ends = sign_in_address(public_url, made.code), format_instant(made.row.expires_at)
+    url, ends = sign_in_address(address, made.code), format_instant(made.row.expires_at)
     if as_json:
         print_json({"id": made.row.id, "operator": made.row.operator, "url": url, "expires_at": ends})
         return
     typer.echo(url)
     typer.echo(f"Signs operator {made.row.operator} in once, until {ends}.", err=True)
-
-
-def _public_url(settings: Settings) -> str:
-    """Return where people reach the server: as set, or where it listens on this machine."""
-    if settings.public_url is not None:
-        return settings.public_url
-    if is_loopback(settings.host) and settings.port:
-        return f"http://{settings.bind}"
-    raise SettingsError("TENANTGATE_PUBLIC_URL is needed where TENANTGATE_BIND is no fixed loopback address")

@@ -115,6 +115,11 @@ def check_profile(daemon: DaemonRow, issuer: IssuerRow) -> None:
         raise PolicyError("member_missing", f"a daemon of issuer {issuer.id} needs its subject", "subject")
 
 
+def needs_subject(issuer: IssuerRow) -> bool:
+    """Whether a daemon of this issuer must be pinned to a `sub`."""
+    return issuer.kind == "oidc" and wants_pin(get_profile(issuer.profile), issuer)
+
+
 def check_tenant_wide(tenant: TenantRow, resource: ResourceRow) -> None:
     """Refuse a tenant-wide assignment where the resource does not allow it or the tenant is hosted."""
     if tenant.hosted:

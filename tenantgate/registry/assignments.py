@@ -91,6 +91,18 @@ def require_ordinary(session: Session, app_role: str) -> None:
         raise TransitionError("approval_needed", message, field="app_role", holder=app_role)
 
 
+def require_alone(session: Session, row: RoleAssignment, not_before: int | None, expires_at: int | None) -> None:
+    """Refuse a window that one operator may not give alone: a wider one, of a sensitive role.
+
+    Whoever changes an assignment's window asks this first, under the row's lock.
+
+    Raises:
+        TransitionError: `approval_needed`.
+    """
+    if widens(row, not_before, expires_at):
+        require_ordinary(session, row.app_role)
+
+
 def widens(before: RoleAssignment | RoleAssignmentRow, not_before: int | None, expires_at: int | None) -> bool:
     """Whether another window would give the role at any time at which it is not given now."""
     begins_earlier = (not_before or 0) < (before.not_before or 0)

@@ -169,6 +169,7 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "access_request",
         "import_job",
         "pending_grant",
+        "invitation",
     )
 } | {"key_not_found": "No such key of this issuer is distrusted."}
 """NotFoundError."""
@@ -179,6 +180,8 @@ TRANSITION_CODES: Final[dict[str, str]] = {
     "already_revoked": "It was revoked before.",
     "already_expired": "It has reached its end.",
     "already_decided": "The access request was decided before.",
+    "invitation_decided": "The invitation was approved, rejected or revoked before.",
+    "invitation_open": "Nobody has redeemed the invitation yet.",
     "approval_needed": "The role is sensitive: to give it takes a second operator's approval.",
     "role_sensitive": "A sensitive role is given by approved assignments, never by a claim.",
     "second_operator_needed": "Who asked for it cannot approve it, by whatever credential.",
@@ -205,6 +208,11 @@ CREDENTIAL_CODES: Final[dict[str, str]] = {
     "session_idle": "The session was not used for too long.",
     "session_revoked": "The session was ended.",
     "operator_suspended": "The operator is suspended.",
+    "invitation_unknown": "No invitation like this.",
+    "invitation_expired": "The invitation has expired.",
+    "invitation_revoked": "The invitation was revoked.",
+    "invitation_redeemed": "The invitation was redeemed before.",
+    "invitation_closed": "The invitation's partner is suspended or archived.",
 }
 """CredentialError."""
 

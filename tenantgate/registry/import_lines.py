@@ -233,6 +233,7 @@ class _Line:
         require_future(self._work, expires_at, "expires_at")
         if row.not_before is not None and expires_at <= row.not_before:
             raise InvalidError("window_empty", "ends before it begins", field="expires_at")
+        assignments.require_alone(self._work.session, row, row.not_before, expires_at)
         self._amended(row, {"expires_at": expires_at}, "role_assignment.changed")
 
     def _grant(self, daemon: Daemon, role: str, expires_at: int | None) -> None:

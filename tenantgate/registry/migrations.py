@@ -21,6 +21,7 @@ import tenantgate.registry
 from tenantgate.registry import approval_tables as _approval_tables  # noqa: F401
 from tenantgate.registry import credential_tables as _credential_tables  # noqa: F401
 from tenantgate.registry import import_tables as _import_tables  # noqa: F401
+from tenantgate.registry import invitation_tables as _invitation_tables  # noqa: F401
 from tenantgate.registry.engine import open_engine, translated
 from tenantgate.registry.errors import SchemaError
 from tenantgate.registry.tables import SCHEMA_REVISION

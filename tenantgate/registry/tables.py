@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0013"
+SCHEMA_REVISION: Final = "0014"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {

@@ -6,6 +6,7 @@
     ├── PageUnknown      there is no page at this address
     ├── PostRefused      a post that may come from another site, or from a page of another session
     ├── RoleRefused      the operator's role does not allow it
+    ├── TooOften         the same address asked too often for now
     └── SignInNeeded     nobody is signed in; `why` says whether a session ended
 
 `code` is stable; the page shows it beside the sentence for it in `admin_ui/texts.toml`.
@@ -54,6 +55,12 @@ class RoleRefused(WebError):
     """The operator's role does not allow it."""
 
     status = 403
+
+
+class TooOften(WebError):
+    """The same address asked too often for now."""
+
+    status = 429
 
 
 class SignInNeeded(WebError):

@@ -20,13 +20,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from tenantgate.admin.context import AdminContext
 from tenantgate.registry.errors import RegistryError
-from tenantgate.web import onboard, partners, sign_in
+from tenantgate.web import invitation, onboard, partners, sign_in
 from tenantgate.web.assets import static_files
 from tenantgate.web.call import Call
 from tenantgate.web.errors import WebError
 from tenantgate.web.forms import Form, read_form
 from tenantgate.web.guard import Visitor, require_own_site, require_token, require_writer
 from tenantgate.web.headers import page_headers, static_headers
+from tenantgate.web.limits import Turnstile
 from tenantgate.web.refusals import problem_page, refuse, sentence_for
 
 OpenView = Callable[[Call], Response]
@@ -34,11 +35,12 @@ SignedView = Callable[[Call, Visitor], Response]
 
 
 class Open(NamedTuple):
-    """A page for anybody."""
+    """A page for anybody. `limited`: an address may ask for it so often and no more (`limits.Turnstile`)."""
 
     method: str
     path: str
     view: OpenView
+    limited: bool = False
 
 
 class Signed(NamedTuple):
@@ -53,6 +55,8 @@ class Signed(NamedTuple):
 ROUTES: Final[tuple[Open | Signed, ...]] = (
     Open("GET", "/sign-in", sign_in.show),
     Open("POST", "/sign-in", sign_in.submit),
+    Open("GET", "/invitation", invitation.show),
+    Open("POST", "/invitation", invitation.submit, limited=True),
     Signed("POST", "/sign-out", sign_in.leave),
     Signed("GET", "/", partners.home),
     Signed("GET", "/partners", partners.show_list),
@@ -76,10 +80,15 @@ def build_web(context: AdminContext) -> APIRouter:
         AssetsMissing: templates and static files were not installed with the package.
     """
     router = APIRouter(include_in_schema=False)
+    turnstile = Turnstile(context.now)
     for route in ROUTES:
         methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
         router.add_api_route(
-            route.path, _endpoint(context, route), methods=methods, response_model=None, name=route.view.__name__
+            route.path,
+            _endpoint(context, route, turnstile),
+            methods=methods,
+            response_model=None,
+            name=route.view.__name__,
         )
     static_files()
     return router
@@ -99,9 +108,13 @@ def install_error_pages(app: FastAPI, context: AdminContext) -> None:
         app.add_exception_handler(key, _error_page(context, app.exception_handlers.get(key)))
 
 
-def _endpoint(context: AdminContext, route: Open | Signed) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    context: AdminContext, route: Open | Signed, turnstile: Turnstile
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
+            if isinstance(route, Open) and route.limited:
+                turnstile.enter(request.client.host if request.client else "")
             form = await read_form(request) if request.method == "POST" else Form()
         except WebError as error:
             response = refuse(request, context, error, None)

@@ -21,6 +21,7 @@ from tenantgate.registry.errors import (
 )
 from tenantgate.web.errors import SignInNeeded, WebError
 from tenantgate.web.guard import Visitor, delete_cookie, has_cookie
+from tenantgate.web.limits import WINDOW
 from tenantgate.web.links import safe_next
 from tenantgate.web.rendering import render, see_other
 from tenantgate.web.texts import sentence, texts
@@ -28,6 +29,7 @@ from tenantgate.web.texts import sentence, texts
 RETRY_AFTER: Final = 5
 """Seconds."""
 
+_WAITS: Final = {429: WINDOW, 503: RETRY_AFTER}
 _STATUS: Final[dict[type[RegistryError], int]] = {
     InvalidError: 422,
     NotFoundError: 404,
@@ -83,8 +85,8 @@ def problem_page(request: Request, status: int, code: str, text: str, visitor: V
     else:
         response = render("_notice.html", values, status=status)
         response.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML", "HX-Reselect": ".alert"})
-    if status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+    if status in _WAITS:
+        response.headers["Retry-After"] = str(_WAITS[status])
     return response
 
 

@@ -70,6 +70,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
         # So that the examples meet nothing that has their ids.
         for table in (
             "client_certificate",
+            "invitation",
             "subscription_key",
             "role_mapping",
             "role_assignment",
@@ -83,7 +84,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
         ):
             connection.execute(sa.text(f"DELETE FROM {table} WHERE id NOT LIKE 'an-%'"))
     order = ["issuers", "partners", "tenants", "daemons", "resources", "app-roles", "role-assignments"]
-    order += ["role-mappings", "operators", "admin-keys", "client-certificates", "subscription-keys"]
+    order += ["role-mappings", "operators", "admin-keys", "client-certificates", "subscription-keys", "invitations"]
     api.make("/issuers", id="keycloak", kind="oidc", issuer="https://id.fabrikam.example/realms/main")
     for name in order:
         answer = api.ask("POST", f"/{name}", json=body_of("POST", f"{V1}/{name}"))

@@ -173,7 +173,12 @@ class Served:
     """An application with nothing but the administration in it, over one database after the other."""
 
     def __init__(self) -> None:
-        self._context = SimpleNamespace(new_id=counting_ids(8), random_bytes=counting_bytes(9), secure=True)
+        self._context = SimpleNamespace(
+            new_id=counting_ids(8),
+            random_bytes=counting_bytes(9),
+            secure=True,
+            public_url="https://gate.publisher.example",
+        )
         app = FastAPI(redirect_slashes=False, openapi_url=None)
         install_problems(app)
         app.include_router(build_admin(cast("AdminContext", self._context)))

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from tenantgate.registry import audit, imports, partners
+from tenantgate.registry import app_roles, assignments, audit, imports, partners
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import ConflictError, DatabaseError, InvalidError, NotFoundError
 from tenantgate.registry.import_file import COLUMNS, LARGEST_FILE, MOST_LINES, ImportRow, read_file
@@ -552,3 +552,18 @@ def test_entries_of_a_refused_line_are_not_in_the_audit(importing: Importing):
         assert audit.verify_chain(session).sound
     assert "good" in named
     assert "fabrikam" not in named
+
+
+def test_a_file_gives_no_sensitive_role_alone(importing: Importing):
+    """Neither to a new daemon, nor for longer to one that has it: that takes a second operator. Sooner ended it is."""
+    with importing.registry.work() as work:
+        app_roles.mark_sensitive(work, "orders-read")
+        row = assignments.get(work.session, "nightly-read")
+        row.expires_at = LATER_SECONDS
+        work.session.add(row)
+    _, report = importing.run(a_file(FABRIKAM, CONTOSO | {"expires_at": "2032-01-31"}))
+    assert [(line[2], line[3]) for line in report] == [("refused", "approval_needed")] * 2
+    assert found(importing.registry, RoleAssignment).expires_at == LATER_SECONDS
+    _, report = importing.run(a_file(CONTOSO | {"expires_at": "2030-01-31"}))
+    assert report[0][2] == "changed"
+    assert found(importing.registry, RoleAssignment).expires_at < LATER_SECONDS

@@ -63,9 +63,9 @@ def test_rule_finds_what_it_is_for(what: str, line: str):
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_post_form_carries_the_token(template: Path):
-    """Every form that posts carries the session's token; only who signs in has none yet."""
+    """Every form that posts carries the session's token; only who signs in, or is invited, has none."""
     for form in re.findall(r"<form method=\"post\".*?</form>", template.read_text(), re.DOTALL):
-        assert "csrf(visitor)" in form or 'action="/sign-in"' in form
+        assert "csrf(visitor)" in form or 'action="/sign-in"' in form or 'action="/invitation"' in form
 
 
 def test_values_are_escaped():
@@ -81,6 +81,7 @@ def test_texts_are_those_that_are_used():
     used = "".join(path.read_text() for path in [*TEMPLATES, *source_of("*.py")])
     made_up = {f"hindrance.partner_{state}" for state in STATES if state != "active"}
     made_up |= {f"onboard.missing_{field}" for field in ("name", "issuer", "client_id")}
+    made_up |= {f"invitation.state_{state}" for state in ("redeemed", "approved")}
     for name in texts():
         family, _, last = name.partition(".")
         assert family == "title" or name in made_up or last in CODES or last in used, name
@@ -90,8 +91,8 @@ def test_texts_are_those_that_are_used():
 def test_every_refusal_has_words():
     """The codes that the room raises stand in the catalogue, and so do the titles of their statuses."""
     source = "".join(path.read_text() for path in source_of("*.py"))
-    raised = set(re.findall(r"(?:FormRefused|PostRefused|RoleRefused|PageUnknown)\(\s*\"(\w+)\"", source))
-    assert len(raised) == 7
+    raised = set(re.findall(r"(?:FormRefused|PostRefused|RoleRefused|PageUnknown|TooOften)\(\s*\"(\w+)\"", source))
+    assert len(raised) == 8
     assert {f"problem.{code}" for code in raised} <= texts().keys()
     statuses = {value.status for value in vars(errors).values() if isinstance(value, type) and hasattr(value, "status")}
     assert {f"title.{status}" for status in statuses - {401} | {400, 405, 409, 413, 415, 422, 503}} <= texts().keys()

@@ -1,0 +1,42 @@
+"""How often one address may ask for what needs no sign-in.
+
+A code has 256 bits, so this keeps nobody from guessing who could; it keeps log and database from being filled. By
+process, by the address we see: behind a proxy that is the proxy's, and then all who come through it share it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from cachetools import TTLCache
+
+from tenantgate.web.errors import TooOften
+
+WINDOW: Final = 60
+"""Seconds."""
+POSTS: Final = 30
+"""Of one address, in a window that begins with its first."""
+_ADDRESSES: Final = 4_096
+
+
+class Turnstile:
+    """Counts by address, in bounded memory. `clock`: seconds. Any thread."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._lock = threading.Lock()
+        self._counts: TTLCache[str, list[int]] = TTLCache(_ADDRESSES, WINDOW, timer=clock)
+
+    def enter(self, address: str) -> None:
+        """Count one more.
+
+        Raises:
+            TooOften: `too_often`.
+        """
+        with self._lock:
+            # A list, changed in place: to set it anew would begin the window anew.
+            count = self._counts.setdefault(address, [0])
+            count[0] += 1
+            if count[0] > POSTS:
+                raise TooOften("too_often", "too many posts from this address")
