@@ -14,9 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.keys import KeySource
 from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.core.policy import IssuerRow
-from tenantgate.discovery.disk import Disk
+from tenantgate.discovery.disk import Disk, KeptKeys
 from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.probe import Finding, probe
@@ -113,6 +115,23 @@ def new_gate(
         id_prefix=f"{secrets.token_hex(4)}-",
         limits=limits,
     )
+
+
+def keys_at_hand(index: PolicyIndex, resource: str, kept: Path | None) -> KeySource:
+    """Return the keys that a policy gives, and those that gates have kept in the folder `kept`. Fetches nothing."""
+    there = kept is not None and kept.is_dir()
+    keyring = Keyring(
+        _open_door,
+        clock=_steady(),
+        jitter=random.random,
+        limits=KeyLimits(),
+        wall=time.time,
+        store=KeptKeys(kept) if there and kept is not None else None,
+    )
+    entry = index.resources.get(resource)
+    appid = None if entry is None else entry.row.signing_keys_appid
+    keyring.set_issuers([each.row for each in index.issuers.values()], () if appid is None else (appid,))
+    return keyring
 
 
 def probe_issuer(row: IssuerRow) -> list[Finding]:

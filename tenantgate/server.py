@@ -14,8 +14,9 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -24,11 +25,15 @@ from fastapi import FastAPI
 from sqlalchemy.engine import Engine
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.explaining import Explaining, KeysAtHand
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
 from tenantgate.admin.waiting import WaitingAdministration
-from tenantgate.embed import database_source, follow, new_gate, probe_issuer, record
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.keys import KeySource
+from tenantgate.core.token import TokenReader
+from tenantgate.embed import database_source, follow, keys_at_hand, new_gate, probe_issuer, record
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
@@ -88,9 +93,12 @@ def build_service(settings: Settings, address: str) -> Service:
         StateDirUnusable: nothing can be kept where TENANTGATE_STATE_DIR says.
     """
     check_settings(settings)
-    public_url = settings.public_url or address
-    context, trouble = _administration_or_trouble(settings, public_url)
+    gates: list[Gate] = []  # of which there is one at most, and not yet
+    at_hand = functools.partial(_keys_at_hand, gates, settings.state_folder)
+    open_administration = functools.partial(_open_administration, settings, settings.public_url or address, at_hand)
+    context, trouble = _administration_or_trouble(settings, open_administration)
     gate = _open_gate(settings)
+    gates += [] if gate is None else [gate]
     if trouble is not None and (gate is None or gate.revision == NO_POLICY):
         if gate is not None:
             gate.close()
@@ -101,7 +109,7 @@ def build_service(settings: Settings, address: str) -> Service:
     log.critical("administration is closed until the database is there: %s", trouble, extra={"code": trouble.code})
 
     def build() -> FastAPI:
-        return _application(_open_administration(settings, public_url))
+        return _application(open_administration())
 
     return Service(inner, gate, WaitingAdministration(build, trouble, time.monotonic))
 
@@ -122,17 +130,19 @@ def _application(
     return inner
 
 
-def _administration_or_trouble(settings: Settings, public_url: str) -> tuple[AdminContext | None, DatabaseError | None]:
+def _administration_or_trouble(
+    settings: Settings, open_: Callable[[], AdminContext | None]
+) -> tuple[AdminContext | None, DatabaseError | None]:
     """Return what administration works with, or why its database cannot be used now."""
     try:
-        return _open_administration(settings, public_url), None
+        return open_(), None
     except DatabaseError as error:
         if settings.resource is None:  # nothing else is served here
             raise
         return None, error
 
 
-def _open_administration(settings: Settings, public_url: str) -> AdminContext | None:
+def _open_administration(settings: Settings, public_url: str, at_hand: KeysAtHand) -> AdminContext | None:
     """Open the database that REST API and page work on; none where the policy is a file."""
     if settings.database_url is None:
         return None
@@ -146,7 +156,13 @@ def _open_administration(settings: Settings, public_url: str) -> AdminContext | 
         public_url,
         Probing(probe_issuer, time.monotonic),
         _open_product_keys(engine, settings),
+        Explaining(at_hand, TokenReader(settings.limits)),
     )
+
+
+def _keys_at_hand(gates: Sequence[Gate], kept: Path | None, index: PolicyIndex, resource: str) -> KeySource:
+    """Return the keys of this server's gate, if it has one, else those of the policy and those that a gate has kept."""
+    return gates[0].keys if gates else keys_at_hand(index, resource, kept)
 
 
 def _now() -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
+from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
 from tenantgate.registry.ids import NewId, RandomBytes
 from tenantgate.registry.product_keys import ProductKeys
@@ -20,6 +21,7 @@ class AdminContext:
     """`now` gives whole epoch seconds. `public_url` is where people reach this server (no trailing slash).
 
     `probing` looks at issuers for operators; `keys` are the product's own, the same on every server.
+    `explaining` judges tokens for them once more.
     """
 
     engine: Engine
@@ -29,6 +31,7 @@ class AdminContext:
     public_url: str
     probing: Probing
     keys: ProductKeys
+    explaining: Explaining
 
     @property
     def secure(self) -> bool:

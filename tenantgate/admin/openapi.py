@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import Problem
 from tenantgate.admin.routes import build_admin
@@ -69,7 +70,8 @@ def _nowhere() -> AdminContext:
 
     engine = sa.create_engine("sqlite://")
     keys = ProductKeys(engine, MasterKey(bytes(32)), now=never, clock=never, new_id=never, random_bytes=never)
-    return AdminContext(engine, never, never, never, "https://tenantgate.example", Probing(never, never), keys)
+    probing, explaining = Probing(never, never), Explaining(never)
+    return AdminContext(engine, never, never, never, "https://tenantgate.example", probing, keys, explaining)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tenantgate.admin import (
     certificates,
     daemons,
     decisions,
+    explain,
     imports,
     invitations,
     issuers,
@@ -55,6 +56,7 @@ ALL: Final[tuple[Routes, ...]] = tuple(
         access,
         audit,
         decisions,
+        explain,
         policy,
     )
 )

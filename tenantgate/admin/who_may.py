@@ -108,6 +108,7 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("POST", "/access-requests/{id}/approve"): "Operator",
     ("POST", "/access-requests/{id}/dismiss"): "Operator",
     ("POST", "/access-requests/{id}/reopen"): "Operator",
+    ("POST", "/explain"): "Operator",
     ("GET", "/attention"): "Viewer",
     ("GET", "/access"): "Viewer",
     ("GET", "/audit"): "Viewer",

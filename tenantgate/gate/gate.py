@@ -196,6 +196,11 @@ class Gate:
         self._recorder = recorder
 
     @property
+    def keys(self) -> KeySource:
+        """The keys at hand."""
+        return self._keys
+
+    @property
     def recorded(self) -> Recorded | None:
         """How the recording of decisions is doing in this process; None where nothing is recorded."""
         return None if self._recorder is None else self._recorder.recorded

@@ -119,13 +119,13 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     assert answer.status_code == 201, answer.text
     answer = api.ask("POST", "/issuers/probe", json=body_of("POST", f"{V1}/issuers/probe"))
     assert answer.status_code == 200, answer.text
+    answer = api.ask("POST", "/explain", json=body_of("POST", f"{V1}/explain"))
+    assert answer.status_code == 200, answer.text
+    others = ("/pending-grants", "/issuers/probe", "/policy/adopt", "/explain")
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
-        *(
-            ("POST", V1 + path)
-            for path in (*keys, *moves, rotate, approve, "/pending-grants", "/issuers/probe", "/policy/adopt")
-        ),
+        *(("POST", V1 + path) for path in (*keys, *moves, rotate, approve, *others)),
     }
 
 

@@ -20,9 +20,11 @@ from starlette.testclient import TestClient
 
 from tenantgate.admin import openapi
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import MEDIA_TYPE, TYPE_PREFIX, install_problems
 from tenantgate.admin.routes import build_admin
+from tenantgate.core.keys import StaticKeys
 from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery.probe import Finding
 from tenantgate.registry import operators
@@ -119,6 +121,7 @@ class Api:
     keys: dict[str, str]
     clock: Clock
     looked: list[IssuerRow] = field(default_factory=list)
+    explaining: Explaining | None = None
     role: str = "Admin"
 
     def ask(self, method: str, path: str, *, role: str | None = "", headers: Any = None, **request: Any) -> Any:
@@ -198,7 +201,10 @@ class Served:
         before = dict(vars(self._context))
         self._context.engine, self._context.now = engine, clock
         looked: list[IssuerRow] = []
+        self._context.explaining = Explaining(
+            lambda index, _: StaticKeys([entry.row for entry in index.issuers.values()])
+        )
         self._context.probing = Probing(lambda row: (looked.append(row), [FOUND])[1], clock)
-        yield Api(self._client, engine, keys, clock, looked)
+        yield Api(self._client, engine, keys, clock, looked, self._context.explaining)
         vars(self._context).update(before)
         engine.dispose()

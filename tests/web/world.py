@@ -16,8 +16,10 @@ from sqlalchemy.engine import Engine
 from starlette.testclient import TestClient
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
+from tenantgate.core.keys import StaticKeys
 from tenantgate.registry import operators, sessions
 from tenantgate.registry.engine import reading
 from tenantgate.registry.operators import KeySpec
@@ -70,6 +72,7 @@ class World:
             self.public_url,
             Probing(lambda row: [], lambda: 0.0),
             product_keys(self.engine),
+            Explaining(lambda index, resource: StaticKeys(())),
         )
         self.app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         install_problems(self.app)

@@ -1,0 +1,94 @@
+"""Explains tokens to operators by the policy in the database. Nothing is stored, nothing logged, nothing fetched.
+
+One index for the process, made when somebody first asks and brought up to date by what changed since; so an
+explanation costs two judgements, not a policy. A token chooses no address: keys are those at hand.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from sqlalchemy.engine import Engine
+
+from tenantgate.admin.problems import AdminError
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.keys import KeySource
+from tenantgate.core.policy import PolicyError
+from tenantgate.core.rendering import OperatorView, for_operator
+from tenantgate.core.token import READER, TokenReader
+from tenantgate.core.trace import explain
+from tenantgate.registry.engine import reading
+from tenantgate.registry.errors import DatabaseError
+from tenantgate.registry.snapshot import read_changes, read_snapshot, read_state
+
+WAIT: Final = 5.0
+"""Seconds that one question waits for those before it: the first one reads the whole policy."""
+
+KeysAtHand = Callable[[PolicyIndex, str], KeySource]
+"""Returns the keys that this process has for the issuers of a policy and one resource. Fetches nothing."""
+
+
+class TooManyExplanations(AdminError):
+    """Others are being explained to, and it takes long."""
+
+    def __init__(self) -> None:
+        super().__init__("rate_limited", "Explanations are made one after the other; there are too many now.")
+
+
+class Explained(NamedTuple):
+    """An explanation, and the revision of the policy that it is by."""
+
+    view: OperatorView
+    revision: int
+
+
+class Explaining:
+    """Any thread. `keys` are those at hand, `reader` bounds how much of a token is read."""
+
+    def __init__(self, keys: KeysAtHand, reader: TokenReader = READER) -> None:
+        self._keys = keys
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._index: PolicyIndex | None = None
+
+    def run(
+        self, engine: Engine, token: str, resource: str, roles: tuple[str, ...], at: float, peer: str | None = None
+    ) -> Explained:
+        """Explain an untrusted token as of `at` (epoch seconds).
+
+        Raises:
+            TooManyExplanations: nothing was looked at.
+            RegistryError: the policy cannot be read.
+        """
+        if not self._lock.acquire(timeout=WAIT):
+            raise TooManyExplanations
+        try:
+            index = self._refreshed(engine)
+            keys = self._keys(index, resource)
+            trace = explain(token, index, keys, resource, roles, at, peer=peer, reader=self._reader)
+            index.recognised.clear()  # what was learnt of a token is not kept
+            return Explained(for_operator(trace), index.revision)
+        finally:
+            self._lock.release()
+
+    def _refreshed(self, engine: Engine) -> PolicyIndex:
+        """Return the index of the database's revision. Under the lock: nobody judges by it meanwhile."""
+        index = self._index
+        try:
+            with reading(engine) as session:
+                state = read_state(session)
+                if index is not None and index.epoch == state.epoch:
+                    if index.revision == state.revision:
+                        return index
+                    changes = read_changes(session, index.revision)
+                    if changes is not None:
+                        index.apply(changes)
+                        return index
+                self._index = index = None  # never two of them in memory
+                self._index = PolicyIndex.from_snapshot(read_snapshot(session))
+        except PolicyError as error:
+            self._index = None
+            raise DatabaseError("row_malformed", str(error)) from None
+        return self._index

@@ -1,0 +1,206 @@
+"""`/explain`: the same words as the command's, by the policy in the database, and not a byte of the token anywhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tenantgate.admin.explaining import Explaining, TooManyExplanations
+from tenantgate.cli.app import app
+from tenantgate.core.index import PolicyIndex
+from tenantgate.core.keys import StaticKeys
+from tenantgate.embed import keys_at_hand
+from tenantgate.registry import daemons, issuers, partners
+from tenantgate.registry.issuers import IssuerSpec
+from tests.admin.world import Api
+from tests.builders import Signer, signer
+from tests.registry.builders import NOW, work_on
+
+ISS = "https://id.fabrikam.example/realms/main"
+KEY: Signer = signer("RS256", "theirs")
+
+
+def a_token(**changed: Any) -> str:
+    """A token of fabrikam's daemon, in the form of RFC 9068."""
+    claims = {
+        "iss": ISS,
+        "aud": "api://orders",
+        "sub": "nightly",
+        "client_id": "nightly",
+        "iat": NOW - 60,
+        "exp": NOW + 600,
+        "jti": "one-of-many",
+    }
+    return KEY.sign(claims | changed, typ="at+jwt")
+
+
+@pytest.fixture
+def world(api: Api) -> Api:
+    """The API over a database with an issuer whose keys stand in the policy, and a daemon of it that has a role."""
+    with work_on(api.engine) as work:
+        issuers.create(
+            work, IssuerSpec(id="theirs", kind="oidc", issuer=ISS, profile="rfc9068", jwks={"keys": [KEY.jwk()]})
+        )
+    api.make("/partners", id="fabrikam", name="Fabrikam")
+    api.make("/tenants", id="fabrikam-own", issuer="theirs", partner="fabrikam")
+    api.make("/daemons", id="theirs-nightly", tenant="fabrikam-own", client_id="nightly")
+    api.make("/role-assignments", app_role="orders-read", daemon="theirs-nightly")
+    api.clock.now = NOW
+    return api
+
+
+def ask(api: Api, token: str, role: str = "Operator", **members: Any) -> Any:
+    """The explanation of a token."""
+    answer = api.ask("POST", "/explain", json={"token": token, "resource": "orders"} | members, role=role)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_token_that_is_let_in(world: Api):
+    """Step by step, with the revision it was judged by."""
+    found = ask(world, a_token(), roles=["Orders.Read"])
+    assert (found["granted"], found["status"], found["reason"], found["at"]) == (
+        True,
+        200,
+        None,
+        "2027-01-15T08:00:00Z",
+    )
+    assert found["steps"][-1]["name"] == "roles"
+    assert found["revision"] == world.get("/policy")["revision"]
+
+
+def test_it_says_what_the_command_says(world: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Member by member, for a grant and for refusals."""
+    monkeypatch.chdir(tmp_path)
+    address = world.engine.url.set(drivername=world.engine.dialect.name).render_as_string(hide_password=False)
+    words = ["token", "explain", "--resource", "orders", "--now", str(NOW), "--json", "--database", address]
+    for token in (a_token(), a_token(aud="api://stock"), "a.b.c"):
+        command = json.loads(CliRunner().invoke(app, words, input=token).stdout)
+        told = ask(world, token)
+        assert {name: told[name] for name in command} == command
+        assert told.keys() - command.keys() == {"revision", "at"}
+
+
+def test_no_byte_of_the_token_is_kept(world: Api, caplog: pytest.LogCaptureFixture):
+    """Not in an answer, not in a log, whatever is wrong with it or with what came beside it."""
+    caplog.set_level(logging.DEBUG)
+    token = a_token(exp=NOW - 600)
+    answers = [
+        json.dumps(ask(world, token)),
+        json.dumps(ask(world, token[:-4] + "AAAA")),
+        json.dumps(ask(world, "x" + token)),
+        json.dumps(world.refused("POST", "/explain", json={"token": token, "resource": 7})),
+        json.dumps(world.refused("POST", "/explain", json={"token": token})),
+        json.dumps(world.refused("POST", "/explain", json={"token": [token], "resource": "orders"})),
+        json.dumps(world.get("/audit")),
+    ]
+    said = "".join(answers) + caplog.text
+    for part in (token, *token.split("."), token[-4:] + "AAAA"):
+        assert part not in said
+
+
+def test_it_follows_the_policy(world: Api):
+    """By what changed since; a suspension is in the next answer, and the whole policy is read once."""
+    assert ask(world, a_token())["granted"]
+    index = _index(world)
+    with work_on(world.engine) as work:
+        partners.suspend(work, "fabrikam")
+    found = ask(world, a_token())
+    assert (found["reason"], found["revision"]) == ("partner_suspended", world.get("/policy")["revision"])
+    with work_on(world.engine) as work:
+        partners.activate(work, "fabrikam")
+        daemons.suspend(work, "theirs-nightly")
+    assert ask(world, a_token())["reason"] == "daemon_suspended"
+    assert _index(world) is index
+
+
+def test_as_of_another_time(world: Api):
+    """A token of yesterday, as of yesterday."""
+    old = a_token(iat=NOW - 86_400, exp=NOW - 82_800)
+    assert ask(world, old)["reason"] == "token_expired"
+    assert ask(world, old, at="2027-01-14T08:00:01Z")["granted"]
+
+
+def test_an_unknown_issuer_or_resource_is_an_answer(world: Api):
+    """Nothing is asked of anybody."""
+    assert ask(world, a_token(iss="https://somebody.example"))["reason"] == "issuer_unknown"
+    assert ask(world, a_token(), resource="nothing")["reason"] == "policy_unavailable"
+    assert ask(world, "")["reason"] == "token_malformed"
+
+
+def test_keys_that_are_not_at_hand_are_said(world: Api):
+    """The cloud's are fetched by gates, not by a question."""
+    with work_on(world.engine) as work:
+        issuers.change(work, "theirs", {"jwks": None})
+    assert ask(world, a_token())["reason"] == "key_set_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"token": 7}, "type_wrong"),
+        ({"for": "partner"}, "member_unknown"),
+        ({"at": NOW}, "timestamp_malformed"),
+        ({"roles": "Orders.Read"}, "type_wrong"),
+    ],
+)
+def test_questions_that_cannot_be_read(world: Api, changed: dict[str, Any], code: str):
+    """Each with its own code, and without what was given."""
+    problem = world.refused("POST", "/explain", json={"token": "a.b.c", "resource": "orders"} | changed)
+    assert [each["code"] for each in problem["errors"]] == [code]
+    assert (
+        world.refused("POST", "/explain", json={"token": "a", "resource": "orders", "roles": ["r"] * 300})["status"]
+        == 422
+    )
+
+
+def test_a_viewer_explains_nothing(world: Api):
+    """The trace tells what the list holds: least Operator."""
+    problem = world.refused("POST", "/explain", json={"token": "a.b.c", "resource": "orders"}, role="Viewer")
+    assert problem["code"] == "role_too_low"
+
+
+def test_questions_wait_for_each_other_and_not_for_ever(api: Api, monkeypatch: pytest.MonkeyPatch):
+    """While one takes long, the others are told to come again."""
+    monkeypatch.setattr("tenantgate.admin.explaining.WAIT", 0.05)
+    explaining = Explaining(lambda index, resource: StaticKeys(()))
+    with explaining._lock, pytest.raises(TooManyExplanations):
+        explaining.run(api.engine, "a.b.c", "orders", (), NOW)
+    assert explaining.run(api.engine, "a.b.c", "orders", (), NOW).view.reason == "token_malformed"
+
+
+def test_many_at_once_while_the_policy_changes(world: Api):
+    """Each answer is by one revision; none fails."""
+    explaining = Explaining(lambda index, _: StaticKeys([entry.row for entry in index.issuers.values()]))
+    reasons: set[str | None] = set()
+
+    def work() -> None:
+        for _ in range(5):
+            reasons.add(explaining.run(world.engine, a_token(), "orders", (), NOW).view.reason)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for change in (partners.suspend, partners.activate, partners.suspend):
+        with work_on(world.engine) as unit:
+            change(unit, "fabrikam")
+    for thread in threads:
+        thread.join()
+    assert reasons <= {None, "partner_suspended"}
+
+
+def test_keys_at_hand_are_the_policys(world: Api):
+    """And those that a gate has kept; a folder that is not there is none."""
+    explained = Explaining(lambda index, resource: keys_at_hand(index, resource, Path("nowhere")))
+    assert explained.run(world.engine, a_token(), "orders", (), NOW).view.granted
+
+
+def _index(api: Api) -> PolicyIndex | None:
+    assert api.explaining is not None
+    return api.explaining._index
