@@ -40,8 +40,15 @@ def commit_before() -> str:
     (script,) = (ROOT / "alembic" / "versions").glob(f"{head_revision()}_*.py")
     path = str(script.relative_to(ROOT))
     brought = git("log", "-1", "--no-renames", "--diff-filter=A", "--format=%H", "--", path)
-    before = git("rev-parse", "--verify", "--quiet", f"{brought}^") if brought else ""
+    earlier = git("rev-list", "--first-parent", f"{brought}^").split() if brought else []
+    before = next(filter(has_one_schema, earlier), "")
     return before or missing("commit before the newest migration (a shallow clone, or it is not committed)")
+
+
+def has_one_schema(commit: str) -> bool:
+    """Whether the migrations of a commit are one after the other: of two that met unmended nobody makes a version."""
+    numbers = [Path(name).name[:4] for name in git("ls-tree", "--name-only", commit, "alembic/versions/").split()]
+    return len(set(numbers)) == len(numbers)
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +118,8 @@ class Version:
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
-        """Run a server."""
-        server = Server(self.environment, self.folder, self.python)
+        """Run a server, over whatever is in the database."""
+        server = Server(self.environment, self.folder, self.python, ready=False)
         try:
             yield server
         finally:
