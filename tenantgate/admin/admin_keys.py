@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from tenantgate.admin.parameters import Cursor, EndsAfter, EndsBefore, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_admin import AdminKeyIn, AdminKeyOut, NewAdminKeyOut
+from tenantgate.admin.shapes_changes import AdminKeyChange
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import operators
 from tenantgate.registry.errors import NotFoundError, TransitionError
@@ -57,6 +58,14 @@ def get_admin_key(call: Calling, id_: PathId) -> AdminKeyOut:
     """Show an admin key, never its value."""
     with call.reading() as session:
         return AdminKeyOut.model_validate(operators.get_key(session, id_))
+
+
+@routes.amend("/admin-keys/{id}", NotFoundError, policy=False)
+def change_admin_key(call: Calling, id_: PathId, body: AdminKeyChange) -> AdminKeyOut:
+    """Change what an admin key is called."""
+    with call.changing() as work:
+        row = operators.change_key(work, id_, body.to_members())
+    return AdminKeyOut.model_validate(row)
 
 
 @routes.change("/admin-keys/{id}/revoke", NotFoundError, TransitionError, policy=False)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import AppRoleIn, AppRoleOut
+from tenantgate.admin.shapes_changes import AppRoleChange
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import app_roles
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
@@ -23,6 +24,22 @@ def create_app_role(call: Calling, body: AppRoleIn) -> AppRoleOut:
     with call.changing() as work:
         row = app_roles.create(work, body.to_spec())
     call.created(f"/app-roles/{row.id}")
+    return AppRoleOut.model_validate(row)
+
+
+@routes.amend("/app-roles/{id}", NotFoundError)
+def change_app_role(call: Calling, id_: PathId, body: AppRoleChange) -> AppRoleOut:
+    """Change the name people read."""
+    with call.changing() as work:
+        row = app_roles.change(work, id_, body.to_members())
+    return AppRoleOut.model_validate(row)
+
+
+@routes.change("/app-roles/{id}/delete", NotFoundError, ConflictError)
+def delete_app_role(call: Calling, id_: PathId) -> AppRoleOut:
+    """Define a role no more, where nothing names it. It is gone then; what it was stays in the audit."""
+    with call.changing() as work:
+        row = app_roles.delete(work, id_)
     return AppRoleOut.model_validate(row)
 
 

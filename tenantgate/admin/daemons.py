@@ -11,6 +11,7 @@ from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, PathId, Tex
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import DaemonIn, DaemonOut
 from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
+from tenantgate.admin.shapes_changes import DaemonChange
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import DaemonState
 from tenantgate.registry import daemons
@@ -69,6 +70,22 @@ def get_daemon(call: Calling, id_: PathId) -> DaemonOut:
     """Show a daemon."""
     with call.reading() as session:
         return DaemonOut.model_validate(daemons.get(session, id_))
+
+
+@routes.amend("/daemons/{id}", NotFoundError, TransitionError)
+def change_daemon(call: Calling, id_: PathId, body: DaemonChange) -> DaemonOut:
+    """Change pins, credential strength or notes of a daemon, from its next request on. Who it is stays."""
+    with call.changing() as work:
+        row = daemons.change(work, id_, body.to_members())
+    return DaemonOut.model_validate(row)
+
+
+@routes.change("/daemons/{id}/delete", NotFoundError, ConflictError)
+def delete_daemon(call: Calling, id_: PathId) -> DaemonOut:
+    """List a daemon no more, where nothing names it. It is gone then; what it was stays in the audit."""
+    with call.changing() as work:
+        row = daemons.delete(work, id_)
+    return DaemonOut.model_validate(row)
 
 
 @routes.change("/daemons/{id}/suspend", NotFoundError, TransitionError)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from tenantgate.admin.parameters import Cursor, Limit, PathId, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_admin import OperatorIn, OperatorOut, OperatorState
+from tenantgate.admin.shapes_changes import OperatorChange
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import operators
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
@@ -56,6 +57,14 @@ def get_operator(call: Calling, id_: PathId) -> OperatorOut:
     """Show an operator."""
     with call.reading() as session:
         return OperatorOut.model_validate(operators.get(session, id_))
+
+
+@routes.amend("/operators/{id}", NotFoundError, policy=False)
+def change_operator(call: Calling, id_: PathId, body: OperatorChange) -> OperatorOut:
+    """Change name or role of an operator, from their next request on."""
+    with call.changing() as work:
+        row = operators.change(work, id_, body.to_members())
+    return OperatorOut.model_validate(row)
 
 
 @routes.change("/operators/{id}/suspend", NotFoundError, TransitionError, policy=False)

@@ -9,6 +9,7 @@ from tenantgate.admin.parameters import Cursor, EndsAfter, EndsBefore, Limit, Pa
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import PartnerIn, PartnerOut
 from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
+from tenantgate.admin.shapes_changes import PartnerChange
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import PartnerState
 from tenantgate.registry import partners
@@ -63,6 +64,14 @@ def get_partner(call: Calling, id_: PathId) -> PartnerOut:
     """Show a partner."""
     with call.reading() as session:
         return PartnerOut.model_validate(partners.get(session, id_))
+
+
+@routes.amend("/partners/{id}", NotFoundError, TransitionError)
+def change_partner(call: Calling, id_: PathId, body: PartnerChange) -> PartnerOut:
+    """Change name, end, contacts or notes of a partner."""
+    with call.changing() as work:
+        row = partners.change(work, id_, body.to_members())
+    return PartnerOut.model_validate(row)
 
 
 @routes.change("/partners/{id}/suspend", NotFoundError, TransitionError)

@@ -59,3 +59,11 @@ def change_resource(call: Calling, id_: PathId, body: ResourceChange) -> Resourc
     with call.changing() as work:
         row = resources.change(work, id_, body.to_members())
     return ResourceOut.model_validate(row)
+
+
+@routes.change("/resources/{id}/delete", NotFoundError, ConflictError)
+def delete_resource(call: Calling, id_: PathId) -> ResourceOut:
+    """Protect an API no more, where no role of it is defined. It is gone then; what it was stays in the audit."""
+    with call.changing() as work:
+        row = resources.delete(work, id_)
+    return ResourceOut.model_validate(row)

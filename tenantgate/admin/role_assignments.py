@@ -21,6 +21,7 @@ from tenantgate.admin.parameters import (
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import GrantedOut, RoleAssignmentIn, RoleAssignmentOut
 from tenantgate.admin.shapes_approval import PendingGrantShown
+from tenantgate.admin.shapes_changes import RoleAssignmentChange
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import assignments, pending_grants
 from tenantgate.registry.approval_tables import PendingGrant
@@ -85,6 +86,17 @@ def get_role_assignment(call: Calling, id_: PathId) -> RoleAssignmentOut:
     """Show a role assignment."""
     with call.reading() as session:
         return RoleAssignmentOut.model_validate(assignments.get(session, id_))
+
+
+@routes.amend("/role-assignments/{id}", NotFoundError, ConflictError, TransitionError)
+def change_role_assignment(call: Calling, id_: PathId, body: RoleAssignmentChange) -> RoleAssignmentOut:
+    """Change when a role counts, and why, from the daemon's next request on.
+
+    A sensitive one can be shortened; to widen it takes a pending grant.
+    """
+    with call.changing() as work:
+        row = assignments.change(work, id_, body.to_members())
+    return RoleAssignmentOut.model_validate(row)
 
 
 @routes.change("/role-assignments/{id}/revoke", NotFoundError)

@@ -253,9 +253,9 @@ class Routes:
         answers = problems(*refusals) | (body_problems() if body else {})
         return self._route("POST", path, 200, answers, _headers("", policy))
 
-    def amend(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
+    def amend(self, path: str, *refusals: type[RegistryError], policy: bool = True) -> Callable[[F], F]:
         """Change members of something; the body has those that are to be different."""
-        return self._route("PATCH", path, 200, problems(*refusals) | body_problems(), _headers("", True))
+        return self._route("PATCH", path, 200, problems(*refusals) | body_problems(), _headers("", policy))
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes to a router whose `route_class` is bound."""

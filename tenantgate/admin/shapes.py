@@ -65,6 +65,7 @@ ClientId = Annotated[
     Field(description="Its client id (`azp` or `appid`; a GUID at Entra)."),
 ]
 Reason = Annotated[str, words(REASON_LENGTH, "contract 4711"), Field(description="Why, for who asks later.")]
+Ticket = Annotated[str, words(NAME_LENGTH, "REQ-4711"), Field(description="Where it was asked for.")]
 Notes = Annotated[str, words(NOTES_LENGTH), Field(description="What to remember; may have lines.")]
 ClaimPlace = Annotated[
     str,
@@ -313,6 +314,7 @@ class TenantIn(In):
         None, description="Entra: the directory's id."
     )
     hosted: bool = Field(False, description="The publisher's own tenant: each daemon in it names its partner.")
+    notes: Notes = ""
 
     def to_spec(self) -> TenantSpec:
         """Return what the service asks for."""
@@ -327,6 +329,7 @@ class TenantOut(Written):
     tid: str | None
     state: TenantState
     hosted: bool
+    notes: str
 
 
 class DaemonIn(In):
@@ -343,6 +346,7 @@ class DaemonIn(In):
     partner: PartnerId | None = Field(None, description="Whose it is; in a hosted tenant only.")
     min_credential: CredentialStrength = Field("none", description="What it must have proved itself with.")
     pin_object_id: bool = Field(False, description="Entra: the object id of its first grant becomes its `oid`.")
+    notes: Notes = ""
 
     def to_spec(self) -> DaemonSpec:
         """Return what the service asks for."""
@@ -360,6 +364,7 @@ class DaemonOut(Written):
     state: DaemonState
     min_credential: CredentialStrength
     pin_object_id: bool
+    notes: str
 
 
 class AppRoleIn(In):
@@ -399,6 +404,7 @@ class RoleAssignmentIn(In):
     not_before: GivenInstant | None = Field(None, description="Counts from then on.")
     expires_at: GivenInstant | None = Field(None, description="Counts until just before then.")
     reason: Reason = ""
+    ticket: Ticket = ""
 
     def to_spec(self) -> AssignmentSpec:
         """Return what the service asks for."""
@@ -416,6 +422,7 @@ class RoleAssignmentOut(Written):
     granted_by: str
     approved_by: str | None = Field(description="Who approved it, where the role was sensitive.")
     reason: str
+    ticket: str
 
 
 class GrantedOut(RoleAssignmentOut):

@@ -77,6 +77,7 @@ class AdminKeyOut(Out):
     last_used_at: Instant | None
     role: OperatorRole | None = Field(description="The most it may do; null: all that its operator may.")
     scopes: list[str] = Field(description="Where alone it counts; none: everywhere.")
+    version: int = Field(description="Counts the changes of this key, from 1.")
 
 
 class NewAdminKeyOut(AdminKeyOut):

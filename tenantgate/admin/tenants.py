@@ -9,6 +9,7 @@ from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, se
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes import TenantIn, TenantOut
 from tenantgate.admin.shapes_bulk import BulkIn, BulkOut
+from tenantgate.admin.shapes_changes import TenantChange
 from tenantgate.admin.wire import Listing
 from tenantgate.core.policy import TenantState
 from tenantgate.registry import tenants
@@ -65,6 +66,22 @@ def get_tenant(call: Calling, id_: PathId) -> TenantOut:
     """Show a tenant."""
     with call.reading() as session:
         return TenantOut.model_validate(tenants.get(session, id_))
+
+
+@routes.amend("/tenants/{id}", NotFoundError)
+def change_tenant(call: Calling, id_: PathId, body: TenantChange) -> TenantOut:
+    """Change the notes of a tenant. Who it is and whose stays."""
+    with call.changing() as work:
+        row = tenants.change(work, id_, body.to_members())
+    return TenantOut.model_validate(row)
+
+
+@routes.change("/tenants/{id}/delete", NotFoundError, ConflictError)
+def delete_tenant(call: Calling, id_: PathId) -> TenantOut:
+    """List a tenant no more, where nothing names it. It is gone then; what it was stays in the audit."""
+    with call.changing() as work:
+        row = tenants.delete(work, id_)
+    return TenantOut.model_validate(row)
 
 
 @routes.change("/tenants/{id}/suspend", NotFoundError, TransitionError)

@@ -9,6 +9,7 @@ import typer
 from tenantgate.admin.shapes_admin import AdminKeyOut, NewAdminKeyOut
 from tenantgate.admin.who_may import known_scopes
 from tenantgate.admin.wire import format_instant
+from tenantgate.cli.changes import members_of
 from tenantgate.cli.moments import DAY, moment
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, print_json, show_change, show_list
@@ -60,6 +61,21 @@ def create(
             spec = KeySpec(operator=holder, name=name, expires_at=end, role=key_role, scopes=known_scopes(scopes or ()))
             made = operators.create_key(work, spec, random_bytes=desk.random_bytes)
     _show_new(made, as_json=as_json)
+
+
+@app.command()
+def change(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the key (not its value).")],
+    name: Annotated[str | None, typer.Option("--name", help="What it is for.")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change what an admin key is called."""
+    members = members_of({"name": name})
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = operators.change_key(work, id_, members)
+        show_change(AdminKeyOut.model_validate(row), work.revision, as_json=as_json)
 
 
 @app.command("list")

@@ -8,6 +8,7 @@ import typer
 
 from tenantgate.admin.shapes import DaemonOut
 from tenantgate.cli.bulk import Why, move
+from tenantgate.cli.changes import Clear, members_of
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.core.policy import CredentialStrength, DaemonState
@@ -62,6 +63,50 @@ def create(
     with office(database) as desk:
         with desk.changing() as work:
             row = daemons.create(work, spec)
+        show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def change(
+    id_: DaemonId,
+    oid: Annotated[str | None, typer.Option("--oid", metavar="GUID", help="Entra: pins its service principal.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="OIDC: pins its sub.")] = None,
+    min_credential: Annotated[
+        CredentialStrength | None, typer.Option("--min-credential", help="What it must have proved itself with.")
+    ] = None,
+    pin_object_id: Annotated[
+        bool | None,
+        typer.Option("--pin-object-id/--no-pin-object-id", help="Entra: the object id of its first grant pins it."),
+    ] = None,
+    notes: Annotated[str | None, typer.Option("--notes", help="What to remember.")] = None,
+    clear: Clear = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change pins, credential strength or notes, from its next request on. Who it is stays."""
+    members = members_of(
+        {
+            "oid": oid,
+            "subject": subject,
+            "min_credential": min_credential,
+            "pin_object_id": pin_object_id,
+            "notes": notes,
+        },
+        clear,
+        {"oid": None, "subject": None, "notes": ""},
+    )
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = daemons.change(work, id_, members)
+        show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def delete(id_: DaemonId, database: Database = None, as_json: Json = False) -> None:
+    """List it no more, where nothing names it. Shows what it was."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = daemons.delete(work, id_)
         show_change(DaemonOut.model_validate(row), work.revision, as_json=as_json)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from tenantgate.admin.shapes_admin import OperatorOut
+from tenantgate.cli.changes import members_of
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show_change, show_list
 from tenantgate.registry import operators
@@ -35,6 +36,22 @@ def create(
     with office(database) as desk:
         with desk.changing() as work:
             row = operators.create(work, OperatorSpec(name=name, role=role, id=id_))
+        show_change(OperatorOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def change(
+    id_: OperatorId,
+    name: Annotated[str | None, typer.Option("--name", help="What people call them.")] = None,
+    role: Annotated[OperatorRole | None, typer.Option("--role", help="What they may do.")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change name or role, from their next request on."""
+    members = members_of({"name": name, "role": role})
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = operators.change(work, id_, members)
         show_change(OperatorOut.model_validate(row), work.revision, as_json=as_json)
 
 

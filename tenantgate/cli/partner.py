@@ -9,6 +9,7 @@ import typer
 
 from tenantgate.admin.shapes import PartnerOut
 from tenantgate.cli.bulk import Why, move
+from tenantgate.cli.changes import Clear, members_of
 from tenantgate.cli.importing import import_file
 from tenantgate.cli.moments import EndsAfter, EndsAt, EndsBefore
 from tenantgate.cli.office import Database, office
@@ -50,6 +51,31 @@ def create(
     with office(database) as desk:
         with desk.changing() as work:
             row = partners.create(work, spec)
+        show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def change(
+    id_: PartnerId,
+    name: Annotated[str | None, typer.Option("--name", help="What people call it.")] = None,
+    ends_at: EndsAt = None,
+    contact: Annotated[
+        list[str] | None, typer.Option("--contact", metavar="TEXT", help="Whom to ask; several, instead of all.")
+    ] = None,
+    notes: Annotated[str | None, typer.Option("--notes", help="What to remember.")] = None,
+    clear: Clear = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change name, end, contacts or notes; what is not named stays."""
+    members = members_of(
+        {"name": name, "ends_at": ends_at, "contacts": contact, "notes": notes},
+        clear,
+        {"ends_at": None, "contacts": (), "notes": ""},
+    )
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = partners.change(work, id_, members)
         show_change(PartnerOut.model_validate(row), work.revision, as_json=as_json)
 
 

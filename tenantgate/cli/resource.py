@@ -132,4 +132,13 @@ def show_(id_: ResourceId, database: Database = None, as_json: Json = False) -> 
         show(ResourceOut.model_validate(resources.get(session, id_)), as_json=as_json)
 
 
+@app.command()
+def delete(id_: ResourceId, database: Database = None, as_json: Json = False) -> None:
+    """Protect it no more, where no role of it is defined. Shows what it was."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = resources.delete(work, id_)
+        show_change(ResourceOut.model_validate(row), work.revision, as_json=as_json)
+
+
 app.command("setup-guide")(setup_guide)

@@ -8,6 +8,7 @@ import typer
 
 from tenantgate.admin.shapes import AppRoleOut, GrantedOut, RoleAssignmentOut, RoleMappingOut
 from tenantgate.admin.shapes_approval import PendingGrantShown
+from tenantgate.cli.changes import Clear, members_of
 from tenantgate.cli.moments import EndsAfter, EndsBefore, ExpiresAt, NotBefore
 from tenantgate.cli.office import Database, office, warn
 from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show_change, show_list
@@ -74,6 +75,58 @@ def unmark_sensitive(
         show_change(AppRoleOut.model_validate(row), work.revision, as_json=as_json)
 
 
+@app.command()
+def change(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the role.")],
+    display_name: Annotated[str | None, typer.Option("--display-name", help="What people read.")] = None,
+    clear: Clear = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change the name people read. Resource and value stay."""
+    members = members_of({"display_name": display_name}, clear, {"display_name": ""})
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = app_roles.change(work, id_, members)
+        show_change(AppRoleOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def delete(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the role.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Define it no more, where nothing names it. Shows what it was."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = app_roles.delete(work, id_)
+        show_change(AppRoleOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("change-assignment")
+def change_assignment(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the assignment.")],
+    not_before: NotBefore = None,
+    expires_at: ExpiresAt = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for who asks later.")] = None,
+    ticket: Annotated[str | None, typer.Option("--ticket", help="Where it was asked for.")] = None,
+    clear: Clear = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change when a role counts, and why. A sensitive one is widened by a pending grant alone."""
+    members = members_of(
+        {"not_before": not_before, "expires_at": expires_at, "reason": reason, "ticket": ticket},
+        clear,
+        {"not_before": None, "expires_at": None, "reason": "", "ticket": ""},
+    )
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = assignments.change(work, id_, members)
+        show_change(RoleAssignmentOut.model_validate(row), work.revision, as_json=as_json)
+
+
 @app.command("list")
 def list_(
     resource: Annotated[str | None, typer.Option("--resource", metavar="ID", help="Only this resource's.")] = None,
@@ -101,6 +154,7 @@ def grant(
     not_before: NotBefore = None,
     expires_at: ExpiresAt = None,
     reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")] = "",
+    ticket: Annotated[str, typer.Option("--ticket", help="Where it was asked for.")] = "",
     id_: Annotated[str | None, typer.Option("--id", metavar="SLUG", help="Id of the assignment.")] = None,
     database: Database = None,
     as_json: Json = False,
@@ -114,6 +168,7 @@ def grant(
         not_before=not_before,
         expires_at=expires_at,
         reason=reason,
+        ticket=ticket,
     )
     with office(database) as desk:
         with desk.changing() as work:

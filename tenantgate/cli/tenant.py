@@ -8,6 +8,7 @@ import typer
 
 from tenantgate.admin.shapes import TenantOut
 from tenantgate.cli.bulk import Why, move
+from tenantgate.cli.changes import Clear, members_of
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.core.policy import TenantState
@@ -44,6 +45,31 @@ def create(
     with office(database) as desk:
         with desk.changing() as work:
             row = tenants.create(work, spec)
+        show_change(TenantOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def change(
+    id_: TenantId,
+    notes: Annotated[str | None, typer.Option("--notes", help="What to remember.")] = None,
+    clear: Clear = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Change the notes. Who it is and whose stays."""
+    members = members_of({"notes": notes}, clear, {"notes": ""})
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = tenants.change(work, id_, members)
+        show_change(TenantOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def delete(id_: TenantId, database: Database = None, as_json: Json = False) -> None:
+    """List it no more, where nothing names it. Shows what it was."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = tenants.delete(work, id_)
         show_change(TenantOut.model_validate(row), work.revision, as_json=as_json)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
@@ -14,7 +15,19 @@ from tenantgate.registry.ordering import bytewise, folded, orders_of
 from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, facts_of
 from tenantgate.registry.searching import Catalogue, own
-from tenantgate.registry.service import add, checked, choose_id, get_row, refer, text, written_by
+from tenantgate.registry.service import (
+    add,
+    amend,
+    checked,
+    choose_id,
+    get_row,
+    only,
+    refer,
+    refuse_in_use,
+    remove,
+    text,
+    written_by,
+)
 from tenantgate.registry.tables import AppRole, Resource
 from tenantgate.registry.unit_of_work import Work
 
@@ -50,6 +63,31 @@ def create(work: Work, spec: AppRoleSpec) -> AppRole:
         raise ConflictError("role_value_duplicate", message, field="value", holder=other.id)
     row = AppRole(**columns_of(data), display_name=display_name, sensitive=spec.sensitive, **written_by(work))
     return add(work, row, "app_role.created")
+
+
+def change(work: Work, id_: str, members: Mapping[str, Any]) -> AppRole:
+    """Change the name people read; resource and value are what it is. Where it is so already nothing is written.
+
+    Raises:
+        NotFoundError: `app_role_not_found`.
+        InvalidError: a member is at fault.
+    """
+    row = get_row(work.session, AppRole, id_, for_change=True)
+    name = only(members, frozenset({"display_name"})).get("display_name", row.display_name)
+    columns = {"display_name": text(name, "display_name", limit=NAME_LENGTH, empty=True)}
+    return amend(work, row, columns, "app_role.changed")
+
+
+def delete(work: Work, id_: str) -> AppRole:
+    """Define it no more. The row goes; what it was stays in the audit.
+
+    Raises:
+        NotFoundError: `app_role_not_found`.
+        ConflictError: `app_role_in_use`; `holder` is the first that names it.
+    """
+    row = get_row(work.session, AppRole, id_, for_change=True)
+    refuse_in_use(work.session, row)
+    return remove(work, row, "app_role.deleted")
 
 
 def mark_sensitive(work: Work, id_: str) -> AppRole:

@@ -32,6 +32,7 @@ class PendingGrant(Written, table=True):
     not_before: int | None = Field(default=None, sa_type=sa.BigInteger)
     expires_at: int | None = Field(default=None, sa_type=sa.BigInteger)
     reason: str
+    ticket: str = Field(default="", sa_column_kwargs={"server_default": ""})
     assignment: str | None = None
     asked: dict[str, Any] = Field(sa_type=sa.JSON(none_as_null=True))
     scheme: str

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlmodel import Session, col, select
 
+from tenantgate.core.fields import NAME_LENGTH
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.references import check_tenant_wide
 from tenantgate.registry.daemons import ids_of_partner
@@ -19,10 +22,12 @@ from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_
 from tenantgate.registry.service import (
     REASON_LENGTH,
     add,
+    amend,
     checked,
     choose_id,
     fitting,
     get_row,
+    only,
     refer,
     remove,
     require_future,
@@ -44,6 +49,7 @@ class AssignmentSpec:
     not_before: int | None = None
     expires_at: int | None = None
     reason: str = ""
+    ticket: str = ""
 
 
 def grant(work: Work, spec: AssignmentSpec) -> RoleAssignment:
@@ -73,11 +79,46 @@ def drafted(work: Work, spec: AssignmentSpec) -> RoleAssignment:
         )
     )
     require_future(work, data.expires_at, "expires_at")
-    reason = text(spec.reason, "reason", limit=REASON_LENGTH, lines=True, empty=True)
+    said = _said(spec.reason, spec.ticket)
     role = refer(work.session, AppRole, data.app_role, "app_role")
     _check_subject(work.session, data, role)
     refuse_overlap(work, data)
-    return RoleAssignment(**columns_of(data), granted_by=work.actor.operator_id, reason=reason, **written_by(work))
+    return RoleAssignment(**columns_of(data), granted_by=work.actor.operator_id, **said, **written_by(work))
+
+
+def _said(reason: str, ticket: str) -> dict[str, Any]:
+    """Return the columns that say why, checked."""
+    return {
+        "reason": text(reason, "reason", limit=REASON_LENGTH, lines=True, empty=True),
+        "ticket": text(ticket, "ticket", limit=NAME_LENGTH, empty=True),
+    }
+
+
+CHANGEABLE: Final = frozenset({"not_before", "expires_at", "reason", "ticket"})
+
+
+def change(work: Work, id_: str, members: Mapping[str, Any]) -> RoleAssignment:
+    """Change when a role counts and why (`CHANGEABLE`); the rest stays. Where it is so already nothing is written.
+
+    Raises:
+        NotFoundError: `role_assignment_not_found`.
+        InvalidError: a member is at fault, `time_in_past`, `tenant_wide_not_allowed`.
+        ConflictError: `assignment_overlap`.
+        TransitionError: `approval_needed`: the role is sensitive, and this would give it at other times than now.
+    """
+    row = get_row(work.session, RoleAssignment, id_, for_change=True)
+    wanted = {name: getattr(row, name) for name in CHANGEABLE} | dict(only(members, CHANGEABLE))
+    said = _said(wanted.pop("reason"), wanted.pop("ticket"))
+    before = data_of_row("role_assignment", row)
+    assert isinstance(before, RoleAssignmentRow)
+    data = checked(replace(before, **wanted))
+    if data != before:
+        require_future(work, data.expires_at if data.expires_at != before.expires_at else None, "expires_at")
+        refuse_overlap(work, data)
+    if widens(before, data.not_before, data.expires_at):
+        require_ordinary(work.session, row.app_role)
+        _check_subject(work.session, data, get_row(work.session, AppRole, row.app_role))
+    return amend(work, row, columns_of(data) | said, "role_assignment.changed")
 
 
 def require_ordinary(session: Session, app_role: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from msgspec.structs import replace as changed
 from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import CredentialStrength, DaemonRow, is_guid
@@ -17,13 +19,19 @@ from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.searching import Catalogue, own
 from tenantgate.registry.service import (
+    NOTES_LENGTH,
     add,
+    amend,
     checked,
     choose_id,
     fitting,
     get_row,
+    only,
     refer,
+    refuse_in_use,
+    remove,
     set_state,
+    text,
     written_by,
 )
 from tenantgate.registry.tables import Daemon, Issuer, Partner, Tenant
@@ -45,6 +53,7 @@ class DaemonSpec:
     partner: str | None = None
     min_credential: CredentialStrength = "none"
     pin_object_id: bool = False
+    notes: str = ""
 
 
 def create(work: Work, spec: DaemonSpec) -> Daemon:
@@ -58,20 +67,65 @@ def create(work: Work, spec: DaemonSpec) -> Daemon:
     id_ = choose_id(work, Daemon, "dmn", spec.id)
     members = asdict(spec) | {"id": id_}
     pin = members.pop("pin_object_id")
+    notes = text(members.pop("notes"), "notes", limit=NOTES_LENGTH, lines=True, empty=True)
     data = checked(DaemonRow(**members))
     tenant = refer(work.session, Tenant, data.tenant, "tenant")
-    found = fitting(check_daemon, data, data_of_row("tenant", tenant))
-    assert isinstance(found, DaemonRow)
-    issuer = refer(work.session, Issuer, tenant.issuer, "tenant")
-    fitting(check_profile, found, data_of_row("issuer", issuer))
-    if pin:
-        check_pin(found, issuer)
+    found = _fitting(work.session, data, tenant, pin=pin)
     _require_open(work.session, found.partner or tenant.partner)
     same = select(Daemon).where(Daemon.tenant == found.tenant, Daemon.client_id == found.client_id)
     if (other := work.session.exec(same).first()) is not None:
         message = f"client id {found.client_id} is already listed as daemon {other.id}"
         raise ConflictError("client_id_duplicate", message, field="client_id", holder=other.id)
-    return add(work, Daemon(**columns_of(found), pin_object_id=pin, **written_by(work)), "daemon.created")
+    return add(work, Daemon(**columns_of(found), pin_object_id=pin, notes=notes, **written_by(work)), "daemon.created")
+
+
+CHANGEABLE: Final = frozenset({"oid", "subject", "min_credential", "pin_object_id", "notes"})
+
+
+def change(work: Work, id_: str, members: Mapping[str, Any]) -> Daemon:
+    """Change what `members` names (`CHANGEABLE`); the rest stays. Where it is so already nothing is written.
+
+    An `oid` that is given ends the wait for the first grant's.
+
+    Raises:
+        NotFoundError: `daemon_not_found`.
+        InvalidError: a member is at fault.
+        TransitionError: `partner_archived`.
+    """
+    row = get_row(work.session, Daemon, id_, for_change=True)
+    require_open(work.session, row)
+    wanted = dict(only(members, CHANGEABLE))
+    pin = wanted.pop("pin_object_id", row.pin_object_id and wanted.get("oid") is None)
+    notes = text(wanted.pop("notes", row.notes), "notes", limit=NOTES_LENGTH, lines=True, empty=True)
+    before = data_of_row("daemon", row)
+    assert isinstance(before, DaemonRow)
+    found = _fitting(
+        work.session, checked(changed(before, **wanted)), get_row(work.session, Tenant, row.tenant), pin=pin
+    )
+    return amend(work, row, columns_of(found) | {"pin_object_id": pin, "notes": notes}, "daemon.changed")
+
+
+def delete(work: Work, id_: str) -> Daemon:
+    """List it no more. The row goes; what it was stays in the audit.
+
+    Raises:
+        NotFoundError: `daemon_not_found`.
+        ConflictError: `daemon_in_use`; `holder` is the first that names it.
+    """
+    row = get_row(work.session, Daemon, id_, for_change=True)
+    refuse_in_use(work.session, row)
+    return remove(work, row, "daemon.deleted")
+
+
+def _fitting(session: Session, data: DaemonRow, tenant: Tenant, *, pin: bool) -> DaemonRow:
+    """Return a daemon's row as its tenant and that tenant's issuer have it. Raises InvalidError."""
+    found = fitting(check_daemon, data, data_of_row("tenant", tenant))
+    assert isinstance(found, DaemonRow)
+    issuer = refer(session, Issuer, tenant.issuer, "tenant")
+    fitting(check_profile, found, data_of_row("issuer", issuer))
+    if pin:
+        check_pin(found, issuer)
+    return found
 
 
 def check_pin(daemon: DaemonRow, issuer: Issuer) -> None:

@@ -17,7 +17,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -32,8 +32,10 @@ from tenantgate.registry.rows import facts_of
 from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
 from tenantgate.registry.service import (
     add,
+    amend,
     choose_id,
     get_row,
+    only,
     refer,
     require_future,
     set_state,
@@ -95,10 +97,7 @@ def create(work: Work, spec: OperatorSpec) -> Operator:
     """
     id_ = choose_id(work, Operator, "opr", spec.id)
     name = text(spec.name, "name", limit=NAME_LENGTH)
-    try:
-        check_value(spec.role, "role", OperatorRole)
-    except PolicyError as error:
-        raise from_policy_error(error) from None
+    _check_role(spec.role)
     row = Operator(id=id_, name=name, role=spec.role, state="active", **written_by(work))
     return add(work, row, "operator.created", policy=False)
 
@@ -128,6 +127,27 @@ def list_(
     """Return operators, in order of id or as `sort` says. `search` is the beginning of an id or a name."""
     equal = {"role": role, "state": state}
     return OPERATORS.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal)
+
+
+def change(work: Work, id_: str, members: Mapping[str, Any]) -> Operator:
+    """Change name or role, from the next request on; the rest stays. Where it is so already nothing is written.
+
+    Raises:
+        NotFoundError: `operator_not_found`.
+        InvalidError: a member is at fault.
+    """
+    row = get_row(work.session, Operator, id_, for_change=True)
+    wanted = {"name": row.name, "role": row.role} | dict(only(members, frozenset({"name", "role"})))
+    text(wanted["name"], "name", limit=NAME_LENGTH)
+    _check_role(wanted["role"])
+    return amend(work, row, wanted, "operator.changed")
+
+
+def _check_role(role: str) -> None:
+    try:
+        check_value(role, "role", OperatorRole)
+    except PolicyError as error:
+        raise from_policy_error(error) from None
 
 
 def suspend(work: Work, id_: str) -> Operator:
@@ -266,6 +286,23 @@ def list_keys(
     )
 
 
+def change_key(work: Work, id_: str, members: Mapping[str, Any]) -> AdminKey:
+    """Change what a key is called. What it may, and until when, it was made for.
+
+    Raises:
+        NotFoundError: `admin_key_not_found`.
+        InvalidError: a member is at fault.
+    """
+    row = get_row(work.session, AdminKey, id_, for_change=True)
+    name = text(only(members, frozenset({"name"})).get("name", row.name), "name", limit=NAME_LENGTH)
+    before = facts_of(row)
+    if name != row.name:
+        row.sqlmodel_update({"name": name, "version": row.version + 1})
+        work.session.add(row)
+        work.record("admin_key.changed", "admin_key", id_, before, facts_of(row))
+    return row
+
+
 def revoke_key(work: Work, id_: str) -> AdminKey:
     """End an admin key, and every session that was opened with it.
 
@@ -277,7 +314,7 @@ def revoke_key(work: Work, id_: str) -> AdminKey:
     if row.revoked_at is not None:
         raise TransitionError("already_revoked", f"admin key {id_} was revoked before")
     before = facts_of(row)
-    row.revoked_at = work.now
+    row.sqlmodel_update({"revoked_at": work.now, "version": row.version + 1})
     work.session.add(row)
     work.record("admin_key.revoked", "admin_key", id_, before, facts_of(row))
     return row

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, cast
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -18,9 +19,11 @@ from tenantgate.registry.searching import Catalogue, Text, ends_between, own, so
 from tenantgate.registry.service import (
     NOTES_LENGTH,
     add,
+    amend,
     checked,
     choose_id,
     get_row,
+    only,
     require_future,
     set_state,
     text,
@@ -54,11 +57,36 @@ def create(work: Work, spec: PartnerSpec) -> Partner:
     if data.state not in {"invited", "active"}:
         raise InvalidError("value_unknown", "a partner begins invited or active", field="state")
     require_future(work, data.ends_at, "ends_at")
+    return add(work, Partner(**columns_of(data), **_own_columns(spec), **written_by(work)), "partner.created")
+
+
+CHANGEABLE: Final = frozenset({"name", "ends_at", "contacts", "notes"})
+
+
+def change(work: Work, id_: str, members: Mapping[str, Any]) -> Partner:
+    """Change what `members` names (`CHANGEABLE`); the rest stays. Where it is so already nothing is written.
+
+    Raises:
+        NotFoundError: `partner_not_found`.
+        InvalidError: a member is at fault, `time_in_past`.
+        TransitionError: `partner_archived`.
+    """
+    row = get_row(work.session, Partner, id_, for_change=True)
+    require_open(row)
+    wanted = PartnerSpec(name=row.name, ends_at=row.ends_at, contacts=tuple(row.contacts), notes=row.notes)
+    wanted = replace(wanted, **only(members, CHANGEABLE))
+    data = checked(PartnerRow(id=id_, name=wanted.name, state=cast("Any", row.state), ends_at=wanted.ends_at))
+    if data.ends_at != row.ends_at:
+        require_future(work, data.ends_at, "ends_at")
+    return amend(work, row, columns_of(data) | _own_columns(wanted), "partner.changed")
+
+
+def _own_columns(spec: PartnerSpec) -> dict[str, Any]:
+    """Return the columns that are no gate's business, checked."""
     if len(spec.contacts) > LIST_LENGTH:
         raise InvalidError("list_too_long", f"must not hold more than {LIST_LENGTH}", field="contacts")
     contacts = [text(who, f"contacts[{place}]", limit=NAME_LENGTH) for place, who in enumerate(spec.contacts)]
-    notes = text(spec.notes, "notes", limit=NOTES_LENGTH, lines=True, empty=True)
-    return add(work, Partner(**columns_of(data), contacts=contacts, notes=notes, **written_by(work)), "partner.created")
+    return {"contacts": contacts, "notes": text(spec.notes, "notes", limit=NOTES_LENGTH, lines=True, empty=True)}
 
 
 def get(session: Session, id_: str) -> Partner:

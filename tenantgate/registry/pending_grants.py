@@ -152,6 +152,7 @@ def _ask(work: Work, draft: RoleAssignment, kind: str, assignment: str | None) -
         not_before=draft.not_before,
         expires_at=draft.expires_at,
         reason=draft.reason,
+        ticket=draft.ticket,
         assignment=assignment,
         asked={},
         scheme=work.actor.scheme,
@@ -225,6 +226,7 @@ def _granted(work: Work, row: PendingGrant) -> RoleAssignment:
         not_before=row.not_before,
         expires_at=row.expires_at,
         reason=row.reason,
+        ticket=row.ticket,
     )
     draft = assignments.drafted(work, spec)
     draft.granted_by, draft.approved_by = row.created_by, work.actor.operator_id

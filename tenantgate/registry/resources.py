@@ -31,6 +31,8 @@ from tenantgate.registry.service import (
     choose_id,
     get_row,
     refer,
+    refuse_in_use,
+    remove,
     require_future,
     written_by,
 )
@@ -128,6 +130,18 @@ def _refuse_wide(session: Session, id_: str) -> None:
     if (assignment := session.exec(wide.order_by(col(RoleAssignment.id))).first()) is not None:
         message = f"assignment {assignment.id} gives a role to all of tenant {assignment.tenant}"
         raise ConflictError("tenant_wide_in_use", message, field="tenant_wide_roles", holder=assignment.id)
+
+
+def delete(work: Work, id_: str) -> Resource:
+    """Protect it no more, where no role of it is defined. The row goes; what it was stays in the audit.
+
+    Raises:
+        NotFoundError: `resource_not_found`.
+        ConflictError: `resource_in_use`; `holder` is the first that names it.
+    """
+    row = get_row(work.session, Resource, id_, for_change=True)
+    refuse_in_use(work.session, row)
+    return remove(work, row, "resource.deleted")
 
 
 def get(session: Session, id_: str) -> Resource:

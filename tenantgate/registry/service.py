@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import sqlalchemy as sa
 from sqlmodel import Session
 
 from tenantgate.core.fields import check_id, check_text
@@ -22,7 +23,7 @@ from tenantgate.registry.pages import LARGEST_PAGE as LARGEST_PAGE
 from tenantgate.registry.pages import Page as Page
 from tenantgate.registry.pages import check_limit as check_limit
 from tenantgate.registry.pages import page as page
-from tenantgate.registry.rows import facts_of
+from tenantgate.registry.rows import MEMBERS, facts_of
 
 if TYPE_CHECKING:
     from tenantgate.registry.unit_of_work import Work
@@ -167,7 +168,10 @@ def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = Tru
 
 
 def amend(work: Work, row: W, columns: dict[str, Any], action: str) -> W:
-    """Give a row of the policy other columns and say so; where it has them already nothing is done."""
+    """Give a row other columns and say so; where it has them already nothing is done.
+
+    Gates hear of it where a column is one of the policy's: a note makes no revision.
+    """
     kind = kind_of_table(type(row))
     before = facts_of(row)
     if columns.items() <= before.items():
@@ -176,8 +180,37 @@ def amend(work: Work, row: W, columns: dict[str, Any], action: str) -> W:
     work.session.add(row)
     work.session.flush()
     work.record(action, kind, row.id, before, facts_of(row))
-    work.change(kind, row.id, "put")
+    if any(columns.get(name, before[name]) != before[name] for name in MEMBERS.get(kind, ())):
+        work.change(kind, row.id, "put")
     return row
+
+
+def only(members: Mapping[str, Any], changeable: frozenset[str]) -> Mapping[str, Any]:
+    """Return the members that are to be different, if they may be.
+
+    Raises:
+        InvalidError: `member_not_allowed`.
+    """
+    if unknown := members.keys() - changeable:
+        raise InvalidError("member_not_allowed", "says what it is and stays: make another one", field=min(unknown))
+    return members
+
+
+def refuse_in_use(session: Session, row: tables.Named) -> None:
+    """Refuse to delete what another row refers to.
+
+    Raises:
+        ConflictError: `…_in_use`; `holder` is the id of the first that does.
+    """
+    kind = kind_of_table(type(row))
+    for table in tables.Base.metadata.sorted_tables:
+        for column in table.columns:
+            if not any(key.references(type(row).__table__) for key in column.foreign_keys):  # type: ignore[attr-defined]
+                continue
+            user = session.execute(sa.select(table.c.id).where(column == row.id).order_by(table.c.id).limit(1)).scalar()
+            if user is not None:
+                message = f"{table.name.replace('_', ' ')} {user} names this {kind.replace('_', ' ')}"
+                raise ConflictError(f"{kind}_in_use", message, holder=user)
 
 
 def remove(work: Work, row: W, action: str) -> W:

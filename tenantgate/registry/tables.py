@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0014"
+SCHEMA_REVISION: Final = "0015"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -126,6 +126,7 @@ class Tenant(Written, table=True):
     tid: str | None = None
     state: str
     hosted: bool
+    notes: str = _later("", default="")
 
 
 class Daemon(Written, table=True):
@@ -149,6 +150,7 @@ class Daemon(Written, table=True):
     state: str
     min_credential: str
     pin_object_id: bool = _later(sa.false(), default=False)
+    notes: str = _later("", default="")
 
 
 class Resource(Written, table=True):
@@ -213,6 +215,7 @@ class RoleAssignment(Written, table=True):
     granted_by: str
     approved_by: str | None = None
     reason: str
+    ticket: str = _later("", default="")
 
 
 class RoleMapping(Written, table=True):
@@ -304,6 +307,7 @@ class AdminKey(Named, table=True):
     last_used_at: int | None = Field(default=None, sa_type=sa.BigInteger)
     role: str | None = None
     scopes: list[str] = _later("[]", sa_type=_JSON)
+    version: int = _later("1", default=1)
 
 
 class SignInLink(Named, table=True):

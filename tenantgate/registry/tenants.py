@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
@@ -16,13 +17,19 @@ from tenantgate.registry.partners import require_open
 from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.searching import Catalogue, own
 from tenantgate.registry.service import (
+    NOTES_LENGTH,
     add,
+    amend,
     checked,
     choose_id,
     fitting,
     get_row,
+    only,
     refer,
+    refuse_in_use,
+    remove,
     set_state,
+    text,
     written_by,
 )
 from tenantgate.registry.tables import Issuer, Partner, Tenant
@@ -38,6 +45,7 @@ class TenantSpec:
     partner: str | None = None
     tid: str | None = None
     hosted: bool = False
+    notes: str = ""
 
 
 def create(work: Work, spec: TenantSpec) -> Tenant:
@@ -49,7 +57,9 @@ def create(work: Work, spec: TenantSpec) -> Tenant:
         TransitionError: `partner_archived`.
     """
     id_ = choose_id(work, Tenant, "tnt", spec.id)
-    data = checked(TenantRow(**(asdict(spec) | {"id": id_})))
+    members = asdict(spec) | {"id": id_}
+    notes = text(members.pop("notes"), "notes", limit=NOTES_LENGTH, lines=True, empty=True)
+    data = checked(TenantRow(**members))
     issuer = refer(work.session, Issuer, data.issuer, "issuer")
     if data.partner is not None:
         require_open(refer(work.session, Partner, data.partner, "partner"), "partner")
@@ -60,7 +70,33 @@ def create(work: Work, spec: TenantSpec) -> Tenant:
         field = "tid" if data.tid else "issuer"
         raise ConflictError("tenant_duplicate", _already(what, other), field=field, holder=other.id)
     _refuse_shared(work.session, data, issuer)
-    return add(work, Tenant(**columns_of(data), **written_by(work)), "tenant.created")
+    return add(work, Tenant(**columns_of(data), notes=notes, **written_by(work)), "tenant.created")
+
+
+def change(work: Work, id_: str, members: Mapping[str, Any]) -> Tenant:
+    """Change the notes, which is all that is not its identity.
+
+    Raises:
+        NotFoundError: `tenant_not_found`.
+        InvalidError: a member is at fault.
+    """
+    row = get_row(work.session, Tenant, id_, for_change=True)
+    notes = only(members, frozenset({"notes"})).get("notes", row.notes)
+    return amend(
+        work, row, {"notes": text(notes, "notes", limit=NOTES_LENGTH, lines=True, empty=True)}, "tenant.changed"
+    )
+
+
+def delete(work: Work, id_: str) -> Tenant:
+    """List it no more. The row goes; what it was stays in the audit.
+
+    Raises:
+        NotFoundError: `tenant_not_found`.
+        ConflictError: `tenant_in_use`; `holder` is the first that names it.
+    """
+    row = get_row(work.session, Tenant, id_, for_change=True)
+    refuse_in_use(work.session, row)
+    return remove(work, row, "tenant.deleted")
 
 
 def get(session: Session, id_: str) -> Tenant:

@@ -89,7 +89,12 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     for name in order:
         answer = api.ask("POST", f"/{name}", json=body_of("POST", f"{V1}/{name}"))
         assert answer.status_code == 201, (name, answer.text)
-    for name, id_ in (("resources", "orders"), ("issuers", "keycloak")):
+    (held,) = api.get("/role-assignments?daemon=contoso-nightly")["items"]
+    (own,) = api.get("/admin-keys?operator=ada")["items"]
+    amended = {"resources": "orders", "issuers": "keycloak", "partners": "contoso", "tenants": "contoso-entra"}
+    amended |= {"daemons": "contoso-nightly", "app-roles": "orders-read", "role-assignments": held["id"]}
+    amended |= {"operators": "ada", "admin-keys": own["id"]}
+    for name, id_ in amended.items():
         answer = api.ask("PATCH", f"/{name}/{id_}", json=body_of("PATCH", f"{V1}/{name}/{{id}}"))
         assert answer.status_code == 200, answer.text
     epoch = api.get("/policy")["epoch"]
@@ -113,7 +118,6 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     answer = api.ask("POST", approve.replace("{id}", request), json=body_of("POST", V1 + approve))
     assert answer.status_code == 200, answer.text
     api.change("/app-roles/orders-read/mark-sensitive")
-    (held,) = api.get("/role-assignments?daemon=contoso-nightly")["items"]
     body = body_of("POST", f"{V1}/pending-grants") or {}
     answer = api.ask("POST", "/pending-grants", json=body | {"assignment": held["id"]})
     assert answer.status_code == 201, answer.text
@@ -124,7 +128,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     others = ("/pending-grants", "/issuers/probe", "/policy/adopt", "/explain")
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
-        *(("PATCH", f"{V1}/{name}/{{id}}") for name in ("resources", "issuers")),
+        *(("PATCH", f"{V1}/{name}/{{id}}") for name in amended),
         *(("POST", V1 + path) for path in (*keys, *moves, rotate, approve, *others)),
     }
 
