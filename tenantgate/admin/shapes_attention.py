@@ -15,12 +15,14 @@ AttentionKind = Literal[
     "instance_silent",
     "object_id_conflict",
     "access_request",
+    "invitation_redeemed",
     "pending_grant",
     "role_ending",
     "partner_ending",
     "admin_key_ending",
     "certificate_ending",
     "subscription_key_ending",
+    "invitation_ending",
     "decisions_dropped",
 ]
 SHOWN: Final = 100

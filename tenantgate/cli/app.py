@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "invitation": ("tenantgate.cli.invitation", "Links with which partners' developers name their daemons."),
     "pending-grant": ("tenantgate.cli.pending_grant", "Sensitive roles that wait for a second operator."),
     "access-request": ("tenantgate.cli.access_request", "Authentic callers on no list, waiting for a human."),
+    "decision": ("tenantgate.cli.decision", "Who was let in and who was not, and why."),
     "attention": ("tenantgate.cli.attention", "What needs a person."),
     "resource": ("tenantgate.cli.resource", "The protected APIs and their token rules."),
     "issuer": ("tenantgate.cli.issuer", "What is trusted to sign."),

@@ -18,11 +18,13 @@ from tenantgate.registry import decisions, instances, issuer_health, pins
 from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.credential_tables import ClientCertificate, SubscriptionKey
 from tenantgate.registry.decision_tables import AccessRequest
+from tenantgate.registry.invitation_tables import Invitation
 from tenantgate.registry.snapshot import read_state
 from tenantgate.registry.tables import AdminKey, AuditEntry, Instance, Operator, Partner, RoleAssignment
 
 SOON: Final = 30 * 86_400
-"""Seconds before its end in which something ends soon."""
+INVITATION_SOON: Final = 2 * 86_400
+"""Seconds before its end in which something ends soon; and an invitation, which lives for days."""
 DROPS: Final = 86_400
 FORGOTTEN: Final = 86_400
 LAG: Final = 5
@@ -83,6 +85,38 @@ def _pending_grants(session: Session, now: int) -> list[Item]:
             until=row.open_until,
         )
         for row in session.exec(open_.order_by(col(PendingGrant.open_until), col(PendingGrant.id)).limit(MOST))
+    ]
+
+
+def _invitations(session: Session, now: int) -> list[Item]:
+    """Return invitations whose developer has entered something: an operator is to look at it."""
+    del now
+    redeemed = select(Invitation).where(Invitation.state == "redeemed")
+    return [
+        Item(
+            kind="invitation_redeemed",
+            id=row.id,
+            text=f"partner {row.partner} names a daemon for {row.resource}",
+            path=f"/invitations/{row.id}",
+            since=row.redeemed_at,
+        )
+        for row in session.exec(redeemed.order_by(col(Invitation.redeemed_at), col(Invitation.id)).limit(MOST))
+    ]
+
+
+def _invitations_ending(session: Session, now: int) -> list[Item]:
+    """Return links nobody has used that end in a day or two: they live for days, not months."""
+    end = col(Invitation.expires_at)
+    unused = select(Invitation).where(Invitation.state == "open", end > now, end <= now + INVITATION_SOON)
+    return [
+        Item(
+            kind="invitation_ending",
+            id=row.id,
+            text=f"of partner {row.partner} for {row.resource} was not used and ends",
+            path=f"/invitations/{row.id}",
+            until=row.expires_at,
+        )
+        for row in session.exec(unused.order_by(end, col(Invitation.id)).limit(MOST))
     ]
 
 
@@ -257,12 +291,14 @@ KINDS: Final[dict[str, Find]] = {
     "instance_silent": _silent,
     "object_id_conflict": _object_ids,
     "access_request": _access_requests,
+    "invitation_redeemed": _invitations,
     "pending_grant": _pending_grants,
     "role_ending": _roles,
     "partner_ending": _partners,
     "admin_key_ending": _admin_keys,
     "certificate_ending": _certificates,
     "subscription_key_ending": _subscription_keys,
+    "invitation_ending": _invitations_ending,
     "decisions_dropped": _drops,
 }
 """Every kind, in the order in which they are shown."""

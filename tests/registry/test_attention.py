@@ -8,11 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from tenantgate.feed.sink import DROPPED, Batch
-from tenantgate.registry import attention, instances, issuer_health, operators, partners
+from tenantgate.registry import attention, instances, invitations, issuer_health, operators, partners
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.attention import KINDS, SOON, Item
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.instances import InstanceSpec
+from tenantgate.registry.invitations import InvitationSpec
 from tenantgate.registry.operators import KeySpec
 from tenantgate.registry.pending_grants import grant_or_request
 from tenantgate.registry.tables import Daemon
@@ -56,6 +57,22 @@ def test_a_sensitive_role_that_was_asked_for(registry: Registry):
     assert (item.id, item.path) == (asked_for.id, f"/pending-grants/{asked_for.id}")
     assert item.until is not None
     assert found(registry, "pending_grant", now=item.until) == []
+
+
+def test_an_invitation_that_was_redeemed_or_ends(registry: Registry):
+    """What a developer has entered waits for an operator; an unused link is said before its end."""
+    spec = InvitationSpec(
+        partner="contoso", issuer="entra", resource="orders", app_roles=("orders-read",), expires_at=NOW + 3 * DAY
+    )
+    with registry.work() as work:
+        made = invitations.create(work, spec, random_bytes=counting_bytes(3))
+    assert found(registry, "invitation_ending", now=NOW + DAY - 1) == []
+    (item,) = found(registry, "invitation_ending", now=NOW + DAY)
+    assert (item.id, item.until, item.path) == (made.row.id, NOW + 3 * DAY, f"/invitations/{made.row.id}")
+    with registry.work() as work:
+        invitations.redeem(work, made.code, tid=TID, client_id="bbbbbbbb-cccc-4ddd-8eee-ffffffffffff")
+    (item,) = found(registry, "invitation_redeemed", now=NOW + DAY)
+    assert (item.id, item.since) == (made.row.id, NOW)
 
 
 @pytest.mark.parametrize(("ahead", "is_found"), [(1, True), (SOON, True), (SOON + 1, False)])
