@@ -16,6 +16,7 @@ BENCHMARKS: Final = {
     "judge": ("benchmarks.judge", "One token: the whole judgement against the signature alone, and against others."),
     "scale": ("benchmarks.scale", "10³ to 10⁶ daemons: memory, look-up, one change, garbage collection."),
     "start": ("benchmarks.start", "A process without a network: from its start to its first grant, by keys on disk."),
+    "registry": ("benchmarks.registry", "10⁵ partners, 10⁶ daemons: lists, searches, and the policy read cold."),
     "propagation": ("benchmarks.propagation", "A suspension: how soon every one of ten processes refuses."),
 }
 """Name → module and help line. A module has `add_arguments(parser)` and `run(arguments) -> dict`."""

@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     violations = 0
     with tempfile.TemporaryDirectory() as folder:
         places = {"sqlite": (f"sqlite:///{folder}/registry.db", 2)}
-        with _postgres(Path(folder), wanted=not arguments.sqlite_only) as url:
+        with postgres_server(Path(folder), wanted=not arguments.sqlite_only) as url:
             if url is not None:
                 places = {"postgres": (url, arguments.gates), **places}
             for name, (address, gates) in places.items():
@@ -222,7 +222,7 @@ def _registry(url: str) -> str:
 
 
 @contextmanager
-def _postgres(folder: Path, *, wanted: bool) -> Iterator[str | None]:
+def postgres_server(folder: Path, *, wanted: bool) -> Iterator[str | None]:
     """Run a PostgreSQL of the benchmark's own, as `pip install` brings it; None where it is not wanted."""
     if not wanted:
         yield None

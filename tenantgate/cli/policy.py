@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from msgspec.structs import replace
 
 from tenantgate.admin.shapes_admin import InstanceOut
 from tenantgate.admin.standing import read_policy
@@ -93,7 +94,9 @@ def export(
     Names of partners are in it, contacts and notes are not: they are no policy.
     """
     with office(database) as desk, desk.reading() as session:
-        document = as_policy_file(read_snapshot(session))
+        snapshot = read_snapshot(session)
+    rows = tuple(sorted(snapshot.rows, key=lambda row: row.id))  # the same policy is the same file
+    document = as_policy_file(replace(snapshot, rows=rows))
     try:
         parse_policy(document, Path())
     except PolicyError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import judge, peers, report, scale, world
+from benchmarks import judge, peers, registry, report, scale, world
 from benchmarks.__main__ import BENCHMARKS, main
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import Granted
@@ -64,6 +64,21 @@ def test_propagation_prints_every_key(capsys: pytest.CaptureFixture[str], postgr
     names = ("postgres_p50_ms", "postgres_p99_ms", "sqlite_p50_ms", "sqlite_p99_ms", "postgres_judged", "sqlite_judged")
     assert all(is_figure(figures[key]) for key in names)
     assert (figures["violations"], figures["suspensions"], figures["postgres_gates"]) == (0, 3, 2)
+
+
+@pytest.mark.postgres
+def test_registry_prints_every_key(capsys: pytest.CaptureFixture[str], postgres: Any) -> None:
+    """The short form (a hundredth): every search found what it looked for, and every start judged by the policy."""
+    del postgres  # where there is no server, this is skipped and says so
+    figures = printed(capsys, "registry", "--partners", "1000", "--rounds", "3", "--snapshots", "1")
+
+    assert all(is_figure(figures[key]) for key in ("list_p95_ms", "snapshot_s", "disk_s"))
+    for engine in ("postgres", "sqlite"):
+        found = figures[engine]["requests"]
+        assert set(found) == {*(f"list {name}" for name in registry.LISTS), *registry.QUESTIONS}
+        assert all(is_figure(each[key]) for each in found.values() for key in ("p50", "p95", "p99"))
+        assert figures["list_p95_ms"] >= max(each["p95"] for each in found.values())
+    assert (figures["partners"], figures["daemons"]) == (1000, 10_000)
 
 
 def test_judge_prints_every_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
