@@ -251,7 +251,7 @@ KINDS: Final[dict[str, type[RowData]]] = {
 """Every kind a row may have, in the order in which a full load applies them (referred-to first)."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One change: put or delete one thing. `data` is None only for a delete."""
 
     revision: int
