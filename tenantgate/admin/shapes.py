@@ -72,7 +72,8 @@ ClaimPlace = Annotated[
     words(IDENTITY_LENGTH, "/realm_access/roles"),
     Field(description="The claim's name, or a JSON Pointer where it lies deeper (RFC 6901)."),
 ]
-RoleValue = Annotated[str, words(120, "Orders.Read"), Field(description="What the API asks for.")]
+ROLE_VALUE_LENGTH: Final = 120
+RoleValue = Annotated[str, words(ROLE_VALUE_LENGTH, "Orders.Read"), Field(description="What the API asks for.")]
 
 
 class Written(Out):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import to_builtins
 from pydantic import Field, SecretStr
@@ -11,6 +11,9 @@ from tenantgate.admin.explaining import Explained
 from tenantgate.admin.shapes import ResourceId, RoleValue
 from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, words
 from tenantgate.core.fields import LIST_LENGTH
+
+PEER_LENGTH: Final = 64
+"""Characters of an address, a port with it."""
 
 
 class ExplainIn(In):
@@ -28,7 +31,7 @@ class ExplainIn(In):
         [], description="Asked for; any where empty.", json_schema_extra={"maxItems": LIST_LENGTH}
     )
     at: GivenInstant | None = Field(None, description="Judged as of then; now where left out.")
-    peer: Annotated[str, words(64, "192.0.2.7")] | None = Field(None, description="Where the call came from.")
+    peer: Annotated[str, words(PEER_LENGTH, "192.0.2.7")] | None = Field(None, description="Where the call came from.")
 
 
 class ExplainStep(Out):

@@ -204,3 +204,14 @@ def test_keys_at_hand_are_the_policys(world: Api):
 def _index(api: Api) -> PolicyIndex | None:
     assert api.explaining is not None
     return api.explaining._index
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [({"roles": ["Orders.Read", "x" * 121]}, "roles[1]"), ({"roles": [""]}, "roles[0]"), ({"peer": "1" * 65}, "peer")],
+)
+def test_what_is_longer_than_the_description_says_is_refused(world: Api, given: dict[str, Any], field: str):
+    """A text that no role and no address can be."""
+    problem = world.refused("POST", "/explain", json={"token": "a.b.c", "resource": "orders", **given}, role="Admin")
+    assert problem["status"] == 422
+    assert [each["field"] for each in problem["errors"]] == [field]
