@@ -36,6 +36,7 @@ class PendingGrantOut(Written):
     not_before: Instant | None
     expires_at: Instant | None
     reason: str
+    ticket: str
     assignment: str | None = Field(description="The assignment to widen, or that was made, or the id it is to have.")
     asked: dict[str, Any] = Field(
         description="What role and subject were when it was asked. If they are others by then, it cannot be approved."

@@ -13,11 +13,12 @@ from sqlmodel import Session, col, select
 from tenantgate.core.fields import NAME_LENGTH
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.references import check_tenant_wide
+from tenantgate.registry.approved import gives_more
 from tenantgate.registry.daemons import ids_of_partner
 from tenantgate.registry.errors import ConflictError, TransitionError
 from tenantgate.registry.ordering import bytewise, end_of, orders_of
 from tenantgate.registry.pages import Page
-from tenantgate.registry.rows import columns_of, data_of_row
+from tenantgate.registry.rows import columns_of, data_of_row, facts_of
 from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
 from tenantgate.registry.service import (
     REASON_LENGTH,
@@ -115,7 +116,7 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> RoleAssignment:
     if data != before:
         require_future(work, data.expires_at if data.expires_at != before.expires_at else None, "expires_at")
         refuse_overlap(work, data)
-    if widens(before, data.not_before, data.expires_at):
+    if widens(row, data.not_before, data.expires_at):
         require_ordinary(work.session, row.app_role)
         _check_subject(work.session, data, get_row(work.session, AppRole, row.app_role))
     return amend(work, row, columns_of(data) | said, "role_assignment.changed")
@@ -144,11 +145,10 @@ def require_alone(session: Session, row: RoleAssignment, not_before: int | None,
         require_ordinary(session, row.app_role)
 
 
-def widens(before: RoleAssignment | RoleAssignmentRow, not_before: int | None, expires_at: int | None) -> bool:
+def widens(row: RoleAssignment, not_before: int | None, expires_at: int | None) -> bool:
     """Whether another window would give the role at any time at which it is not given now."""
-    begins_earlier = (not_before or 0) < (before.not_before or 0)
-    ends_later = before.expires_at is not None and (expires_at is None or expires_at > before.expires_at)
-    return begins_earlier or ends_later
+    before = facts_of(row)
+    return gives_more(before, before | {"not_before": not_before, "expires_at": expires_at})
 
 
 def warnings_of(session: Session, tenant: str | None) -> list[str]:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 from sqlmodel import Session, col
 
 from tenantgate.core.policy import KINDS, ROW_VERSION, Op
+from tenantgate.registry.approved import require_approved
 from tenantgate.registry.audit import entry_hash
 from tenantgate.registry.engine import is_concurrent, lock_history, tell_followers, translated, writing
 from tenantgate.registry.errors import SchemaError
@@ -109,6 +110,7 @@ class Work:
         self.session.flush()
         if not self._entries:
             return
+        require_approved(self.session, self._entries)
         state = self._lock_counter()
         for entry in self._entries:
             self._append(state, entry)

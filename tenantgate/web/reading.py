@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tenantgate.registry import daemons, partners, tenants
+from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.pages import LARGEST_PAGE, Page
 from tenantgate.registry.tables import AppRole, Daemon, Issuer, Partner, Resource, RoleAssignment, RoleMapping, Tenant
@@ -80,12 +81,16 @@ class TenantCard:
 
 @dataclass(frozen=True, slots=True)
 class PartnerView:
-    """A partner with everything of theirs. `cut` where there is more than one page can show."""
+    """A partner with everything of theirs. `cut` where there is more than one page can show.
+
+    `waiting` are sensitive roles that were asked for, and wait for a second operator.
+    """
 
     row: Partner
     ended: bool
     tenants: tuple[TenantCard, ...]
     cut: bool
+    waiting: tuple[PendingGrant, ...]
 
 
 def list_partners(session: Session, *, search: str, state: str, after: str, now: int) -> PartnerList:
@@ -122,6 +127,7 @@ def view_partner(session: Session, id_: str, *, now: int) -> PartnerView:
     for daemon in found.items:
         by_tenant[daemon.tenant].append(daemon)
     places = {tenant.id: tenant for tenant in own.items}
+    own_ids = list(places)
     # Daemons in a hosted tenant are the partner's, the tenant is not.
     places |= _by_id(session, Tenant, by_tenant.keys() - places.keys())
     issuers = _by_id(session, Issuer, {tenant.issuer for tenant in places.values()})
@@ -145,7 +151,9 @@ def view_partner(session: Session, id_: str, *, now: int) -> PartnerView:
         )
         for tenant in places.values()
     )
-    return PartnerView(row, _ended(row, now), cards, own.after is not None or found.after is not None)
+    cut = own.after is not None or found.after is not None
+    waiting = _waiting(session, [daemon.id for daemon in found.items], own_ids, now=now)
+    return PartnerView(row, _ended(row, now), cards, cut, waiting)
 
 
 def owner_of_tenant(session: Session, id_: str) -> str | None:
@@ -203,6 +211,19 @@ def _grants(
         live = not ended and (row.not_before or 0) <= now
         found[row.daemon or row.tenant or ""] += (Grant(row, role, live, ended),)
     return found
+
+
+def _waiting(
+    session: Session, daemon_ids: Sequence[str], tenant_ids: Sequence[str], *, now: int
+) -> tuple[PendingGrant, ...]:
+    """Return what waits for a second operator, of these daemons and tenants, in order of role."""
+    query = (
+        select(PendingGrant)
+        .where(PendingGrant.state == "open", PendingGrant.open_until > now)
+        .where(col(PendingGrant.daemon).in_(daemon_ids) | col(PendingGrant.tenant).in_(tenant_ids))
+        .order_by(col(PendingGrant.app_role), col(PendingGrant.id))
+    )
+    return tuple(session.exec(query).all())
 
 
 def _mapped(session: Session, issuers: Iterable[str]) -> Mapping[str, tuple[Mapped, ...]]:

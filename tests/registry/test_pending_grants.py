@@ -27,6 +27,7 @@ from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import RegistryError
 from tenantgate.registry.onboarding import OnboardSpec
 from tenantgate.registry.pending_grants import APPROVAL_LIFETIME
+from tenantgate.registry.service import add, amend
 from tenantgate.registry.snapshot import read_snapshot, read_state
 from tenantgate.registry.tables import RoleAssignment
 from tenantgate.registry.unit_of_work import Actor, Work
@@ -61,6 +62,7 @@ def world(registry: Registry) -> Registry:
 def spec(**changed: Any) -> AssignmentSpec:
     """The nightly program may write orders, for thirty days."""
     members: dict[str, Any] = {"app_role": "orders-write", "daemon": "nightly", "expires_at": NOW + 30 * DAY}
+    members["ticket"] = "T-1"
     return AssignmentSpec(**(members | {"reason": "contract 4711"} | changed))
 
 
@@ -113,7 +115,7 @@ def test_nothing_is_in_force_before_a_second_operator_approves(world: Registry):
         actions = [(entry.action, entry.operator) for entry in audit.list_(session, newest_first=True, limit=3).items]
         assert audit.verify_chain(session).sound
         assert read_state(session).revision == before.revision + 1
-    assert (made.granted_by, made.approved_by, made.reason) == ("ada", "bob", "contract 4711")
+    assert (made.granted_by, made.approved_by, made.reason, made.ticket) == ("ada", "bob", "contract 4711", "T-1")
     assert (made.app_role, made.daemon, made.expires_at) == ("orders-write", "nightly", NOW + 30 * DAY)
     assert actions == [
         ("pending_grant.approved", "bob"),
@@ -129,6 +131,33 @@ def test_no_other_door_grants_a_sensitive_role(world: Registry):
     code, message = refused(world, lambda work: a_mapping(work, app_role="orders-write"))
     assert (code, "never by a claim" in message) == ("role_sensitive", True)
     assert roles_of(world) == {"orders-read"}
+
+
+def test_a_door_that_forgot_to_ask_opens_nothing(world: Registry):
+    """What a unit of work is about to write is looked at again: made, widened or moved without an approval it fails."""
+    first = asked(world)
+    with world.work(actor=BOB) as work:
+        held = pending_grants.approve(work, first).assignment or ""
+
+    def written(**columns: Any) -> str:
+        """Change the row as a door would that knows of no approvals."""
+
+        def call(work: Work) -> None:
+            row = assignments.get(work.session, held)
+            amend(work, row, {"expires_at": row.expires_at, **columns}, "role_assignment.changed")
+
+        return refused(world, call)[0]
+
+    assert written(expires_at=None) == written(expires_at=NOW + 99 * DAY) == "approval_needed"
+
+    def made(work: Work) -> None:
+        weekly = a_daemon(work, id="weekly", client_id="bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee")
+        add(work, assignments.drafted(work, spec(daemon=weekly)), "role_assignment.granted")
+
+    assert refused(world, made)[0] == "approval_needed"
+    with world.work(actor=BOB) as work:
+        amend(work, assignments.get(work.session, held), {"expires_at": NOW + DAY}, "role_assignment.changed")
+    assert roles_of(world, now=NOW + DAY) == {"orders-read"}
 
 
 def test_an_ordinary_role_is_granted_at_once(world: Registry):

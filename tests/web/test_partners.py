@@ -8,7 +8,16 @@ import shlex
 
 import pytest
 
-from tenantgate.registry import assignments, audit, daemons, partners, role_mappings, tenants
+from tenantgate.registry import (
+    app_roles,
+    assignments,
+    audit,
+    daemons,
+    partners,
+    pending_grants,
+    role_mappings,
+    tenants,
+)
 from tenantgate.registry.unit_of_work import Work
 from tests.registry.builders import (
     CLIENT_ID,
@@ -23,7 +32,7 @@ from tests.registry.builders import (
     an_app_role,
     an_oidc_issuer,
 )
-from tests.web.world import Page, World
+from tests.web.world import Page, World, fabrikam
 
 DAY = 86_400
 HTMX = {"HX-Request": "true"}
@@ -201,7 +210,9 @@ def test_tenant_wide_roles_stand_with_the_tenant(world: World):
         lambda work: a_grant(work, app_role="invoices", daemon=None, tenant="contoso-entra"),
     )
     answer = world.signed_in().get("/partners/contoso")
-    assert "Roles of every listed daemon here Invoices.Read on billing" in Page(answer).words
+    assert "Roles of every listed daemon here They reach 1 now, and each that is listed here later. Invoices.Read" in (
+        Page(answer).words
+    )
     assert "Not let in" not in answer.text
     assert "scope=api://billing/.default" in answer.text
 
@@ -365,3 +376,16 @@ def test_refusal_for_htmx_goes_to_the_notice(contoso: World):
 def test_button_of_what_is_not_there(contoso: World, path: str):
     """A change that does not exist, or of what does not exist, is not found."""
     assert contoso.signed_in().submit(path).status_code == 404
+
+
+def test_what_waits_for_a_second_operator_is_shown(world: World):
+    """A sensitive role is not among the daemon's; above it stands who asked, and that it waits."""
+    world.change(lambda work: app_roles.mark_sensitive(work, "orders-read"))
+    browser = world.signed_in()
+    assert browser.submit("/onboard", **fabrikam()).status_code == 303
+    words = Page(browser.get("/partners/fabrikam")).words
+    assert "Waits for a second operator." in words
+    assert "asked by onboarding" in words
+    (waiting,) = world.ask(pending_grants.list_).items
+    world.change(lambda work: pending_grants.approve(work, waiting.id))
+    assert "Waits for a second operator." not in Page(browser.get("/partners/fabrikam")).words
