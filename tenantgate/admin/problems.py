@@ -86,6 +86,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     # Not told: the database names its own tables.
     **_kinds({"conflict": errors.CONFLICT_CODES["conflict"]}, 409, told=False),
     **_kinds(errors.TRANSITION_CODES, 409),
+    **_kinds(errors.PRECONDITION_CODES, 412),
     **dict.fromkeys(errors.CREDENTIAL_CODES, _KEY_REFUSED),
     **_kinds(errors.DATABASE_CODES, 503, told=False),
     **_kinds(errors.MASTER_KEY_CODES, 503, told=False),
@@ -94,6 +95,10 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds({"role_too_low": "Your role does not allow this."}, 403),
     **_kinds({"scope_too_small": "The admin key is for other parts of the API."}, 403),
     **_kinds({"rate_limited": "Too many of these for now."}, 429),
+    **_kinds(
+        {"precondition_malformed": "If-Match or If-None-Match cannot be read, or nothing here has a version."}, 400
+    ),
+    **_kinds({"idempotency_key_malformed": "Idempotency-Key cannot be read, or came twice."}, 400),
     **_kinds({"body_malformed": "The body is not one JSON object, strictly written."}, 400),
     **_kinds({"body_not_expected": "Nothing is expected in the body."}, 400),
     **_kinds({"body_too_large": "The body is too large."}, 413),
@@ -136,6 +141,7 @@ _STATUS_OF_REFUSAL: Final[dict[type[RegistryError], int]] = {
     errors.NotFoundError: 404,
     errors.ConflictError: 409,
     errors.TransitionError: 409,
+    errors.PreconditionError: 412,
 }
 
 
@@ -164,6 +170,11 @@ def problems(*refusals: type[RegistryError]) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of a route: what its service refuses, and what can happen to any route."""
     statuses = {400, 401, 403, 413, 422, 503} | {_STATUS_OF_REFUSAL[refusal] for refusal in refusals}
     return {status: _described(status) for status in sorted(statuses)}
+
+
+def problems_at(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` of other refusals than a service's."""
+    return {status: _described(status) for status in statuses}
 
 
 def rate_problems() -> dict[int | str, dict[str, Any]]:

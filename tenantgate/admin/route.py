@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar, get_type_hints
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -20,14 +20,27 @@ from starlette.background import BackgroundTask
 
 from tenantgate.admin.admission import Admitted, Credential
 from tenantgate.admin.body import UPLOADS, read_request, read_upload
+from tenantgate.admin.conditions import expected_of, is_versioned, table_at, with_tag
 from tenantgate.admin.context import AdminContext
 from tenantgate.admin.entry import Need, need_of, presented
-from tenantgate.admin.problems import COMMON_HEADERS, body_problems, log, problems, rate_problems
+from tenantgate.admin.once import REPLAYED, Once, Repeated, is_repeatable, is_secret, once_of, repeatable
+from tenantgate.admin.problems import (
+    COMMON_HEADERS,
+    PROBLEMS,
+    body_problems,
+    log,
+    problem_response,
+    problems,
+    problems_at,
+    rate_problems,
+)
 from tenantgate.admin.who_may import WHO_MAY
 from tenantgate.admin.wire import Out
 from tenantgate.registry import operators
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.kept_answers import KeptAnswer
+from tenantgate.registry.preconditions import Expected, require_version
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 
 PREFIX: Final = "/api/v1"
@@ -47,7 +60,10 @@ class Call:
         self.now = context.now()
         self._credential = credential
         self._need = need
+        self._request = request
         self._response: Response | None = None
+        self.once: Once | None = None
+        self.expected: Expected | None = None
         with reading(context.engine) as session:
             self.admitted = self._judge(session)
         self.operator = self.admitted.operator
@@ -70,13 +86,58 @@ class Call:
     @contextmanager
     def changing(self) -> Iterator[Work]:
         """Run a unit of work in the operator's name; its revision goes into the answer's header."""
-        context = self.context
-        with unit_of_work(context.engine, actor=self.actor, now=self.now, new_id=context.new_id) as work:
-            # Again, now that nobody else can write: a key revoked a moment ago changes nothing any more.
-            self._judge(work.session)
+        if self.once is not None:
+            # It ends when the answer is made: see `answer`.
+            work = self.once.begin(self._work(self.context), self._judge_again)
+            self._require_version(work)
             yield work
+            return
+        with self._work(self.context) as work:
+            self._judge_again(work)
+            self._require_version(work)
+            yield work
+        self._tell_revision(work)
+
+    def _work(self, context: AdminContext) -> AbstractContextManager[Work]:
+        return unit_of_work(context.engine, actor=self.actor, now=self.now, new_id=context.new_id)
+
+    def _judge_again(self, work: Work) -> None:
+        # Now that nobody else can write: a key revoked a moment ago changes nothing any more.
+        self._judge(work.session)
+
+    def _require_version(self, work: Work) -> None:
+        if self.expected is not None:
+            require_version(work.session, self.expected)
+
+    def _tell_revision(self, work: Work) -> None:
         if work.revision is not None and self._response is not None:
             self._response.headers[REVISION_HEADER] = str(work.revision)
+
+    def answer(self, endpoint: Callable[[], Any], *, status: int, secret: bool) -> Any:
+        """Return what a changing endpoint answers; where the request was answered before, that answer again."""
+        if self.once is None:
+            return endpoint()
+        try:
+            found = self.once.run(endpoint, status=status, secret=secret, place=self._place)
+        except Repeated as repeated:
+            return self._again(repeated.kept)
+        if self.once.work is not None and not isinstance(found, Response):
+            self._tell_revision(self.once.work)
+        return found
+
+    def _place(self) -> str | None:
+        return None if self._response is None else self._response.headers.get("Location")
+
+    def _again(self, kept: KeptAnswer) -> Response:
+        headers = dict(REPLAYED)
+        if kept.location is not None:
+            headers["Location"] = kept.location
+        if kept.revision is not None:
+            headers[REVISION_HEADER] = str(kept.revision)
+        if kept.body is not None:
+            return Response(kept.body, kept.status, headers, media_type="application/json")
+        detail = f"what was asked for is at {kept.location}; revoke it and make another one if its secret is lost"
+        return problem_response(self._request, PROBLEMS["secret_not_repeated"], detail, headers=headers)
 
     @contextmanager
     def going_on(self, request_id: str) -> Iterator[Work]:
@@ -152,16 +213,24 @@ class AdminRoute(APIRoute):
         wants_body = self.body_field is not None
         upload = UPLOADS.get((method, self.path.removeprefix(PREFIX)))
         context = self.context
+        table, tagged = table_at(self.path.removeprefix(PREFIX)), is_versioned(self.response_model)
 
         async def handle(request: Request) -> Response:
             request.state.request_id = _request_id(request, context)
             credential = presented(request)
             request.state.call = await run_in_threadpool(Call, context, credential, need, request)
             _check_query(request, parameters)
+            if method != "GET":
+                request.state.call.expected = expected_of(request, table)
             if upload is not None:
-                response = await inner(await read_upload(request, *upload))
+                read = await read_upload(request, *upload)
             else:
-                response = await inner(await read_request(request, wants_body=wants_body))
+                read = await read_request(request, wants_body=wants_body)
+            if is_repeatable(self.endpoint):
+                request.state.call.once = once_of(request, await read.body())
+            response = await inner(read)
+            if tagged:
+                response = with_tag(request, response)
             if request.state.call.is_use_news and response.background is None:
                 response.background = BackgroundTask(request.state.call.note_use)
             response.headers.update({**COMMON_HEADERS, "X-Request-Id": request.state.request_id})
@@ -237,14 +306,18 @@ class Routes:
 
     def look(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
         """Find something out that costs others something: a few times a minute. Nothing is changed."""
-        return self._route("POST", path, 200, problems(*refusals) | body_problems() | rate_problems(), {})
+        return self._route(
+            "POST", path, 200, problems(*refusals) | body_problems() | rate_problems(), {}, repeats=False
+        )
 
     def upload(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
         """Take a file and begin to work on it: 202 and Location."""
         media_type, _ = UPLOADS["POST", path]
         body = {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}
         answers = problems(*refusals) | body_problems()
-        return self._route("POST", path, 202, answers, _headers("Location", False), described={"requestBody": body})
+        return self._route(
+            "POST", path, 202, answers, _headers("Location", False), described={"requestBody": body}, repeats=False
+        )
 
     def change(
         self, path: str, *refusals: type[RegistryError], policy: bool = True, body: bool = False
@@ -272,28 +345,71 @@ class Routes:
         makes: type[Out] | None = None,
         *,
         described: dict[str, Any] | None = None,
+        repeats: bool = True,
         **options: Any,
     ) -> Callable[[F], F]:
-        answers = refusals | ({status: {"headers": headers}} if headers else {})
+        repeated = method == "POST" and repeats
+        table = table_at(path) if method != "GET" else None
+        answers = dict(refusals)
+        if repeated:
+            answers |= problems_at(409)
+        if table is not None:
+            answers |= problems_at(412)
 
         def keep(endpoint: F) -> F:
+            shape = makes or get_type_hints(endpoint).get("return")
+            tagged = is_versioned(shape)
+            told = headers | (_TAG if tagged else {})
+            if tagged and method == "GET":
+                answers[304] = {"description": "It is in a version that the caller has.", "headers": _TAG}
+            parameters = [
+                *([_IF_NONE_MATCH] if tagged and method == "GET" else []),
+                *([_IF_MATCH] if table is not None else []),
+                *([_IDEMPOTENCY_KEY] if repeated else []),
+            ]
+            secret = is_secret(shape)
             self._found.append(
                 {
                     "path": path,
-                    "endpoint": endpoint,
+                    "endpoint": repeatable(endpoint, status=status, secret=secret) if repeated else endpoint,
                     "methods": [method],
                     "status_code": status,
-                    "responses": answers,
+                    "responses": answers | ({status: {"headers": told}} if told else {}),
                     "tags": [self._tag],
                     "operation_id": endpoint.__name__,
                     **({"response_model": makes} if makes is not None else {}),
-                    "openapi_extra": {"x-least-role": WHO_MAY[method, path], **(described or {})},
+                    "openapi_extra": {
+                        "x-least-role": WHO_MAY[method, path],
+                        **({"parameters": parameters} if parameters else {}),
+                        **(described or {}),
+                    },
                     **options,
                 }
             )
             return endpoint
 
         return keep
+
+
+_TAG: Final[dict[str, Any]] = {
+    "ETag": {"description": "Its version.", "schema": {"type": "string", "examples": ['"3"']}}
+}
+_IF_MATCH: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "Only if it is still in this version (an ETag, several, or `*`); else 412.",
+    "schema": {"type": "string", "examples": ['"3"']},
+}
+_IF_NONE_MATCH: Final[dict[str, Any]] = _IF_MATCH | {
+    "name": "If-None-Match",
+    "description": "The version that is known: 304 where it is still in it.",
+}
+_IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A text of your choice: the same request with it, within a day, is done once and answered alike.",
+    "schema": {"type": "string", "maxLength": 257, "examples": ['"8e03978e-40d5-43dd-bc93-6894a57f9324"']},
+}
 
 
 def _headers(place: str, policy: bool) -> dict[str, Any]:

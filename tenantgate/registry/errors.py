@@ -5,6 +5,7 @@
     ├── NotFoundError     there is no such thing
     ├── ConflictError     something else already holds it; `holder` is its id
     ├── TransitionError   not possible in the state it is in
+    ├── PreconditionError it is not in the version that was expected
     ├── CredentialError   an admin key, sign-in code or session that does not let in
     ├── DatabaseError     the database cannot do it now
     ├── MasterKeyError    the product's own keys cannot be read or made
@@ -49,6 +50,10 @@ class ConflictError(RegistryError):
 
 class TransitionError(RegistryError):
     """Not possible in the state it is in."""
+
+
+class PreconditionError(RegistryError):
+    """It is not in the version that was expected."""
 
 
 class CredentialError(RegistryError):
@@ -106,6 +111,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "tenant_wide_not_allowed": "A tenant-wide role where the resource does not allow it or the tenant is hosted.",
     "reference_unknown": "Something named is not there.",
     "time_in_past": "An end that has already passed.",
+    "idempotency_key_reused": "The Idempotency-Key was used for another request.",
     "timestamp_malformed": "Neither an RFC 3339 timestamp in whole seconds with an offset nor a day.",
     "csv_too_large": "The file is larger, or has more lines, than may be imported at once.",
     "csv_malformed": "The file is not CSV in UTF-8, or a line has not as many cells as the header.",
@@ -146,6 +152,7 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "app_role_in_use": "A role assignment, a role mapping or something else names the app role.",
     "issuer_in_use": "A tenant, a role mapping or a resource names the issuer.",
     "epoch_changed": "The database is of another epoch than the one looked at.",
+    "secret_not_repeated": "It was made before, and its secret is shown once alone.",
     "conflict": "Another change made at the same moment is in the way.",
 }
 """ConflictError."""
@@ -197,6 +204,11 @@ TRANSITION_CODES: Final[dict[str, str]] = {
     "not_requester": "Only who asked for it withdraws it; others reject it.",
 }
 """TransitionError."""
+
+PRECONDITION_CODES: Final[dict[str, str]] = {
+    "version_changed": "It has been changed since the version that was expected.",
+}
+"""PreconditionError."""
 
 CREDENTIAL_CODES: Final[dict[str, str]] = {
     "key_malformed": "Not an admin key's form.",
@@ -262,6 +274,7 @@ CODES: Final[dict[str, str]] = {
     **CONFLICT_CODES,
     **NOT_FOUND_CODES,
     **TRANSITION_CODES,
+    **PRECONDITION_CODES,
     **CREDENTIAL_CODES,
     **DATABASE_CODES,
     **MASTER_KEY_CODES,

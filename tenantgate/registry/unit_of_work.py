@@ -7,7 +7,7 @@ revisions is the order of commits, and a follower that has seen revision n has s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -67,6 +67,8 @@ class Work:
         self.new_id = new_id
         self.revision: int | None = None
         self._entries: list[_Entry] = []
+        self.at_end: Callable[[Work], None] | None = None
+        """What is written besides when the revision is known; it is no policy and not audited."""
         self._changes: dict[tuple[str, str], Op] = {}
         self._epoch: _Epoch | None = None
 
@@ -189,3 +191,5 @@ def unit_of_work(engine: Engine, *, actor: Actor, now: int, new_id: NewId) -> It
         work = Work(session, actor=actor, now=now, new_id=new_id)
         yield work
         work._finish()  # noqa: SLF001 (the other half of this module)
+        if work.at_end is not None:
+            work.at_end(work)
