@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import CredentialStrength, DaemonRow, is_guid
 from tenantgate.core.references import check_daemon, check_profile
-from tenantgate.registry import partners
+from tenantgate.registry import partners, pins
 from tenantgate.registry.errors import ConflictError, InvalidError
 from tenantgate.registry.ordering import bytewise, folded, orders_of
 from tenantgate.registry.pages import Page
@@ -85,7 +85,8 @@ CHANGEABLE: Final = frozenset({"oid", "subject", "min_credential", "pin_object_i
 def change(work: Work, id_: str, members: Mapping[str, Any]) -> Daemon:
     """Change what `members` names (`CHANGEABLE`); the rest stays. Where it is so already nothing is written.
 
-    An `oid` that is given ends the wait for the first grant's.
+    An `oid` that is given ends the wait for the first grant's. Whoever says anything of the two has looked: what was
+    seen of object ids is forgotten.
 
     Raises:
         NotFoundError: `daemon_not_found`.
@@ -95,12 +96,16 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Daemon:
     row = get_row(work.session, Daemon, id_, for_change=True)
     require_open(work.session, row)
     wanted = dict(only(members, CHANGEABLE))
+    if not wanted.keys().isdisjoint({"oid", "pin_object_id"}):
+        pins.forget(work.session, id_)
     pin = wanted.pop("pin_object_id", row.pin_object_id and wanted.get("oid") is None)
     notes = text(wanted.pop("notes", row.notes), "notes", limit=NOTES_LENGTH, lines=True, empty=True)
     before = data_of_row("daemon", row)
     assert isinstance(before, DaemonRow)
+    # One that was pinned at its first grant has both, and keeps them while neither changes.
+    begins = pin and not (row.pin_object_id and wanted.get("oid", row.oid) == row.oid)
     found = _fitting(
-        work.session, checked(changed(before, **wanted)), get_row(work.session, Tenant, row.tenant), pin=pin
+        work.session, checked(changed(before, **wanted)), get_row(work.session, Tenant, row.tenant), pin=begins
     )
     return amend(work, row, columns_of(found) | {"pin_object_id": pin, "notes": notes}, "daemon.changed")
 
@@ -114,6 +119,7 @@ def delete(work: Work, id_: str) -> Daemon:
     """
     row = get_row(work.session, Daemon, id_, for_change=True)
     refuse_in_use(work.session, row)
+    pins.forget(work.session, id_)  # or another one of this id would be pinned by what was seen of this one
     return remove(work, row, "daemon.deleted")
 
 

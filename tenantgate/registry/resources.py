@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import sqlalchemy as sa
 from msgspec.structs import replace
 from sqlmodel import Session, col, select
 
@@ -19,6 +20,7 @@ from tenantgate.core.policy import (
     TokenVersion,
     one_spelling,
 )
+from tenantgate.registry.decision_tables import AccessRequest
 from tenantgate.registry.errors import ConflictError
 from tenantgate.registry.ordering import bytewise, orders_of
 from tenantgate.registry.pages import Page
@@ -141,6 +143,7 @@ def delete(work: Work, id_: str) -> Resource:
     """
     row = get_row(work.session, Resource, id_, for_change=True)
     refuse_in_use(work.session, row)
+    work.session.execute(sa.delete(AccessRequest).where(col(AccessRequest.resource) == id_))  # nobody can be let in
     return remove(work, row, "resource.deleted")
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from tenantgate.registry import access_requests, audit, snapshot
+from tenantgate.registry import access_requests, audit, resources, snapshot
 from tenantgate.registry.access_requests import LATE, ApprovalSpec
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import InvalidError, NotFoundError, RegistryError, TransitionError
 from tenantgate.registry.partners import PartnerSpec
 from tenantgate.registry.tables import Daemon, Tenant
-from tests.registry.builders import NOW, TID, Registry, a_tenant, an_oidc_issuer
+from tests.registry.builders import NOW, TID, Registry, a_resource, a_tenant, an_oidc_issuer
 from tests.registry.test_decisions import OID, a_stranger, switch_on
 
 NEW = PartnerSpec(id="fabrikam", name="Fabrikam")
@@ -197,3 +197,14 @@ def test_of_many_approvals_one_wins(registry: Registry):
         assert len(session.exec(select(Daemon)).all()) == 2
         assert len(session.exec(select(Tenant)).all()) == 2
         assert audit.verify_chain(session).sound
+
+
+def test_requests_go_with_their_resource(registry: Registry):
+    """Nobody could be let in to it any more."""
+    with registry.work() as work:
+        a_resource(work, id="stock", audiences=("api://stock",))
+    id_ = asked(registry, resource="stock")
+    with registry.work() as work:
+        resources.delete(work, "stock")
+    with reading(registry.engine) as session, pytest.raises(NotFoundError):
+        access_requests.get(session, id_)

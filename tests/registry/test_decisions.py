@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from tenantgate.feed.sink import DROPPED, GRANTED, OTHER, Batch, Count, Detail, SinkError, Stranger
-from tenantgate.registry import access_requests, decisions, pins
+from tenantgate.registry import access_requests, assignments, daemons, decisions, pins
 from tenantgate.registry.decision_sink import DatabaseSink
 from tenantgate.registry.decision_tables import AccessRequest, Decision, DecisionCount
 from tenantgate.registry.decisions import COUNT_DAYS, DAY, STRANGERS_AN_HOUR
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import InvalidError, NotFoundError
 from tenantgate.registry.tables import Daemon, Resource
-from tests.registry.builders import CLIENT_ID, NOW, TID, Registry, counting_ids
+from tests.registry.builders import CLIENT_ID, NOW, TID, Registry, a_daemon, counting_ids
 
 HOUR = NOW // 3600 * 3600
 OID = "dddddddd-1111-4222-8333-444444444444"
@@ -394,6 +394,58 @@ def test_another_object_id_told_after_the_pin_is_said(registry: Registry):
     assert oid_of(registry) == OID
     with reading(registry.engine) as session:
         assert len(pins.conflicts(session, limit=10)) == 1
+
+
+def change(registry: Registry, **members: Any) -> Daemon:
+    """Change the nightly program."""
+    with registry.work() as work:
+        return daemons.change(work, "nightly", members)
+
+
+def test_one_that_was_pinned_is_changed_like_any_other(registry: Registry):
+    """Its notes leave the pin alone; to wait anew takes a word, and what was seen before counts for nothing then."""
+    to_be_pinned(registry)
+    sink = a_sink(registry)
+    sink.write(Batch({a_count(): 1}))
+    row = change(registry, notes="asked by mail")
+    assert (row.oid, row.pin_object_id) == (OID, True)
+    assert change(registry, pin_object_id=True).oid == OID
+    assert change(registry, oid=None).pin_object_id
+    sink.write(Batch({}))
+    assert oid_of(registry) is None
+    sink.write(Batch({a_count(oid=TID): 1}))
+    sink.close()
+    assert oid_of(registry) == TID
+
+
+def test_a_conflict_ends_when_somebody_has_looked(registry: Registry):
+    """By naming the right one; it is no longer to be pinned then."""
+    to_be_pinned(registry)
+    sink = a_sink(registry)
+    sink.write(Batch({a_count(): 1, a_count(oid=TID): 1}))
+    row = change(registry, oid=TID)
+    sink.write(Batch({a_count(oid=TID): 1}))
+    sink.close()
+
+    assert (row.oid, row.pin_object_id) == (TID, False)
+    with reading(registry.engine) as session:
+        assert pins.conflicts(session, limit=10) == []
+
+
+def test_what_was_seen_of_a_deleted_daemon_pins_no_other(registry: Registry):
+    """Though it has the same id."""
+    to_be_pinned(registry)
+    with writing(registry.engine) as session:
+        pins.note(session, [a_count()], now=NOW)
+    with registry.work() as work:
+        assignments.revoke(work, "nightly-read")
+        daemons.delete(work, "nightly")
+    with registry.work() as work:
+        a_daemon(work, pin_object_id=True)
+    sink = a_sink(registry)
+    sink.write(Batch({}))
+    sink.close()
+    assert oid_of(registry) is None
 
 
 def test_gates_that_pin_at_once_pin_once(registry: Registry):
