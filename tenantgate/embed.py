@@ -98,7 +98,23 @@ def new_gate(
     Raises:
         StateDirUnusable: keys cannot be kept in `state_dir`.
     """
-    keyring = Keyring(
+    return Gate(
+        resource,
+        new_keyring(key_limits, state_dir),
+        now=time.time,
+        yield_thread=_yield_thread,
+        id_prefix=f"{secrets.token_hex(4)}-",
+        limits=limits,
+    )
+
+
+def new_keyring(key_limits: KeyLimits | None = None, state_dir: Path | None = None) -> Keyring:
+    """Return keys that are fetched by the real clocks and network.
+
+    Raises:
+        StateDirUnusable: they cannot be kept in `state_dir`.
+    """
+    return Keyring(
         _open_door,
         clock=_steady(),
         jitter=random.random,
@@ -106,14 +122,6 @@ def new_gate(
         wall=time.time,
         store=None if state_dir is None else Disk(state_dir, time.time),
         prepare=_import_door,
-    )
-    return Gate(
-        resource,
-        keyring,
-        now=time.time,
-        yield_thread=_yield_thread,
-        id_prefix=f"{secrets.token_hex(4)}-",
-        limits=limits,
     )
 
 

@@ -24,22 +24,26 @@ import structlog
 from fastapi import FastAPI
 from sqlalchemy.engine import Engine
 
+from tenantgate.admin.administrators import Administrators
+from tenantgate.admin.bearer import AdminTokens
 from tenantgate.admin.context import AdminContext
 from tenantgate.admin.explaining import Explaining, KeysAtHand
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
+from tenantgate.admin.trusted import Trusted
 from tenantgate.admin.waiting import WaitingAdministration
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import KeySource
 from tenantgate.core.token import TokenReader
-from tenantgate.embed import database_source, follow, keys_at_hand, new_gate, probe_issuer, record
+from tenantgate.embed import database_source, follow, keys_at_hand, new_gate, new_keyring, probe_issuer, record
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
 from tenantgate.registry import attention
 from tenantgate.registry.engine import open_engine, reading
 from tenantgate.registry.errors import DatabaseError, RegistryError
+from tenantgate.registry.identities import resource_accepting
 from tenantgate.registry.ids import random_ids
 from tenantgate.registry.key_opening import open_master_key
 from tenantgate.registry.migrations import require_known_schema
@@ -48,6 +52,8 @@ from tenantgate.settings import Settings, SettingsError, check_settings, split_a
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
     from tenantgate.metrics import MetricsServer
 
 log: Final = logging.getLogger("tenantgate.server")
@@ -95,15 +101,20 @@ def build_service(settings: Settings, address: str) -> Service:
     check_settings(settings)
     gates: list[Gate] = []  # of which there is one at most, and not yet
     at_hand = functools.partial(_keys_at_hand, gates, settings.state_folder)
-    open_administration = functools.partial(_open_administration, settings, settings.public_url or address, at_hand)
+    administrators = _open_administrators(settings)
+    tokens = None if administrators is None else administrators.tokens
+    public_url = settings.public_url or address
+    open_administration = functools.partial(_open_administration, settings, public_url, at_hand, tokens)
     context, trouble = _administration_or_trouble(settings, open_administration)
+    if context is not None:
+        _refuse_shared_audience(settings, context.engine)
     gate = _open_gate(settings)
     gates += [] if gate is None else [gate]
     if trouble is not None and (gate is None or gate.revision == NO_POLICY):
         if gate is not None:
             gate.close()
         raise trouble
-    inner = _application(context, _closing(gate, _measuring(settings, gate, context)))
+    inner = _application(context, _closing(gate, _measuring(settings, gate, context), administrators))
     if trouble is None:
         return Service(inner, gate)
     log.critical("administration is closed until the database is there: %s", trouble, extra={"code": trouble.code})
@@ -142,7 +153,28 @@ def _administration_or_trouble(
         return None, error
 
 
-def _open_administration(settings: Settings, public_url: str, at_hand: KeysAtHand) -> AdminContext | None:
+def _open_administrators(settings: Settings) -> Administrators | None:
+    """Return who may administer with tokens; nobody where no issuer is named for it.
+
+    Raises:
+        StateDirUnusable: their issuers' keys cannot be kept.
+    """
+    if not settings.admin_issuers:
+        return None
+    folder = settings.state_folder
+    return Administrators(
+        Trusted(settings.admin_issuers),
+        # A folder of their own: an issuer of partners that has the same id must not be taken for one of these.
+        new_keyring(state_dir=None if folder is None else folder / "administrators"),
+        unmapped=None if settings.admin_unmapped_role == "none" else settings.admin_unmapped_role,
+        enrols=settings.admin_unlinked == "create",
+        limits=settings.limits,
+    )
+
+
+def _open_administration(
+    settings: Settings, public_url: str, at_hand: KeysAtHand, tokens: AdminTokens | None
+) -> AdminContext | None:
     """Open the database that REST API and page work on; none where the policy is a file."""
     if settings.database_url is None:
         return None
@@ -157,6 +189,7 @@ def _open_administration(settings: Settings, public_url: str, at_hand: KeysAtHan
         Probing(probe_issuer, time.monotonic),
         _open_product_keys(engine, settings),
         Explaining(at_hand, TokenReader(settings.limits)),
+        tokens,
     )
 
 
@@ -181,6 +214,15 @@ def _open_product_keys(engine: Engine, settings: Settings) -> ProductKeys:
     )
     keys.check()
     return keys
+
+
+def _refuse_shared_audience(settings: Settings, engine: Engine) -> None:
+    """Refuse to start: who serves such a resource is sent tokens with which to come here. Raises SettingsError."""
+    with reading(engine) as session:
+        shared = resource_accepting(session, settings.admin_audiences)
+    if shared is not None:
+        engine.dispose()
+        raise SettingsError(f"TENANTGATE_ADMIN_ISSUERS: resource {shared} accepts one of the audiences")
 
 
 def _open_gate(settings: Settings) -> Gate | None:
@@ -232,14 +274,18 @@ def _attention(engine: Engine) -> dict[str, int] | None:
 
 
 def _closing(
-    gate: Gate | None, measuring: MetricsServer | None
+    gate: Gate | None, measuring: MetricsServer | None, administrators: Administrators | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
+        if administrators is not None:
+            administrators.start()
         try:
             yield
         finally:
+            if administrators is not None:
+                await anyio.to_thread.run_sync(administrators.close)
             if measuring is not None:
                 await anyio.to_thread.run_sync(measuring.close)
             if gate is not None:

@@ -20,10 +20,12 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as SourceError
 
+from tenantgate.admin.trusted import AdminIssuer, Trusted
 from tenantgate.core.fields import is_loopback
 from tenantgate.core.limits import BOUNDS, LIMITS, Limits
-from tenantgate.core.policy import is_id
+from tenantgate.core.policy import PolicyError, is_id, one_spelling
 
 if TYPE_CHECKING:
     from tenantgate.registry.master_key import MasterKey
@@ -58,6 +60,9 @@ class Settings(BaseSettings):
     max_policy_age: int = 86_400
     decision_days: int = 30
     decision_sample: float = 0.01
+    admin_issuers: tuple[AdminIssuer, ...] = ()
+    admin_unmapped_role: Literal["none", "Viewer"] = "none"
+    admin_unlinked: Literal["refuse", "create"] = "refuse"
     max_token_bytes: int = LIMITS.token_bytes
     max_header_bytes: int = LIMITS.header_bytes
     max_kid_bytes: int = LIMITS.kid_bytes
@@ -123,6 +128,15 @@ class Settings(BaseSettings):
             raise ValueError("must be https; plain http is for loopback only")
         return value.rstrip("/")
 
+    @field_validator("admin_issuers")
+    @classmethod
+    def _told_apart(cls, value: tuple[AdminIssuer, ...]) -> tuple[AdminIssuer, ...]:
+        try:
+            Trusted(value)
+        except PolicyError as error:
+            raise ValueError(str(error)) from None
+        return value
+
     @field_validator(*_LIMITS, mode="before")
     @classmethod
     def _within_bounds(cls, value: object, info: ValidationInfo) -> int:
@@ -184,11 +198,18 @@ class Settings(BaseSettings):
             return self.state_dir
         return Path(f"{self.database_url.removeprefix('sqlite:///')}.state")
 
+    @property
+    def admin_audiences(self) -> frozenset[str]:
+        """What administrators' tokens are made for, in one spelling: no resource may accept it."""
+        return frozenset(one_spelling(each) for issuer in self.admin_issuers for each in issuer.audiences)
+
     def told(self) -> str:
         """Return the settings that are given as one line for people: a password in an address is not in it."""
         given = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         if self.database_url is not None:
             given["database_url"] = _PASSWORD.sub(r"\1***@", self.database_url)
+        if self.admin_issuers:
+            given["admin_issuers"] = " ".join(map(str, self.admin_issuers))
         return ", ".join(f"{name}={value}" for name, value in given.items()) or "none are given"
 
     @property
@@ -241,6 +262,8 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
         raise SettingsError("; ".join(_complaint(each) for each in error.errors(include_input=False))) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{FILE} is not TOML: {error}") from None  # what is wrong and where, and no value
+    except SourceError:  # the one setting that is more than a text
+        raise SettingsError(f"{PREFIX}ADMIN_ISSUERS: must be a list of objects in JSON") from None
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{FILE} cannot be read: {type(error).__name__}") from None
 
@@ -251,6 +274,10 @@ def check_settings(settings: Settings) -> None:
         raise SettingsError("give TENANTGATE_DATABASE_URL, or TENANTGATE_POLICY for a gate without administration")
     if settings.database_url is not None and settings.policy is not None:
         raise SettingsError("give TENANTGATE_DATABASE_URL or TENANTGATE_POLICY, not both: one list decides")
+    if settings.admin_issuers and settings.database_url is None:
+        raise SettingsError(
+            "TENANTGATE_ADMIN_ISSUERS needs TENANTGATE_DATABASE_URL: with a policy file nobody administers"
+        )
     if settings.policy is not None and settings.resource is None:
         raise SettingsError(
             "TENANTGATE_RESOURCE is needed with TENANTGATE_POLICY: which resource does /auth/check judge?"
@@ -272,8 +299,10 @@ def _near(name: str) -> str | None:
 
 def _complaint(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden" and "." not in name:
         near = _near(name)
         return f"{FILE}: {name} is not a setting" + (f"; is {near} meant?" if near else "")
-    where = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else f"{FILE}: {name}"
+    first, *rest = name.split(".")
+    known = first in Settings.model_fields
+    where = f"{PREFIX}{first.upper()}{''.join(f'.{each}' for each in rest)}" if known else f"{FILE}: {name}"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
+from tenantgate.admin.bearer import AdminTokens
 from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
 from tenantgate.registry.ids import NewId, RandomBytes
@@ -21,7 +22,7 @@ class AdminContext:
     """`now` gives whole epoch seconds. `public_url` is where people reach this server (no trailing slash).
 
     `probing` looks at issuers for operators; `keys` are the product's own, the same on every server.
-    `explaining` judges tokens for them once more.
+    `explaining` judges tokens for them once more; `tokens` reads administrators' own, where any are taken.
     """
 
     engine: Engine
@@ -32,6 +33,12 @@ class AdminContext:
     probing: Probing
     keys: ProductKeys
     explaining: Explaining
+    tokens: AdminTokens | None = None
+
+    @property
+    def reserved_audiences(self) -> frozenset[str]:
+        """What no resource may accept, for administrators' tokens are made for it."""
+        return frozenset() if self.tokens is None else self.tokens.audiences
 
     @property
     def secure(self) -> bool:

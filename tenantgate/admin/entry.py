@@ -8,9 +8,10 @@ from typing import Final
 from fastapi import Request
 
 from tenantgate.admin.admission import Admitted, Credential, PresentedKey
+from tenantgate.admin.context import AdminContext
 from tenantgate.admin.problems import KeyRefused, RoleTooLow, ScopeTooSmall
 from tenantgate.admin.who_may import EVERYBODYS, WHO_MAY
-from tenantgate.registry.operators import RANK, OperatorRole
+from tenantgate.registry.operators import KEY_PREFIX, RANK, OperatorRole
 
 _OF_CREDENTIALS: Final = frozenset(("operators", "admin-keys"))
 """Where a key that has scopes changes nothing, for there it could give itself what it has not."""
@@ -48,7 +49,20 @@ def need_of(method: str, path: str) -> Need:
     return Need(WHO_MAY[method, path], path.split("/")[1], method != "GET")
 
 
-def presented(request: Request) -> Credential:
+async def credential_of(request: Request, context: AdminContext) -> Credential:
+    """Return what the caller presents: a key, or a token that is authentic. What it looks like says which, once.
+
+    Raises:
+        KeyRefused: there is none, or it is no token for us.
+        IdentityRefused, KeysUnavailable: as `AdminTokens.read`.
+    """
+    value = presented(request)
+    if context.tokens is None or value.startswith(KEY_PREFIX):
+        return PresentedKey(value)
+    return await context.tokens.read(value, now=context.now())
+
+
+def presented(request: Request) -> str:
     """Return what stands in the one `Authorization: Bearer` header. Untrusted.
 
     Raises:
@@ -60,4 +74,4 @@ def presented(request: Request) -> Credential:
     scheme, _, key = values[0].partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise KeyRefused("admin_key_refused", "not a Bearer credential")
-    return PresentedKey(key)
+    return key

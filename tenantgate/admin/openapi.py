@@ -25,9 +25,9 @@ from tenantgate.registry.product_keys import ProductKeys
 _DESCRIPTION: Final = """\
 Who may call the protected APIs, and with which roles. Conventions, examples and every problem code: `docs/rest-api.md`.
 
-Every call needs an admin key: `Authorization: Bearer tg_…`. Times are RFC 3339 in UTC. A change answers with the
-thing as it is now and, in `X-TG-Revision`, with the revision of the policy it made. What is wrong comes back as
-`application/problem+json` (RFC 9457) with a stable `code`.
+Every call needs an admin key, `Authorization: Bearer tg_…`, or an administrator's access token. Times are RFC 3339 in
+UTC. A change answers with the thing as it is now and, in `X-TG-Revision`, with the revision of the policy it made. What
+is wrong comes back as `application/problem+json` (RFC 9457) with a stable `code`.
 """
 
 
@@ -40,9 +40,15 @@ def document() -> dict[str, Any]:
     _, schemas = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
     components["schemas"] |= schemas["$defs"]
     components["securitySchemes"] = {
-        "admin_key": {"type": "http", "scheme": "bearer", "description": "An admin key, `tg_<id>_<secret>`."}
+        "admin_key": {"type": "http", "scheme": "bearer", "description": "An admin key, `tg_<id>_<secret>`."},
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An access token of an issuer that the settings name for administration.",
+        },
     }
-    found["security"] = [{"admin_key": []}]
+    found["security"] = [{"admin_key": []}, {"bearer": []}]
     components["responses"] = _gathered(found["paths"])
     return found
 

@@ -1,7 +1,9 @@
 """Problems: every way in which the REST API says no (RFC 9457), one table from code to status.
 
     AdminError
-    ├── KeyRefused      no admin key, or one that does not let in
+    ├── KeyRefused      no credential, or one that does not let in
+    ├── IdentityRefused the token is authentic, and gives nothing here
+    ├── KeysUnavailable nobody can say now whether a token is
     ├── RoleTooLow      the operator's role does not reach
     ├── ScopeTooSmall   the admin key is for something else
     └── RequestRefused  the request cannot be read
@@ -47,7 +49,15 @@ class AdminError(Exception):
 
 
 class KeyRefused(AdminError):
-    """There is no admin key, or not one that lets in."""
+    """There is no admin key or token, or not one that lets in. `detail` is for the log."""
+
+
+class IdentityRefused(AdminError):
+    """The token is authentic and for us, but whoever it names may do nothing here."""
+
+
+class KeysUnavailable(AdminError):
+    """The keys to judge a token with cannot be had."""
 
 
 class RoleTooLow(AdminError):
@@ -77,7 +87,9 @@ def _kinds(codes: Mapping[str, str], status: int, *, told: bool = True) -> dict[
     return {code: ProblemKind(code, status, title, told) for code, title in codes.items()}
 
 
-_KEY_REFUSED: Final = ProblemKind("admin_key_refused", 401, "A valid admin key is needed.", told=False)
+_KEY_REFUSED: Final = ProblemKind(
+    "admin_key_refused", 401, "A valid admin key or administrator's token is needed.", told=False
+)
 
 PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds(errors.ROW_CODES, 422),
@@ -94,6 +106,12 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     "admin_key_refused": _KEY_REFUSED,
     **_kinds({"role_too_low": "Your role does not allow this."}, 403),
     **_kinds({"scope_too_small": "The admin key is for other parts of the API."}, 403),
+    **_kinds({"role_not_mapped": "Your token gives you no role here."}, 403),
+    **_kinds(
+        {"groups_overage": "Your token does not carry the groups that would give you a role: they are too many."}, 403
+    ),
+    **_kinds({"identity_not_linked": "No operator has your identity."}, 403),
+    **_kinds({"keys_unavailable": "The keys to judge your token with cannot be had now."}, 503),
     **_kinds({"rate_limited": "Too many of these for now."}, 429),
     **_kinds(
         {"precondition_malformed": "If-Match or If-None-Match cannot be read, or nothing here has a version."}, 400
@@ -254,7 +272,7 @@ def _member(error: RegistryError) -> MemberError:
 async def _admin_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AdminError)
     kind = PROBLEMS[error.code]
-    if isinstance(error, KeyRefused | RoleTooLow | ScopeTooSmall):
+    if isinstance(error, KeyRefused | IdentityRefused | KeysUnavailable | RoleTooLow | ScopeTooSmall):
         log.warning("refused: %s", error.code, extra={"reason": error.detail, **_where(request)})
     members = [MemberError(field=error.field, code=kind.code, message=error.detail)] if error.field else []
     return problem_response(request, kind, error.detail, members=members, headers=_headers_of(kind))

@@ -18,15 +18,16 @@ from fastapi.routing import APIRoute
 from sqlmodel import Session
 from starlette.background import BackgroundTask
 
-from tenantgate.admin.admission import Admitted, Credential
+from tenantgate.admin.admission import Admitted, Credential, NotLinked, PresentedToken
 from tenantgate.admin.body import UPLOADS, read_request, read_upload
 from tenantgate.admin.conditions import expected_of, is_versioned, table_at, with_tag
 from tenantgate.admin.context import AdminContext
-from tenantgate.admin.entry import Need, need_of, presented
+from tenantgate.admin.entry import Need, credential_of, need_of
 from tenantgate.admin.once import REPLAYED, Once, Repeated, is_repeatable, is_secret, once_of, repeatable
 from tenantgate.admin.problems import (
     COMMON_HEADERS,
     PROBLEMS,
+    IdentityRefused,
     body_problems,
     log,
     problem_response,
@@ -64,15 +65,11 @@ class Call:
         self._response: Response | None = None
         self.once: Once | None = None
         self.expected: Expected | None = None
-        with reading(context.engine) as session:
-            self.admitted = self._judge(session)
+        address = request.client.host if request.client else ""
+        self.actor = Actor("", credential.scheme, address, request.state.request_id)
+        self.admitted = self._let_in()
         self.operator = self.admitted.operator
-        self.actor = Actor(
-            self.operator.id,
-            self.admitted.scheme,
-            request.client.host if request.client else "",
-            request.state.request_id,
-        )
+        self.actor = replace(self.actor, operator_id=self.operator.id)
 
     def answering(self, response: Response) -> Call:
         """Write revision and place of what is made into the headers of this response."""
@@ -88,22 +85,19 @@ class Call:
         """Run a unit of work in the operator's name; its revision goes into the answer's header."""
         if self.once is not None:
             # It ends when the answer is made: see `answer`.
-            work = self.once.begin(self._work(self.context), self._judge_again)
+            work = self.once.begin(self._work(self.actor, self.now), self._judge_again)
             self._require_version(work)
             yield work
             return
-        with self._work(self.context) as work:
+        with self._work(self.actor, self.now) as work:
             self._judge_again(work)
             self._require_version(work)
             yield work
         self._tell_revision(work)
 
-    def _work(self, context: AdminContext) -> AbstractContextManager[Work]:
-        return unit_of_work(context.engine, actor=self.actor, now=self.now, new_id=context.new_id)
-
     def _judge_again(self, work: Work) -> None:
         # Now that nobody else can write: a key revoked a moment ago changes nothing any more.
-        self._judge(work.session)
+        self._judge(work.session, self.now)
 
     def _require_version(self, work: Work) -> None:
         if self.expected is not None:
@@ -142,10 +136,9 @@ class Call:
     @contextmanager
     def going_on(self, request_id: str) -> Iterator[Work]:
         """Run a unit of work of what this request began, after its answer, if the operator may do so even then."""
-        context, now = self.context, self.context.now()
-        actor = replace(self.actor, request_id=request_id)
-        with unit_of_work(context.engine, actor=actor, now=now, new_id=context.new_id) as work:
-            self._need.check(self._credential.judge(work.session, now=now))
+        now = self.context.now()
+        with self._work(replace(self.actor, request_id=request_id), now) as work:
+            self._judge(work.session, now)
             yield work
 
     def created(self, path: str) -> None:
@@ -176,8 +169,35 @@ class Call:
         except RegistryError as error:
             log.info("the use of a key was not noted: %s", error.code, extra={"admin_key": key.id})
 
-    def _judge(self, session: Session) -> Admitted:
-        admitted = self._credential.judge(session, now=self.now)
+    def _work(self, actor: Actor, now: int) -> AbstractContextManager[Work]:
+        context = self.context
+        return unit_of_work(
+            context.engine,
+            actor=actor,
+            now=now,
+            new_id=context.new_id,
+            reserved_audiences=context.reserved_audiences,
+        )
+
+    def _let_in(self) -> Admitted:
+        """Return who is let in. Who is not linked becomes an operator, where that is so set (audited in their name)."""
+        credential = self._credential
+        try:
+            with reading(self.context.engine) as session:
+                return self._judge(session, self.now)
+        except IdentityRefused:  # judging raises it for one reason alone
+            if not (isinstance(credential, PresentedToken) and credential.enrols):
+                raise
+        with self._work(self.actor, self.now) as work:
+            credential.enrol(work)
+        with reading(self.context.engine) as session:
+            return self._judge(session, self.now)
+
+    def _judge(self, session: Session, now: int) -> Admitted:
+        try:
+            admitted = self._credential.judge(session, now=now)
+        except NotLinked as error:
+            raise IdentityRefused("identity_not_linked", f"no operator has the identity {error}") from None
         self._need.check(admitted)
         return admitted
 
@@ -217,7 +237,7 @@ class AdminRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             request.state.request_id = _request_id(request, context)
-            credential = presented(request)
+            credential = await credential_of(request, context)
             request.state.call = await run_in_threadpool(Call, context, credential, need, request)
             _check_query(request, parameters)
             if method != "GET":

@@ -10,7 +10,8 @@ from tenantgate.admin.admission import Admitted, Scheme
 from tenantgate.admin.shapes import Name, NewId, Written
 from tenantgate.admin.who_may import known_scopes
 from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug, words
-from tenantgate.core.fields import LIST_LENGTH
+from tenantgate.core.fields import LIST_LENGTH, URL_LENGTH
+from tenantgate.registry.identities import Identity
 from tenantgate.registry.operators import KeySpec, NewKey, OperatorRole, OperatorSpec
 
 OperatorState = Literal["active", "suspended"]
@@ -91,6 +92,44 @@ class NewAdminKeyOut(AdminKeyOut):
         return cls(**dict(AdminKeyOut.model_validate(made.row)), value=made.value)
 
 
+class IdentityIn(In):
+    """Somebody at an issuer of administrators' tokens. Entra: its authority, with `tid` and `oid`; any other: `sub`."""
+
+    model_config = example(
+        issuer="https://login.microsoftonline.com",
+        tid="11111111-2222-4333-8444-555555555555",
+        oid="99999999-aaaa-4bbb-8ccc-dddddddddddd",
+    )
+    issuer: Annotated[str, words(URL_LENGTH), Field(description="Entra's authority, or the exact `iss`.")]
+    tid: str | None = Field(None, description="Entra: the tenant.")
+    oid: str | None = Field(None, description="Entra: the object id of the user or service principal.")
+    sub: Annotated[str | None, Field(description="Any other issuer: `sub`, to the letter.")] = None
+
+    def to_identity(self) -> Identity:
+        """Return what the service asks for."""
+        return Identity(issuer=self.issuer, tid=self.tid, oid=self.oid, sub=self.sub)
+
+
+class IdentityOut(Out):
+    """Who at an issuer is an operator here."""
+
+    id: str
+    operator: str
+    issuer: str
+    tid: str | None
+    oid: str | None
+    sub: str | None
+    created_at: Instant
+    created_by: str
+
+
+class UnlinkIn(In):
+    """Which identity is to be this operator no more."""
+
+    model_config = example(identity="idn-mfrggzdfmztwq2lk")
+    identity: Annotated[str, slug("idn-mfrggzdfmztwq2lk"), Field(description="Id of the identity.")]
+
+
 class AuditEntryOut(Out):
     """One thing done by somebody, chained to the entry before it.
 
@@ -101,7 +140,7 @@ class AuditEntryOut(Out):
     revision: int = Field(description="Revision of the policy after it.")
     at: Instant
     operator: str
-    scheme: str = Field(description="How they came: admin_key, session, cli.")
+    scheme: str = Field(description="How they came: admin_key, bearer, session, cli.")
     address: str
     request_id: str
     action: str = Field(examples=["partner.suspended"])
@@ -190,6 +229,7 @@ class MeOut(Out):
         description="A line for each thing that had a say.", examples=[["operator ada has the role Admin"]]
     )
     admin_key: AdminKeyBrief | None = Field(description="The key you came with, if it was one.")
+    identity: IdentityOut | None = Field(description="Who you are at your issuer, if you came with a token.")
 
     @classmethod
     def of(cls, admitted: Admitted) -> MeOut:
@@ -202,4 +242,5 @@ class MeOut(Out):
             scopes=list(admitted.scopes),
             why=list(admitted.why),
             admin_key=None if key is None else AdminKeyBrief.model_validate(key),
+            identity=None if admitted.identity is None else IdentityOut.model_validate(admitted.identity),
         )

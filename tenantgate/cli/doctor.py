@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final
 
 import typer
 
+from tenantgate.cli.administration import examine_administration
 from tenantgate.cli.findings import say
 from tenantgate.cli.output import Json, print_json
 from tenantgate.cli.policies import DatabaseOrNone, PolicyOrNone, read_database
+from tenantgate.cli.symptoms import Symptom, symptoms_of
 from tenantgate.core.policy import IssuerRow, PolicyError, PolicySnapshot, ResourceRow, RowData
 from tenantgate.core.rules import check_references, check_row
 from tenantgate.discovery.disk import FOLDER as KEYS_FOLDER
 from tenantgate.discovery.disk import KeptKeys
 from tenantgate.discovery.limits import KeyLimits
-from tenantgate.discovery.probe import Finding
 from tenantgate.discovery.stored import UnusableStored
 from tenantgate.embed import probe_issuer
 from tenantgate.feed.file import FileSource
@@ -32,17 +33,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _AT_ONCE: Final = 16
 """Issuers looked at at the same time."""
-State = Literal["ok", "warning", "failed"]
-
-
-class Symptom(NamedTuple):
-    """What one check found. `code` is stable, None where all is well."""
-
-    check: str
-    state: State
-    detail: str
-    code: str | None = None
-    advice: str | None = None
 
 
 @app.command()
@@ -84,6 +74,7 @@ def examine(policy: Path | None, database: str | None, *, offline: bool) -> Iter
         return
     rows = [row.data for row in snapshot.rows if row.data is not None]
     yield from _policy(snapshot, rows)
+    yield from examine_administration(settings, rows, offline=offline)
     if settings.resource is not None and settings.resource not in {
         row.id for row in rows if isinstance(row, ResourceRow)
     }:
@@ -199,9 +190,4 @@ _COUNTED: Final = ("issuer", "tenant", "daemon", "resource")
 def _issuers(rows: list[IssuerRow]) -> Iterator[Symptom]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for row, findings in zip(rows, pool.map(probe_issuer, rows), strict=True):
-            yield from _symptoms(row.id, findings)
-
-
-def _symptoms(issuer: str, findings: Iterable[Finding]) -> Iterator[Symptom]:
-    for each in findings:
-        yield Symptom(f"{issuer}: {each.document} {each.step}", each.state, each.detail, each.code, each.advice)
+            yield from symptoms_of(row.id, findings)

@@ -55,7 +55,13 @@ class Office:
 
     def changing(self) -> AbstractContextManager[Work]:
         """Run a unit of work in the name of this machine's user."""
-        return unit_of_work(self.engine, actor=self.actor, now=self.now, new_id=self.new_id)
+        return unit_of_work(
+            self.engine,
+            actor=self.actor,
+            now=self.now,
+            new_id=self.new_id,
+            reserved_audiences=self.settings.admin_audiences,
+        )
 
 
 @contextmanager

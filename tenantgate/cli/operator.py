@@ -6,17 +6,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from tenantgate.admin.shapes_admin import OperatorOut
+from tenantgate.admin.shapes_admin import IdentityOut, OperatorOut
 from tenantgate.cli.changes import members_of
 from tenantgate.cli.office import Database, office
 from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show_change, show_list
-from tenantgate.registry import operators
+from tenantgate.registry import identities, operators
+from tenantgate.registry.identities import Identity
 from tenantgate.registry.operators import OperatorRole, OperatorSpec
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 OperatorId = Annotated[str, typer.Argument(metavar="ID", help="Id of the operator.")]
 COLUMNS = ("id", "name", "role", "state", "created_at")
+IDENTITY_COLUMNS = ("id", "issuer", "tid", "oid", "sub", "created_at", "created_by")
 
 
 @app.callback()
@@ -88,3 +90,46 @@ def activate(id_: OperatorId, database: Database = None, as_json: Json = False) 
         with desk.changing() as work:
             row = operators.activate(work, id_)
         show_change(OperatorOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command()
+def link(
+    id_: OperatorId,
+    issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="Entra's authority, or the exact iss.")],
+    tid: Annotated[str | None, typer.Option("--tid", help="Entra: the tenant.")] = None,
+    oid: Annotated[
+        str | None, typer.Option("--oid", help="Entra: the user's or service principal's object id.")
+    ] = None,
+    sub: Annotated[str | None, typer.Option("--sub", help="Any other issuer: the token's sub.")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Let somebody at an issuer of administrators' tokens be this operator (TENANTGATE_ADMIN_ISSUERS)."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = identities.link(work, id_, Identity(issuer=issuer, tid=tid, oid=oid, sub=sub))
+        show_change(IdentityOut.model_validate(row), work.revision, as_json=as_json)
+
+
+@app.command("identities")
+def list_identities(
+    id_: OperatorId, limit: Limit = 50, cursor: Cursor = None, database: Database = None, as_json: Json = False
+) -> None:
+    """List who at which issuer is this operator."""
+    with office(database) as desk, desk.reading() as session:
+        page = identities.list_(session, id_, after=cursor, limit=limit)
+        show_list(map(IdentityOut.model_validate, page.items), page.after, IDENTITY_COLUMNS, as_json=as_json)
+
+
+@app.command()
+def unlink(
+    id_: OperatorId,
+    identity: Annotated[str, typer.Argument(metavar="IDENTITY", help="Id of the identity.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Let an identity be this operator no more, at once."""
+    with office(database) as desk:
+        with desk.changing() as work:
+            row = identities.unlink(work, id_, identity)
+        show_change(IdentityOut.model_validate(row), work.revision, as_json=as_json)

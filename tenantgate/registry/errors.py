@@ -137,7 +137,7 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "v1_issuer_shared": "The tid is active in another cloud that shares the v1 issuer.",
     "client_id_duplicate": "The client id is already listed in this tenant.",
     "role_value_duplicate": "The resource already defines a role with this value.",
-    "audience_overlap": "Another resource accepts this audience.",
+    "audience_overlap": "Another resource accepts this audience, or it is that of administrators' tokens.",
     "assignment_overlap": "The role is already assigned for some of that time.",
     "role_mapping_duplicate": "This value of this claim already gives the role.",
     "pin_differs": "The daemon is pinned to another identity.",
@@ -150,6 +150,7 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "daemon_in_use": "A role assignment, a certificate or something else names the daemon.",
     "resource_in_use": "An app role or something else names the resource.",
     "app_role_in_use": "A role assignment, a role mapping or something else names the app role.",
+    "identity_linked": "The identity is already an operator's.",
     "issuer_in_use": "A tenant, a role mapping or a resource names the issuer.",
     "epoch_changed": "The database is of another epoch than the one looked at.",
     "secret_not_repeated": "It was made before, and its secret is shown once alone.",
@@ -170,6 +171,7 @@ NOT_FOUND_CODES: Final[dict[str, str]] = {
         "role_mapping",
         "operator",
         "admin_key",
+        "operator_identity",
         "session",
         "sign_in_link",
         "instance",
@@ -229,6 +231,8 @@ CREDENTIAL_CODES: Final[dict[str, str]] = {
     "invitation_revoked": "The invitation was revoked.",
     "invitation_redeemed": "The invitation was redeemed before.",
     "invitation_closed": "The invitation's partner is suspended or archived.",
+    "token_ended": "The token has expired meanwhile.",
+    "audience_shared": "A resource accepts the audience of administrators' tokens.",
 }
 """CredentialError."""
 

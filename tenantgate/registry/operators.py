@@ -53,6 +53,8 @@ SCOPES: Final = 32
 """Scopes of one key, at most."""
 
 SECRET_BYTES: Final = 32
+KEY_PREFIX: Final = "tg_"
+"""What every admin key begins with, and no token does."""
 _KEY: Final = re.compile(r"tg_([a-z0-9][a-z0-9.-]{0,62})_([A-Za-z0-9_-]{43})\Z")
 _NOBODYS_HASH: Final = "0" * 64
 

@@ -112,6 +112,10 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Resource:
 
 def _check_fit(work: Work, data: ResourceRow, known: tuple[ReportOnly, ...]) -> None:
     """Refuse what does not fit the other rows or the time. `known` was there before and may have ended since."""
+    for place, audience in enumerate(data.audiences):
+        if one_spelling(audience) in work.reserved_audiences:
+            message = f"audience {audience} is that of administrators' tokens"
+            raise ConflictError("audience_overlap", message, field=f"audiences[{place}]")
     # Resources are few: all of them are looked at.
     for other in work.session.exec(select(Resource).where(col(Resource.id) != data.id)):
         taken = set(map(one_spelling, other.audiences))

@@ -58,13 +58,25 @@ class _Epoch:
 
 
 class Work:
-    """A unit of work under way. `now` is epoch seconds; `revision` is set when it ends, if the policy changed."""
+    """A unit of work under way. `now` is epoch seconds; `revision` is set when it ends, if the policy changed.
 
-    def __init__(self, session: Session, *, actor: Actor, now: int, new_id: NewId) -> None:
+    `reserved_audiences` (in one spelling) are those of administrators' tokens: no resource may accept one.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        actor: Actor,
+        now: int,
+        new_id: NewId,
+        reserved_audiences: frozenset[str] = frozenset(),
+    ) -> None:
         self.session = session
         self.actor = actor
         self.now = now
         self.new_id = new_id
+        self.reserved_audiences = reserved_audiences
         self.revision: int | None = None
         self._entries: list[_Entry] = []
         self.at_end: Callable[[Work], None] | None = None
@@ -174,7 +186,9 @@ class Work:
 
 
 @contextmanager
-def unit_of_work(engine: Engine, *, actor: Actor, now: int, new_id: NewId) -> Iterator[Work]:
+def unit_of_work(
+    engine: Engine, *, actor: Actor, now: int, new_id: NewId, reserved_audiences: frozenset[str] = frozenset()
+) -> Iterator[Work]:
     """Run a unit of work: everything in it is committed at the end, or nothing on any exception.
 
     Holds the write lock from the beginning (a second one in the same thread waits for itself and fails).
@@ -188,7 +202,7 @@ def unit_of_work(engine: Engine, *, actor: Actor, now: int, new_id: NewId) -> It
     with writing(engine) as session:
         if is_concurrent(session):
             lock_history(session)
-        work = Work(session, actor=actor, now=now, new_id=new_id)
+        work = Work(session, actor=actor, now=now, new_id=new_id, reserved_audiences=reserved_audiences)
         yield work
         work._finish()  # noqa: SLF001 (the other half of this module)
         if work.at_end is not None:

@@ -75,7 +75,10 @@ class Call:
         """
         actor = Actor(visitor.operator.id, "session", self.address, self.id)
         context = self.context
-        with unit_of_work(context.engine, actor=actor, now=self.now, new_id=context.new_id) as work:
+        reserved = context.reserved_audiences
+        with unit_of_work(
+            context.engine, actor=actor, now=self.now, new_id=context.new_id, reserved_audiences=reserved
+        ) as work:
             require_writer(identify(work.session, visitor.token, now=self.now))
             yield work
 

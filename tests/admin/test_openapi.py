@@ -103,6 +103,10 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     for path in keys:
         answer = api.ask("POST", path.replace("{id}", "keycloak"), json=body_of("POST", V1 + path))
         assert answer.status_code == 200, answer.text
+    identities = [f"/operators/{{id}}/{verb}" for verb in ("identities", "unlink-identity")]
+    linked = api.make("/operators/ada/identities", **(body_of("POST", V1 + identities[0]) or {}))
+    answer = api.ask("POST", "/operators/ada/unlink-identity", json={"identity": linked["id"]})
+    assert answer.status_code == 200, answer.text
     moves = [f"/{name}/{verb}" for name in ("partners", "tenants", "daemons") for verb in ("suspend", "activate")]
     for path in moves:
         ids = {"partners": "contoso", "tenants": "contoso-entra", "daemons": "contoso-nightly"}
@@ -129,7 +133,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in amended),
-        *(("POST", V1 + path) for path in (*keys, *moves, rotate, approve, *others)),
+        *(("POST", V1 + path) for path in (*keys, *identities, *moves, rotate, approve, *others)),
     }
 
 

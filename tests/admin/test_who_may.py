@@ -30,8 +30,11 @@ def test_every_change_needs_more_than_reading():
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_route_lets_in_whom_the_table_says(api: Api, role: str):
+@pytest.mark.parametrize("scheme", ["admin_key", "bearer"])
+@pytest.mark.threat(46)
+def test_every_route_lets_in_whom_the_table_says(api: Api, scheme: str, role: str):
     """A role that reaches gets past the door (whatever is found behind it), a lower one is told which is needed."""
+    api.scheme = scheme
     for method, path in ROUTES:
         least = operation(method, path)["x-least-role"]
         answer = api.ask(method, filled(path).removeprefix(V1), role=role, json=body_of(method, path))
@@ -42,8 +45,10 @@ def test_every_route_lets_in_whom_the_table_says(api: Api, role: str):
             assert least in answer.json()["detail"]
 
 
-def test_a_role_that_does_not_reach_changes_nothing(api: Api):
+@pytest.mark.parametrize("scheme", ["admin_key", "bearer"])
+def test_a_role_that_does_not_reach_changes_nothing(api: Api, scheme: str):
     """Refused calls leave revision and audit as they were."""
+    api.scheme = scheme
     before = api.get("/policy")
     for method, path in ROUTES:
         if method != "GET":
@@ -65,6 +70,10 @@ def test_an_empty_database_is_not_open(empty_api: Api):
         for role in (None, "Admin"):
             answer = empty_api.ask(method, filled(path).removeprefix(V1), role=role, json=body_of(method, path))
             assert answer.status_code == 401, (method, path)
+    empty_api.scheme = "bearer"
+    for method, path in ROUTES:
+        answer = empty_api.ask(method, filled(path).removeprefix(V1), json=body_of(method, path))
+        assert (answer.status_code, answer.json()["code"]) == (403, "identity_not_linked"), (method, path)
 
 
 def _spoiled(key: str) -> dict[str, object]:

@@ -27,8 +27,9 @@ from tenantgate.admin.routes import build_admin
 from tenantgate.core.keys import StaticKeys
 from tenantgate.core.policy import IssuerRow
 from tenantgate.discovery.probe import Finding
-from tenantgate.registry import operators
+from tenantgate.registry import identities, operators
 from tenantgate.registry.operators import KeySpec, OperatorSpec
+from tests.admin import staff
 from tests.registry.builders import NOW, counting_bytes, counting_ids, everything, work_on
 
 ROLES = ("Admin", "Operator", "Viewer")
@@ -94,6 +95,7 @@ def make_template(engine: Engine) -> dict[str, str]:
             operators.create(work, OperatorSpec(id=id_, name=f"An {role}", role=role))
             spec = KeySpec(operator=id_, name="tests", expires_at=LATER)
             keys[role] = operators.create_key(work, spec, random_bytes=random_bytes).value
+            identities.link(work, id_, staff.identity_of(id_))
     engine.dispose()
     return keys
 
@@ -123,16 +125,24 @@ class Api:
     looked: list[IssuerRow] = field(default_factory=list)
     explaining: Explaining | None = None
     role: str = "Admin"
+    scheme: str = "admin_key"
+    context: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     def ask(self, method: str, path: str, *, role: str | None = "", headers: Any = None, **request: Any) -> Any:
         """Send a request below /api/v1 with the key of a role (None: without), and look at the answer's form."""
         chosen = self.role if role == "" else role
         sent = dict(headers or {})
         if chosen is not None:
-            sent.setdefault("Authorization", f"Bearer {self.keys[chosen]}")
+            sent.setdefault("Authorization", f"Bearer {self.credential(chosen)}")
         answer = self.client.request(method, V1 + path, headers=sent, **request)
         self._look_at(method, path.partition("?")[0], answer)
         return answer
+
+    def credential(self, role: str) -> str:
+        """What an operator of a role presents: their key, or a token that gives the same role."""
+        if self.scheme == "admin_key":
+            return self.keys[role]
+        return staff.token(f"an-{role.lower()}", (f"TenantGate.{role}",))
 
     def get(self, path: str, **request: Any) -> Any:
         """GET that must succeed: the answer's content."""
@@ -176,11 +186,14 @@ class Served:
     """An application with nothing but the administration in it, over one database after the other."""
 
     def __init__(self) -> None:
+        tokens = staff.tokens()
         self._context = SimpleNamespace(
             new_id=counting_ids(8),
             random_bytes=counting_bytes(9),
             secure=True,
             public_url="https://gate.publisher.example",
+            tokens=tokens,
+            reserved_audiences=tokens.audiences,
         )
         app = FastAPI(redirect_slashes=False, openapi_url=None)
         install_problems(app)
@@ -205,6 +218,6 @@ class Served:
             lambda index, _: StaticKeys([entry.row for entry in index.issuers.values()])
         )
         self._context.probing = Probing(lambda row: (looked.append(row), [FOUND])[1], clock)
-        yield Api(self._client, engine, keys, clock, looked, self._context.explaining)
+        yield Api(self._client, engine, keys, clock, looked, self._context.explaining, context=self._context)
         vars(self._context).update(before)
         engine.dispose()

@@ -371,3 +371,30 @@ def test_access_is_told_as_it_was(desk: Desk):
     (row,) = csv.DictReader(io.StringIO(desk.call("audit", "access", "--csv").out))
     assert (row["client_id"], row["counted"], row["expires_at"]) == (held["client_id"], "true", "")
     assert "Orders.Read" in desk.call("audit", "access").out
+
+
+def test_a_key_may_do_less(desk: Desk):
+    """A lower role and scopes are given when it is made; a misspelled scope is refused."""
+    words = ("admin-key", "create", "--operator", "operations", "--key-role", "Viewer")
+    made = desk.json(*words, "--scope", "partners", "--scope", "audit")
+    assert (made["role"], made["scopes"]) == ("Viewer", ["partners", "audit"])
+    assert desk.refused(*words, "--scope", "partner")[0] == "scope_unknown"
+
+
+def test_identities_of_an_operator(desk: Desk):
+    """Linked, listed, unlinked; one is one operator's."""
+    words = ("operator", "link", "operations", "--issuer", "https://id.staff.example/realms/staff", "--sub", "7c0ffee0")
+    made = {name: value for name, value in desk.json(*words).items() if name != "revision"}
+    assert (made["operator"], made["sub"], made["tid"]) == ("operations", "7c0ffee0", None)
+    assert desk.refused(*words)[0] == "identity_linked"
+    assert desk.json("operator", "identities", "operations")["items"] == [made]
+    desk.json("operator", "unlink", "operations", made["id"])
+    assert desk.json("operator", "identities", "operations")["items"] == []
+
+
+def test_no_command_gives_a_resource_the_audience_of_administrators(desk: Desk):
+    """The same settings hold for commands as for the server."""
+    issuer = {"issuer": "https://id.staff.example", "audiences": ["api://admin"], "admin": ["x"]}
+    environment = {"TENANTGATE_ADMIN_ISSUERS": json.dumps([issuer])}
+    answer = desk.call("resource", "create", "--id", "sly", "--audience", "api://admin", **environment)
+    assert (answer.status, answer.err.partition(":")[0]) == (1, "audience_overlap")

@@ -214,3 +214,34 @@ def test_nothing_is_made_or_changed(own: Desk):
     own.call("doctor")
 
     assert {path.name for path in Path().iterdir()} == before
+
+
+ADMIN = {"tenant": "11111111-2222-4333-8444-555555555555", "audiences": ["api://admin"], "admin": ["TenantGate.Admin"]}
+
+
+def administered(own: Desk, authority: str) -> Answer:
+    """What doctor says where tokens of this authority administer."""
+    issuer = ADMIN | {"authority": authority, "insecure_allow_http": True}
+    environment = {"TENANTGATE_ADMIN_ISSUERS": json.dumps([issuer]), "TENANTGATE_ADMIN_UNLINKED": "create"}
+    return own.call("doctor", "--json", **environment)
+
+
+def test_issuers_of_administrators_are_looked_at(own: Desk, emulator: RunningEmulator):
+    """As those of partners are, by their own settings; who becomes an operator unasked is said."""
+    answer = administered(own, emulator.authority)
+    said = [(each["check"], each["state"]) for each in answer.document if each["check"] == "administrators"]
+    assert said == [("administrators", "ok"), ("administrators", "warning")]
+    assert symptoms(answer)["administration-0: v2 keys"] == ("ok", None)
+    failed = {each["check"] for each in answer.document if each["state"] == "failed"}
+    assert not any(check.startswith("admin") for check in failed), failed
+
+
+def test_a_shared_audience_of_administrators_fails(own: Desk, emulator: RunningEmulator):
+    """A resource that was there before the setting, and an issuer that is not there."""
+    own.json("resource", "create", "--id", "sly", "--audience", "api://admin")
+    answer = administered(own, emulator.authority)
+    assert ("administrators", "failed", "audience_shared") in [
+        (each["check"], each["state"], each["code"]) for each in answer.document
+    ]
+    assert answer.status == 1
+    assert symptoms(administered(own, "http://127.0.0.1:1"))["administration-0: v2 connection"][0] == "failed"

@@ -69,7 +69,7 @@ def test_keys_value_is_nowhere_but_in_the_answer(registry: Registry, key: NewKey
     assert entry.after is not None
     assert set(entry.after) == {
         "id", "operator", "name", "created_at", "created_by", "expires_at", "revoked_at", "last_used_at",
-        "role", "scopes",
+        "role", "scopes", "version",
     }  # fmt: skip
 
 
