@@ -30,6 +30,7 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.explaining import Explaining, KeysAtHand
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
+from tenantgate.admin.rates import BURST_SECONDS, Failures, OperatorRates
 from tenantgate.admin.routes import build_admin
 from tenantgate.admin.trusted import Trusted
 from tenantgate.admin.waiting import WaitingAdministration
@@ -40,8 +41,8 @@ from tenantgate.embed import database_source, follow, keys_at_hand, new_gate, ne
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
-from tenantgate.registry import attention
-from tenantgate.registry.engine import open_engine, reading
+from tenantgate.registry import attention, rates
+from tenantgate.registry.engine import is_postgres, open_engine, reading
 from tenantgate.registry.errors import DatabaseError, RegistryError
 from tenantgate.registry.identities import resource_accepting
 from tenantgate.registry.ids import random_ids
@@ -190,7 +191,20 @@ def _open_administration(
         _open_product_keys(engine, settings),
         Explaining(at_hand, TokenReader(settings.limits)),
         tokens,
+        _open_rates(settings, engine),
+        Failures(time.monotonic),
     )
+
+
+def _open_rates(settings: Settings, engine: Engine) -> OperatorRates:
+    """Return how much each operator may ask: of all servers together where they share a PostgreSQL database."""
+    rate = settings.admin_rate / 60
+    shared = functools.partial(_take, engine, rate) if is_postgres(settings.database_url or "") else None
+    return OperatorRates(settings.admin_rate, time.monotonic, shared)
+
+
+def _take(engine: Engine, rate: float, operator: str, wanted: int) -> bool:
+    return rates.take(engine, operator, wanted, rate=rate, burst=rate * BURST_SECONDS)
 
 
 def _keys_at_hand(gates: Sequence[Gate], kept: Path | None, index: PolicyIndex, resource: str) -> KeySource:

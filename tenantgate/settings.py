@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     admin_issuers: tuple[AdminIssuer, ...] = ()
     admin_unmapped_role: Literal["none", "Viewer"] = "none"
     admin_unlinked: Literal["refuse", "create"] = "refuse"
+    admin_rate: int = 6_000
     max_token_bytes: int = LIMITS.token_bytes
     max_header_bytes: int = LIMITS.header_bytes
     max_kid_bytes: int = LIMITS.kid_bytes
@@ -144,6 +145,14 @@ class Settings(BaseSettings):
         number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
         if type(number) is not int or not low <= number <= high:
             raise ValueError(f"must be a whole number between {low} and {high}")
+        return number
+
+    @field_validator("admin_rate", mode="before")
+    @classmethod
+    def _some_a_minute(cls, value: object) -> int:
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+        if type(number) is not int or not 60 <= number <= 600_000:
+            raise ValueError("must be a whole number between 60 and 600000")
         return number
 
     @field_validator("max_policy_age", mode="before")

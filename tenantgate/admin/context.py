@@ -13,6 +13,7 @@ from sqlalchemy.engine import Engine
 from tenantgate.admin.bearer import AdminTokens
 from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
+from tenantgate.admin.rates import Failures, OperatorRates
 from tenantgate.registry.ids import NewId, RandomBytes
 from tenantgate.registry.product_keys import ProductKeys
 
@@ -23,6 +24,7 @@ class AdminContext:
 
     `probing` looks at issuers for operators; `keys` are the product's own, the same on every server.
     `explaining` judges tokens for them once more; `tokens` reads administrators' own, where any are taken.
+    `rates` and `failures` are how much an operator may ask, and how often an address may be wrong; None: without end.
     """
 
     engine: Engine
@@ -34,6 +36,8 @@ class AdminContext:
     keys: ProductKeys
     explaining: Explaining
     tokens: AdminTokens | None = None
+    rates: OperatorRates | None = None
+    failures: Failures | None = None
 
     @property
     def reserved_audiences(self) -> frozenset[str]:

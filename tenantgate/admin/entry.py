@@ -49,14 +49,12 @@ def need_of(method: str, path: str) -> Need:
     return Need(WHO_MAY[method, path], path.split("/")[1], method != "GET")
 
 
-async def credential_of(request: Request, context: AdminContext) -> Credential:
-    """Return what the caller presents: a key, or a token that is authentic. What it looks like says which, once.
+async def credential_of(value: str, context: AdminContext) -> Credential:
+    """Return what a caller presents: a key, or a token that is authentic. What it looks like says which, once.
 
     Raises:
-        KeyRefused: there is none, or it is no token for us.
-        IdentityRefused, KeysUnavailable: as `AdminTokens.read`.
+        KeyRefused, IdentityRefused, KeysUnavailable: as `AdminTokens.read`.
     """
-    value = presented(request)
     if context.tokens is None or value.startswith(KEY_PREFIX):
         return PresentedKey(value)
     return await context.tokens.read(value, now=context.now())

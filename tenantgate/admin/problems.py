@@ -4,6 +4,7 @@
     ├── KeyRefused      no credential, or one that does not let in
     ├── IdentityRefused the token is authentic, and gives nothing here
     ├── KeysUnavailable nobody can say now whether a token is
+    ├── RateLimited     this operator or address has asked often enough for now
     ├── RoleTooLow      the operator's role does not reach
     ├── ScopeTooSmall   the admin key is for something else
     └── RequestRefused  the request cannot be read
@@ -58,6 +59,14 @@ class IdentityRefused(AdminError):
 
 class KeysUnavailable(AdminError):
     """The keys to judge a token with cannot be had."""
+
+
+class RateLimited(AdminError):
+    """Too often for now. `retry_after`: seconds until it is worth asking again."""
+
+    def __init__(self, code: str, detail: str, *, retry_after: int) -> None:
+        super().__init__(code, detail)
+        self.retry_after = retry_after
 
 
 class RoleTooLow(AdminError):
@@ -186,18 +195,13 @@ class Problem(BaseModel):
 
 def problems(*refusals: type[RegistryError]) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of a route: what its service refuses, and what can happen to any route."""
-    statuses = {400, 401, 403, 413, 422, 503} | {_STATUS_OF_REFUSAL[refusal] for refusal in refusals}
+    statuses = {400, 401, 403, 413, 422, 429, 503} | {_STATUS_OF_REFUSAL[refusal] for refusal in refusals}
     return {status: _described(status) for status in sorted(statuses)}
 
 
 def problems_at(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI `responses` of other refusals than a service's."""
     return {status: _described(status) for status in statuses}
-
-
-def rate_problems() -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI `responses` that only a route that may be called a few times has."""
-    return {429: _described(429)}
 
 
 def body_problems() -> dict[int | str, dict[str, Any]]:
@@ -275,7 +279,10 @@ async def _admin_error(request: Request, error: Exception) -> Response:
     if isinstance(error, KeyRefused | IdentityRefused | KeysUnavailable | RoleTooLow | ScopeTooSmall):
         log.warning("refused: %s", error.code, extra={"reason": error.detail, **_where(request)})
     members = [MemberError(field=error.field, code=kind.code, message=error.detail)] if error.field else []
-    return problem_response(request, kind, error.detail, members=members, headers=_headers_of(kind))
+    headers = _headers_of(kind)
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(error.retry_after)
+    return problem_response(request, kind, error.detail, members=members, headers=headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

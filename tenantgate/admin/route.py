@@ -22,24 +22,24 @@ from tenantgate.admin.admission import Admitted, Credential, NotLinked, Presente
 from tenantgate.admin.body import UPLOADS, read_request, read_upload
 from tenantgate.admin.conditions import expected_of, is_versioned, table_at, with_tag
 from tenantgate.admin.context import AdminContext
-from tenantgate.admin.entry import Need, credential_of, need_of
+from tenantgate.admin.entry import Need, credential_of, need_of, presented
 from tenantgate.admin.once import REPLAYED, Once, Repeated, is_repeatable, is_secret, once_of, repeatable
 from tenantgate.admin.problems import (
     COMMON_HEADERS,
     PROBLEMS,
     IdentityRefused,
+    KeyRefused,
     body_problems,
     log,
     problem_response,
     problems,
     problems_at,
-    rate_problems,
 )
 from tenantgate.admin.who_may import WHO_MAY
 from tenantgate.admin.wire import Out
 from tenantgate.registry import operators
 from tenantgate.registry.engine import reading, writing
-from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.errors import CredentialError, RegistryError
 from tenantgate.registry.kept_answers import KeptAnswer
 from tenantgate.registry.preconditions import Expected, require_version
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
@@ -69,6 +69,9 @@ class Call:
         self.actor = Actor("", credential.scheme, address, request.state.request_id)
         self.admitted = self._let_in()
         self.operator = self.admitted.operator
+        if context.rates is not None:
+            context.rates.spend(self.operator.id)
+        need.check(self.admitted)
         self.actor = replace(self.actor, operator_id=self.operator.id)
 
     def answering(self, response: Response) -> Call:
@@ -97,7 +100,7 @@ class Call:
 
     def _judge_again(self, work: Work) -> None:
         # Now that nobody else can write: a key revoked a moment ago changes nothing any more.
-        self._judge(work.session, self.now)
+        self._need.check(self._judge(work.session, self.now))
 
     def _require_version(self, work: Work) -> None:
         if self.expected is not None:
@@ -138,7 +141,7 @@ class Call:
         """Run a unit of work of what this request began, after its answer, if the operator may do so even then."""
         now = self.context.now()
         with self._work(replace(self.actor, request_id=request_id), now) as work:
-            self._judge(work.session, now)
+            self._need.check(self._judge(work.session, now))
             yield work
 
     def created(self, path: str) -> None:
@@ -198,7 +201,6 @@ class Call:
             admitted = self._credential.judge(session, now=now)
         except NotLinked as error:
             raise IdentityRefused("identity_not_linked", f"no operator has the identity {error}") from None
-        self._need.check(admitted)
         return admitted
 
 
@@ -237,8 +239,7 @@ class AdminRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             request.state.request_id = _request_id(request, context)
-            credential = await credential_of(request, context)
-            request.state.call = await run_in_threadpool(Call, context, credential, need, request)
+            request.state.call = await _admitted_call(request, context, need)
             _check_query(request, parameters)
             if method != "GET":
                 request.state.call.expected = expected_of(request, table)
@@ -257,6 +258,24 @@ class AdminRoute(APIRoute):
             return response
 
         return handle
+
+
+async def _admitted_call(request: Request, context: AdminContext, need: Need) -> Call:
+    """Return the call of who is let in; who is wrong too often is not even looked at for a while."""
+    value, address = presented(request), request.client.host if request.client else ""
+    failures = context.failures
+    if failures is not None:
+        failures.check(address, value)
+    try:
+        credential = await credential_of(value, context)
+        call = await run_in_threadpool(Call, context, credential, need, request)
+    except (KeyRefused, CredentialError):
+        if failures is not None:
+            failures.note(address)
+        raise
+    if failures is not None:
+        failures.welcome(value)
+    return call
 
 
 def bound_to(context: AdminContext) -> type[AdminRoute]:
@@ -326,9 +345,7 @@ class Routes:
 
     def look(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
         """Find something out that costs others something: a few times a minute. Nothing is changed."""
-        return self._route(
-            "POST", path, 200, problems(*refusals) | body_problems() | rate_problems(), {}, repeats=False
-        )
+        return self._route("POST", path, 200, problems(*refusals) | body_problems(), {}, repeats=False)
 
     def upload(self, path: str, *refusals: type[RegistryError]) -> Callable[[F], F]:
         """Take a file and begin to work on it: 202 and Location."""

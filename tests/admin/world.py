@@ -193,6 +193,8 @@ class Served:
             secure=True,
             public_url="https://gate.publisher.example",
             tokens=tokens,
+            rates=None,
+            failures=None,
             reserved_audiences=tokens.audiences,
         )
         app = FastAPI(redirect_slashes=False, openapi_url=None)
