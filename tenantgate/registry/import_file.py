@@ -30,7 +30,8 @@ COLUMNS: Final[dict[str, str]] = {
     "roles": "Ids of app roles for the daemon, with blanks between them. They must be there.",
     "not_before": "The roles count from then on: an RFC 3339 timestamp, or a day.",
     "expires_at": "The roles count until just before then. Empty: new ones have no end, those there keep theirs.",
-    "reason": "Why, for who asks later.",
+    "reason": "Why new roles are given, for who asks later.",
+    "ticket": "Where that was agreed.",
 }
 """Every column a file may have → what it is. They may stand in any order; only `partner` must be there."""
 

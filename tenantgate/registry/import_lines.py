@@ -12,9 +12,7 @@ from typing import Any, Final, Literal
 
 from sqlmodel import col, select
 
-from tenantgate.core.fields import NAME_LENGTH
-from tenantgate.core.policy import DaemonRow, is_guid, one_spelling
-from tenantgate.core.references import check_daemon, check_profile
+from tenantgate.core.policy import is_guid, one_spelling
 from tenantgate.registry import assignments, daemons, partners, tenants
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
@@ -22,16 +20,10 @@ from tenantgate.registry.errors import ConflictError, DatabaseError, InvalidErro
 from tenantgate.registry.import_file import ImportRow
 from tenantgate.registry.moments import read_moment
 from tenantgate.registry.partners import PartnerSpec
-from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.service import (
     REASON_LENGTH,
-    W,
-    amend,
     check_slug,
-    checked,
-    fitting,
     refer,
-    require_future,
     text,
 )
 from tenantgate.registry.tables import AppRole, Daemon, Issuer, Partner, RoleAssignment, Tenant
@@ -148,9 +140,10 @@ class _Line:
             self._created = True
             return partners.create(work, PartnerSpec(id=self._row.cell("partner"), name=name))
         partners.require_open(row, "partner")
-        return self._amended(
-            row, {"name": text(name, "partner_name", limit=NAME_LENGTH)} if name else {}, "partner.changed"
-        )
+        if name and name != row.name:
+            partners.change(work, row.id, {"name": name})
+            self._changed = True
+        return row
 
     def _tenant(self, partner: Partner) -> Tenant:
         issuer, tid = self._row.cell("issuer"), self._row.cell("tid") or None
@@ -185,26 +178,23 @@ class _Line:
         if tenant.hosted and found.partner != partner.id:
             message = f"client id {found.client_id} is already listed as daemon {found.id} of partner {found.partner}"
             raise ConflictError("client_id_duplicate", message, field="client_id", holder=found.id)
-        return self._pinned(found, tenant)
+        self._pin(found)
+        return found
 
-    def _pinned(self, daemon: Daemon, tenant: Tenant) -> Daemon:
+    def _pin(self, daemon: Daemon) -> None:
         """Pin a daemon that is not pinned yet. Another pin is a decision of its own, made by name."""
         pins: dict[str, Any] = {}
         for name in ("oid", "subject"):
             given, has = self._row.cell(name), getattr(daemon, name)
-            if given and has is not None and one_spelling(given) != has:
+            given = one_spelling(given) if name == "oid" else given
+            if given and has is not None and given != has:
                 message = f"daemon {daemon.id} is pinned to another {name}; change it there"
                 raise ConflictError("pin_differs", message, field=name, holder=daemon.id)
             if given and has is None:
                 pins[name] = given
-        if not pins:
-            return daemon
-        known = data_of_row("daemon", daemon)
-        data = checked(DaemonRow(**{each: getattr(known, each) for each in DaemonRow.__struct_fields__} | pins))
-        data = fitting(check_daemon, data, data_of_row("tenant", tenant))
-        issuer = refer(self._work.session, Issuer, tenant.issuer, "issuer")
-        fitting(check_profile, data, data_of_row("issuer", issuer))
-        return self._amended(daemon, columns_of(data), "daemon.changed")
+        if pins:
+            daemons.change(self._work, daemon.id, pins)
+            self._changed = True
 
     def _roles(self, daemon: Daemon) -> None:
         wanted = self._row.cell("roles").split()
@@ -227,14 +217,8 @@ class _Line:
             message = f"the role is given {len(running)} times already; change one of them"
             raise ConflictError("assignment_overlap", message, field="roles", holder=running[0].id)
         elif expires_at is not None:
-            self._end(running[0], expires_at)
-
-    def _end(self, row: RoleAssignment, expires_at: int) -> None:
-        require_future(self._work, expires_at, "expires_at")
-        if row.not_before is not None and expires_at <= row.not_before:
-            raise InvalidError("window_empty", "ends before it begins", field="expires_at")
-        assignments.require_alone(self._work.session, row, row.not_before, expires_at)
-        self._amended(row, {"expires_at": expires_at}, "role_assignment.changed")
+            assignments.change(self._work, running[0].id, {"expires_at": expires_at})
+            self._changed = True
 
     def _grant(self, daemon: Daemon, role: str, expires_at: int | None) -> None:
         spec = AssignmentSpec(
@@ -243,12 +227,7 @@ class _Line:
             not_before=self._moment("not_before"),
             expires_at=expires_at,
             reason=self._row.cell("reason"),
+            ticket=self._row.cell("ticket"),
         )
         self.made.append(assignments.grant(self._work, spec).id)
         self._created = True
-
-    def _amended(self, row: W, columns: dict[str, Any], action: str) -> W:
-        version = row.version
-        amended = amend(self._work, row, columns, action)
-        self._changed |= amended.version != version
-        return amended

@@ -50,6 +50,7 @@ FABRIKAM: dict[str, str] = {
     "roles": "orders-read",
     "expires_at": LATER,
     "reason": "contract 4712",
+    "ticket": "CHG-4712",
 }
 """A line with a new partner and all that it needs."""
 CONTOSO: dict[str, str] = {
@@ -175,7 +176,8 @@ def test_a_line_makes_all_that_its_daemon_needs(importing: Importing):
     daemon = found(importing.registry, Daemon, client_id=OTHER_CLIENT)
     assert (daemon.oid, daemon.state) == (OID, "active")
     grant = found(importing.registry, RoleAssignment, daemon=daemon.id)
-    assert (grant.expires_at, grant.granted_by, grant.reason) == (LATER_SECONDS, "adm", "contract 4712")
+    assert (grant.expires_at, grant.granted_by) == (LATER_SECONDS, "adm")
+    assert (grant.reason, grant.ticket) == ("contract 4712", "CHG-4712")
 
 
 def test_the_same_file_again_changes_nothing(importing: Importing):
@@ -567,3 +569,23 @@ def test_a_file_gives_no_sensitive_role_alone(importing: Importing):
     _, report = importing.run(a_file(CONTOSO | {"expires_at": "2030-01-31"}))
     assert report[0][2] == "changed"
     assert found(importing.registry, RoleAssignment).expires_at < LATER_SECONDS
+
+
+def test_a_file_gives_no_sensitive_role_nor_more_of_one(importing: Importing):
+    """It takes two operators: no line may do alone what nobody may. An earlier end is no more than there was."""
+    with importing.registry.work() as work:
+        app_roles.mark_sensitive(work, "orders-read")
+    raw = a_file(FABRIKAM, CONTOSO | {"expires_at": LATER}, CONTOSO | {"expires_at": "2032-01-31"})
+
+    _, expected = importing.run(raw, dry_run=True)
+    _, report = importing.run(raw)
+
+    assert report == expected
+    assert [each[2:4] for each in report] == [
+        ("refused", "approval_needed"),
+        ("changed", None),
+        ("refused", "approval_needed"),
+    ]
+    with reading(importing.registry.engine) as session:
+        (only,) = session.exec(select(RoleAssignment)).all()
+    assert (only.id, only.expires_at) == ("nightly-read", LATER_SECONDS)
