@@ -184,7 +184,13 @@ class PolicyOut(Out):
     audit_sequence: int
     supersedes: list[str] = Field(description="Epochs that this one took the place of.")
     audit_hash: str = Field(description="Head of the audit's chain; keep it elsewhere to notice a forged one.")
-    enforcing: int = Field(description="How many of `instances` enforce this revision.")
+    enforcing: int = Field(
+        description="How many of `instances` enforce this revision and were heard of in the last 30 seconds."
+    )
+    slowest: float | None = Field(
+        description="Seconds from the making of the revision to the last word that it is enforced, by the database's "
+        "clock; null where it is not known."
+    )
     instances: list[InstanceOut] = Field(description="Those heard of in the last minute.")
 
 

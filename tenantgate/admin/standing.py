@@ -7,10 +7,7 @@ from typing import Final
 from sqlmodel import Session
 
 from tenantgate.admin.shapes_admin import InstanceOut, PolicyOut
-from tenantgate.registry import instances
-from tenantgate.registry.service import LARGEST_PAGE
-from tenantgate.registry.snapshot import read_state
-from tenantgate.registry.tables import Instance
+from tenantgate.registry import enforcement, instances
 
 HEARD_OF: Final = instances.HEARD_OF
 
@@ -21,24 +18,15 @@ def read_policy(session: Session, *, now: int) -> PolicyOut:
     Raises:
         SchemaError: `revision_missing`.
     """
-    state = read_state(session)
-    shown = [InstanceOut.model_validate(row) for row in _live(session, now - HEARD_OF)]
+    found = enforcement.read(session, now=now)
+    state = found.state
     return PolicyOut(
         epoch=state.epoch,
         revision=state.revision,
         supersedes=list(state.supersedes),
         audit_sequence=state.audit_sequence,
         audit_hash=state.audit_hash,
-        enforcing=sum(each.acknowledged_revision == state.revision for each in shown),
-        instances=shown,
+        enforcing=found.enforcing,
+        slowest=found.slowest,
+        instances=[InstanceOut.model_validate(row) for row in found.instances],
     )
-
-
-def _live(session: Session, since: int) -> list[Instance]:
-    found: list[Instance] = []
-    after: str | None = None
-    while True:
-        page = instances.list_(session, after=after, limit=LARGEST_PAGE, seen_since=since)
-        found.extend(page.items)
-        if (after := page.after) is None:
-            return found

@@ -19,6 +19,7 @@ from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.credential_tables import ClientCertificate, SubscriptionKey
 from tenantgate.registry.decision_tables import AccessRequest
 from tenantgate.registry.invitation_tables import Invitation
+from tenantgate.registry.ordering import end_of
 from tenantgate.registry.snapshot import read_state
 from tenantgate.registry.tables import AdminKey, AuditEntry, Instance, Operator, Partner, RoleAssignment
 
@@ -136,7 +137,7 @@ def _object_ids(session: Session, now: int) -> list[Item]:
 
 
 def _ending(session: Session, now: int, table: Any, end: Any, *where: Any) -> list[Any]:
-    """Return rows that end soon, the first to end first."""
+    """Return rows that end soon, the first to end first. `end` is written as its index is (`ordering.end_of`)."""
     query = select(table).where(end > now, end <= now + SOON, *where)
     return list(session.exec(query.order_by(end, table.id).limit(MOST)))
 
@@ -150,7 +151,7 @@ def _roles(session: Session, now: int) -> list[Item]:
             path=f"/role-assignments/{row.id}",
             until=row.expires_at,
         )
-        for row in _ending(session, now, RoleAssignment, col(RoleAssignment.expires_at))
+        for row in _ending(session, now, RoleAssignment, end_of(col(RoleAssignment.expires_at)))
     ]
 
 
@@ -158,7 +159,7 @@ def _partners(session: Session, now: int) -> list[Item]:
     going_on = col(Partner.state) != "archived"
     return [
         Item(kind="partner_ending", id=row.id, text=f"{row.name} ends", path=f"/partners/{row.id}", until=row.ends_at)
-        for row in _ending(session, now, Partner, col(Partner.ends_at), going_on)
+        for row in _ending(session, now, Partner, end_of(col(Partner.ends_at)), going_on)
     ]
 
 
@@ -175,7 +176,7 @@ def _admin_keys(session: Session, now: int) -> list[Item]:
             path=f"/admin-keys/{row.id}",
             until=row.expires_at,
         )
-        for row in _ending(session, now, AdminKey, col(AdminKey.expires_at), *in_use)
+        for row in _ending(session, now, AdminKey, end_of(col(AdminKey.expires_at)), *in_use)
     ]
 
 

@@ -20,6 +20,10 @@ BUSY_TIMEOUT: Final = 5.0
 """Seconds a writer waits for another before it says `database_busy`."""
 
 
+_UNIX_EPOCH: Final = 2_440_587.5
+"""The Julian day on which Unix time began."""
+
+
 class Watch(Protocol):
     """An open database, and how a follower finds out that it changed."""
 
@@ -169,6 +173,18 @@ def lock_history(session: Session) -> None:
 def tell_followers(session: Session, revision: int) -> None:
     """Have every follower told of this revision in the moment it is committed, where the engine can."""
     session.execute(sa.select(sa.func.pg_notify(postgres.CHANNEL, str(revision))))
+
+
+def database_clock(session: Session) -> sa.ColumnElement[int]:
+    """Return an expression: the database's own clock, in epoch milliseconds, when the statement runs.
+
+    The one clock that all processes share: what two of them wrote by it can be subtracted.
+    """
+    if is_concurrent(session):
+        seconds: sa.ColumnElement[Any] = sa.extract("epoch", sa.func.clock_timestamp())
+    else:
+        seconds = (sa.func.julianday("now") - _UNIX_EPOCH) * 86_400
+    return sa.cast(sa.func.round(seconds * 1_000), sa.BigInteger)
 
 
 def is_concurrent(session: Session) -> bool:

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tenantgate.registry import issuer_health
+from tenantgate.registry.engine import database_clock
 from tenantgate.registry.service import Page, check_slug, get_row, page
-from tenantgate.registry.tables import Instance
+from tenantgate.registry.tables import Instance, Revision
 
 HEARD_OF: Final = 60
 """Seconds. Instances say that they are there every ten; who was silent for six times as long is gone."""
@@ -39,6 +40,7 @@ def register(session: Session, spec: InstanceSpec, *, now: int) -> Instance:
     row = session.get(Instance, spec.id)
     if row is None:
         row = Instance(id=spec.id, kind=spec.kind, version=spec.version, started_at=now, seen_at=now)
+        row.registered_at = session.execute(sa.select(database_clock(session))).scalar_one()
     row.sqlmodel_update(
         {
             "kind": spec.kind,
@@ -64,10 +66,19 @@ def acknowledge(session: Session, id_: str, revision: int | None, *, now: int) -
     """
     row = get_row(session, Instance, id_)
     row.seen_at = now
-    if revision is not None:
+    if revision is not None and revision != row.acknowledged_revision:
+        _note_when(session, row)
         row.acknowledged_revision = revision
     session.add(row)
     session.flush()
+
+
+def _note_when(session: Session, row: Instance) -> None:
+    """Note when it said so; one that comes back to the database and says again what it had said, said it then."""
+    clock, revised_at = session.execute(sa.select(database_clock(session), col(Revision.revised_at))).one()
+    again = row.acknowledged_revision is None and revised_at is not None
+    if not (again and row.acknowledged_at is not None and row.acknowledged_at >= revised_at):
+        row.acknowledged_at = clock
 
 
 def refuse(session: Session, id_: str, code: str, *, epoch: str, revision: int) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0016"
+SCHEMA_REVISION: Final = "0017"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -232,7 +232,8 @@ class Revision(Base, table=True):
     """One row: which epoch and revision the policy is at, the head of the audit chain, and who may go on with it.
 
     `oldest_compatible` names the oldest schema whose code may work with this database (written by migrations alone);
-    `supersedes` holds the epochs that this one took the place of (`registry.adoption`).
+    `supersedes` holds the epochs that this one took the place of (`registry.adoption`). `revised_at` is when the
+    revision was made, in epoch milliseconds by the database's own clock.
     """
 
     __table_args__ = (sa.CheckConstraint("id = 1", name="single"),)
@@ -243,6 +244,7 @@ class Revision(Base, table=True):
     audit_hash: str
     oldest_compatible: str = _later("0005", default="0005")
     supersedes: list[str] = _later("[]", default_factory=list, sa_type=_JSON)
+    revised_at: int | None = Field(default=None, sa_type=sa.BigInteger)
 
 
 class Change(Base, table=True):
@@ -340,7 +342,9 @@ class Session(Named, table=True):
 class Instance(Named, table=True):
     """A process that enforces the policy, and the revision it said it enforces.
 
-    One that does not follow this database says why (`refuses`), and which epoch and revision it holds instead.
+    One that does not follow this database says why (`refuses`), and which epoch and revision it holds instead. When it
+    first came (`registered_at`) and when it said what it enforces (`acknowledged_at`) are epoch milliseconds by the
+    database's own clock; the other times are seconds by the process's.
     """
 
     kind: str
@@ -349,6 +353,8 @@ class Instance(Named, table=True):
     refuses: str | None = None
     held_epoch: str | None = None
     held_revision: int | None = Field(default=None, sa_type=sa.BigInteger)
+    registered_at: int | None = Field(default=None, sa_type=sa.BigInteger)
+    acknowledged_at: int | None = Field(default=None, sa_type=sa.BigInteger)
     started_at: int = Field(sa_type=sa.BigInteger)
     seen_at: int = Field(sa_type=sa.BigInteger)
 

@@ -19,7 +19,14 @@ from sqlmodel import Session, col
 from tenantgate.core.policy import KINDS, ROW_VERSION, Op
 from tenantgate.registry.approved import require_approved
 from tenantgate.registry.audit import entry_hash
-from tenantgate.registry.engine import is_concurrent, lock_history, tell_followers, translated, writing
+from tenantgate.registry.engine import (
+    database_clock,
+    is_concurrent,
+    lock_history,
+    tell_followers,
+    translated,
+    writing,
+)
 from tenantgate.registry.errors import SchemaError
 from tenantgate.registry.ids import NewId
 from tenantgate.registry.rows import TABLES, data_of_row, json_of
@@ -137,7 +144,10 @@ class Work:
 
     def _lock_counter(self) -> Revision:
         step = 1 if self._changes or self._epoch else 0
-        self.session.execute(sa.update(Revision).values(revision=col(Revision.revision) + step))
+        made: dict[str, Any] = {"revision": col(Revision.revision) + step}
+        if step:
+            made["revised_at"] = database_clock(self.session)
+        self.session.execute(sa.update(Revision).values(made))
         state = self.session.get(Revision, 1, populate_existing=True)
         if state is None:
             raise SchemaError("revision_missing", "the database lost its revision counter")

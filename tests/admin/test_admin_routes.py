@@ -141,16 +141,21 @@ def test_a_cursor_of_the_audit_that_is_none(api: Api, cursor: str):
 
 
 def test_the_policy_says_who_enforces_it(api: Api):
-    """Revision, epoch, and of the instances heard of in the last minute how many are there yet."""
+    """Revision, epoch, and of the instances heard of in the last minute how many are there yet.
+
+    One that is silent for longer than half of it counts no more: it may be frozen.
+    """
     revision = api.get("/policy")["revision"]
     _instance(api, "there", revision=revision)
     _instance(api, "behind", revision=revision - 1)
     _instance(api, "starting")
-    _instance(api, "just-heard", at=NOW - 60, revision=revision)
+    _instance(api, "frozen", at=NOW - 60, revision=revision)
+    _instance(api, "just-heard", at=NOW - 30, revision=revision)
     _instance(api, "gone", at=NOW - 61, revision=revision)
     policy = api.get("/policy")
     assert (policy["epoch"], policy["revision"], policy["enforcing"]) == ("epoch-one", revision, 2)
-    assert [each["id"] for each in policy["instances"]] == ["behind", "just-heard", "starting", "there"]
+    assert [each["id"] for each in policy["instances"]] == ["behind", "frozen", "just-heard", "starting", "there"]
+    assert policy["slowest"] is None  # they came after it was made
 
 
 def test_instances_are_listed_with_what_they_enforce(api: Api):
