@@ -172,6 +172,9 @@ def test_instances_are_listed_with_what_they_enforce(api: Api):
         "acknowledged_revision": 1,
         "started_at": "2027-01-15T07:00:00Z",
         "seen_at": "2027-01-15T07:00:00Z",
+        "held_epoch": None,
+        "held_revision": None,
+        "refuses": None,
     }
 
 

@@ -106,6 +106,7 @@ def test_what_is_made_can_be_read_again(api: Api, name: str):
     assert (answer.status_code, answer.headers["Location"]) == (201, f"{V1}/{name}/new")
     assert NEW[name].items() <= made.items()
     assert (made["created_by"], made["created_at"], made["version"]) == ("an-admin", "2027-01-15T08:00:00Z", 1)
+    made.pop("warnings", None)  # of a grant: said once
     assert api.get(f"/{name}/new") == made
     assert made in api.get(f"/{name}")["items"]
 
@@ -128,6 +129,7 @@ def test_an_id_is_made_up_where_none_is_given(api: Api, name: str):
     body = {key: value for key, value in NEW[name].items() if key != "id"}
     made = api.make(f"/{name}", **body)
     assert len(made["id"]) > 16
+    made.pop("warnings", None)
     assert api.get(f"/{name}/{made['id']}") == made
 
 

@@ -152,9 +152,9 @@ def test_a_grant_and_its_end(desk: Desk):
     assert granted["expires_at"] == "2031-01-31T11:00:00Z"
     assert (granted["granted_by"], granted["reason"]) == (USER, "contract 4711")
     (listed,) = desk.json("role", "assignments", "--daemon", "second")["items"]
-    assert listed | {"revision": granted["revision"]} == granted
+    assert listed | {"revision": granted["revision"], "warnings": []} == granted
     revoked = desk.json("role", "revoke", granted["id"])
-    assert revoked == granted | {"revision": granted["revision"] + 1}
+    assert revoked | {"warnings": []} == granted | {"revision": granted["revision"] + 1}
     assert desk.json("role", "assignments", "--daemon", "second")["items"] == []
     assert desk.refused("role", "revoke", granted["id"])[0] == "role_assignment_not_found"
     assert set(listed) == set(RoleAssignmentOut.model_fields)
@@ -464,3 +464,55 @@ def test_a_file_of_partners(desk: Desk, tmp_path: Path):
     file.write_text("company\ncontoso\n")
     assert desk.refused("partner", "import", str(file))[0] == "csv_header_unknown"
     assert desk.refused("partner", "import", str(tmp_path / "none.csv"), status=2)[0] == "file_unreadable"
+
+
+CHANGE = [
+    (
+        "partner change contoso --name Other --ends-at 2031-01-31 --contact it --notes n",
+        {"name": "Other", "notes": "n"},
+    ),
+    ("partner change contoso --clear ends_at --clear contacts", {"ends_at": None, "contacts": []}),
+    ("tenant change contoso-entra --notes production", {"notes": "production"}),
+    (
+        f"daemon change nightly --oid {OTHER_TID} --min-credential secret",
+        {"oid": OTHER_TID, "min_credential": "secret"},
+    ),
+    ("daemon change nightly --pin-object-id", {"pin_object_id": True}),
+    ("role change orders-read --display-name Read", {"display_name": "Read"}),
+    ("role change-assignment nightly-read --expires-at 2031-01-31 --ticket R-1", {"ticket": "R-1"}),
+    ("operator change operations --role Viewer", {"role": "Viewer", "name": "Adm"}),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), CHANGE)
+def test_a_change_is_what_was_said(desk: Desk, line: str, expected: dict[str, object]):
+    """What is named becomes so; the version counts it."""
+    found = desk.json(*line.split())
+    assert expected.items() <= found.items()
+    assert found["version"] in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("partner change contoso", "say what is to be different"),
+        ("partner change contoso --name A --clear name", "must be one of"),
+        ("partner change contoso --notes A --clear notes", "given and cleared"),
+    ],
+)
+def test_a_change_of_nothing_is_refused(desk: Desk, line: str, part: str):
+    """It says what is missing, and changes nothing."""
+    answer = desk.call(*line.split())
+    assert answer.status == 2
+    assert part in answer.err
+
+
+def test_what_is_in_use_is_not_deleted(desk: Desk):
+    """From the bottom up, each shows what it was."""
+    assert desk.refused("daemon", "delete", "nightly")[0] == "daemon_in_use"
+    assert desk.refused("tenant", "delete", "contoso-entra")[0] == "tenant_in_use"
+    assert desk.refused("role", "delete", "orders-read")[0] == "app_role_in_use"
+    assert desk.refused("resource", "delete", "orders")[0] == "resource_in_use"
+    desk.call("role", "revoke", "nightly-read")
+    for words in (("daemon", "nightly"), ("tenant", "contoso-entra"), ("role", "orders-read"), ("resource", "orders")):
+        assert desk.json(words[0], "delete", words[1])["id"] == words[1]
