@@ -60,7 +60,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         url = postgres.url_of("registry").replace("//postgres:@", "//gate@").replace("//postgres@", "//gate@")
         assert "//gate@" in url, url
         prepared = prepare(url)
-        with running_servers(2, environment_of(url), tmp_path_factory.mktemp("servers")) as servers:
+        folder = tmp_path_factory.mktemp("servers")
+        environment = environment_of(url, TENANTGATE_STATE_DIR=str(folder / "state"))
+        with running_servers(2, environment, folder) as servers:
             yield World(postgres, "registry", prepared, servers)
 
 
@@ -229,7 +231,25 @@ def test_servers_that_are_killed_lose_nothing_acknowledged(world: World):
     assert_nothing_was_lost(load, world.prepared.url)
 
 
-def test_a_server_does_not_start_without_its_database(world: World, tmp_path: Path):
+def test_servers_that_restart_without_their_database_judge_on(world: World):
+    """By the policy they kept: the suspension of before holds, changes are refused until the database is back."""
+    with Load(world.servers, world.prepared) as load:
+        load.stop()
+    with stopped(world):
+        for server in world.servers:
+            server.kill()
+            server.start()
+            assert server.allows(world.prepared.token("contoso")) is True
+            assert server.allows(world.prepared.token("fabrikam")) is False
+            answer = server.rest(world.prepared.admin_key, "POST", "/partners", {"name": "Late"})
+            assert answer.status_code == 503
+            assert answer.json()["code"] in AWAY
+            assert answer.headers["Retry-After"]
+    load.told("restarted without the database", load.healed())
+    assert_nothing_was_lost(load, world.prepared.url)
+
+
+def test_a_server_without_a_kept_policy_does_not_start_without_its_database(world: World, tmp_path: Path):
     """It says so in one line and ends; the servers that run judge on meanwhile."""
     with stopped(world):
         told = tenantgate(environment_of(world.prepared.url), tmp_path, "serve", status=2)

@@ -7,6 +7,7 @@ two writers could both read and then both write. Here a write transaction begins
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -53,6 +54,7 @@ def open_sqlite(url: str, *, create: bool, busy_timeout: float) -> Engine:
     engine = sa.create_engine(
         URL.create("sqlite", database=str(path)),
         creator=lambda: _connect(path, busy_timeout),
+        json_deserializer=_json,
     )
     event.listen(engine, "begin", _begin)
     _watch_over_file(engine, path)
@@ -212,6 +214,14 @@ def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
     # FULL: an acknowledged suspension survives a power cut.
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _json(text: str | bytes) -> Any:
+    """Read a document: SQLite keeps whatever bytes it is given, or a disk gives back."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise DatabaseError("row_malformed", "a document in the database is no JSON") from None
 
 
 def _watch_over_file(engine: Engine, path: Path) -> None:
