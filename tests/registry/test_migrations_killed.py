@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from tenantgate.registry.engine import open_engine, reading
 from tenantgate.registry.migrations import current_revision, head_revision
 from tenantgate.registry.snapshot import read_snapshot
-from tenantgate.registry.tables import Base
 from tests.postgres import Postgres
 from tests.real_parts import ROOT
 from tests.registry.builders import Registry, url_of
 from tests.registry.migrating import EPOCH
+from tests.registry.test_migrations import differences
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 MOST: Final = 0 if float(os.environ.get("TENANTGATE_FAULT_SCALE", "0.05")) >= 1 else 20
@@ -59,7 +57,7 @@ def test_killed_at_any_statement_it_is_all_old_or_all_new(registry: Registry):
     with reading(registry.engine) as session:
         assert read_snapshot(session) == before
     with registry.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert differences(connection) == []
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
