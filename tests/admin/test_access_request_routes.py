@@ -89,3 +89,14 @@ def test_a_daemon_may_be_pinned_at_its_first_grant(api: Api):
     api.make("/tenants", id="theirs", issuer="keycloak", partner="contoso")
     refused = api.refused("POST", "/daemons", json={"tenant": "theirs", "client_id": "a", "pin_object_id": True})
     assert (refused["code"], refused["errors"][0]["field"]) == ("member_not_allowed", "pin_object_id")
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"), [("approve", {"json": {"partner": "contoso", "app_roles": ["orders-read"]}}), ("dismiss", {})]
+)
+def test_who_never_asked_cannot_be_decided_on(api: Api, path: str, sent: dict[str, object]):
+    """There is no such request; nothing is made of it."""
+    before = api.get("/policy")["revision"]
+    problem = api.refused("POST", f"/access-requests/nobody/{path}", **sent)
+    assert (problem["status"], problem["code"]) == (404, "access_request_not_found")
+    assert api.get("/policy")["revision"] == before

@@ -193,15 +193,14 @@ def test_an_oid_that_is_given_ends_the_wait_for_one(api: Api):
 
 def test_nothing_is_deleted_while_anything_names_it(api: Api):
     """From the bottom up: the holder is what is to go first; deleted it is gone, and may be made anew."""
-    for path, holder in (
-        ("/tenants/contoso-entra", "nightly"),
-        ("/daemons/nightly", "nightly-read"),
-        ("/resources/orders", "orders-read"),
-        ("/app-roles/orders-read", "nightly-read"),
+    for path, code, holder in (
+        ("/tenants/contoso-entra", "tenant_in_use", "nightly"),
+        ("/daemons/nightly", "daemon_in_use", "nightly-read"),
+        ("/resources/orders", "resource_in_use", "orders-read"),
+        ("/app-roles/orders-read", "app_role_in_use", "nightly-read"),
     ):
         problem = api.refused("POST", f"{path}/delete")
-        kind = path.split("/")[1].replace("-", "_").removesuffix("s")
-        assert (problem["status"], problem["code"], problem["holder"]) == (409, f"{kind}_in_use", holder)
+        assert (problem["status"], problem["code"], problem["holder"]) == (409, code, holder)
     api.change("/role-assignments/nightly-read/revoke")
     for path in ("/daemons/nightly", "/tenants/contoso-entra", "/app-roles/orders-read", "/resources/orders"):
         was = api.get(path)

