@@ -38,6 +38,7 @@ def _own(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", CREATE)
+@pytest.mark.threat(46)
 def test_what_only_the_server_sets_cannot_be_sent(api: Api, path: str):
     """Every member of the answer that is none of the body is refused in it: nobody grants themselves a state."""
     body = body_of("POST", path)

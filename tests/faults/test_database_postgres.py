@@ -61,7 +61,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert "//gate@" in url, url
         prepared = prepare(url)
         folder = tmp_path_factory.mktemp("servers")
-        environment = environment_of(url, TENANTGATE_STATE_DIR=str(folder / "state"))
+        environment = environment_of(url, TENANTGATE_STATE_DIR=str(folder / "state"), TENANTGATE_ADMIN_RATE="600000")
         with running_servers(2, environment, folder) as servers:
             yield World(postgres, "registry", prepared, servers)
 

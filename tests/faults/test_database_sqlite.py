@@ -55,7 +55,7 @@ def obeying() -> tuple[str, ...]:
 def a_world(folder: Path, logs: Path, count: int) -> Iterator[World]:
     path = folder / "registry.db"
     prepared = prepare(f"sqlite:///{path}")
-    environment = environment_of(prepared.url, TENANTGATE_STATE_DIR=str(logs / "state"))
+    environment = environment_of(prepared.url, TENANTGATE_STATE_DIR=str(logs / "state"), TENANTGATE_ADMIN_RATE="600000")
     with running_servers(count, environment, logs, obeying()) as servers:
         yield World(path, prepared, servers)
 

@@ -56,7 +56,9 @@ def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Prepare
 def test_the_description_is_what_the_server_does(prepared: Prepared, tmp_path: Path):
     """No error of the server's, no answer that the description does not know, no bad request that is let through."""
     schemathesis = need_binary("schemathesis")
-    settings = environment_of(prepared.url, TENANTGATE_STATE_DIR=str(tmp_path / "state"))
+    settings = environment_of(
+        prepared.url, TENANTGATE_STATE_DIR=str(tmp_path / "state"), TENANTGATE_ADMIN_RATE="600000"
+    )
     with running_servers(1, settings, tmp_path) as (server,):
         command = [
             *(schemathesis, "run", str(ROOT / "docs" / "openapi.json"), "--origin", server.address),

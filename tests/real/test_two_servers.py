@@ -30,7 +30,8 @@ def prepared(postgres: Postgres) -> Iterator[Prepared]:
 
 @pytest.fixture(scope="module")
 def servers(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
-    with running_servers(2, environment_of(prepared.url), tmp_path_factory.mktemp("servers")) as running:
+    environment = environment_of(prepared.url, TENANTGATE_ADMIN_RATE="600000")
+    with running_servers(2, environment, tmp_path_factory.mktemp("servers")) as running:
         yield running
 
 

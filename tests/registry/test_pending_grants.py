@@ -451,6 +451,7 @@ def test_requests_are_listed(world: Registry):
 
 
 @pytest.mark.parametrize("round_", range(3))
+@pytest.mark.threat(47)
 def test_of_fifty_approvals_exactly_one_wins(world: Registry, round_: int):
     """However many operators press at once, with rejections among them: one decision, and the audit tells that one."""
     id_ = asked(world)

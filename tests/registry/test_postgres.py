@@ -101,6 +101,7 @@ def test_a_statement_has_a_deadline(own: Registry):
         assert partners.get(session, "contoso").name == "Contoso"
 
 
+@pytest.mark.threat(47)
 def test_fifty_at_once_and_one_wins(own: Registry):
     """Each checks before it writes: one finds it undone, and the order of the audit is that of the effects."""
     engine = open_engine(own.url, busy_timeout=30)

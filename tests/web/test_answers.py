@@ -51,6 +51,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("method", "path", "status"), PAGES)
+@pytest.mark.threat(45)
 def test_every_page_carries_the_headers(operator: Browser, method: str, path: str, status: int):
     """Whatever the page answers, its headers forbid foreign scripts, frames, guesses and keeping."""
     answer = operator.client.request(method, path)

@@ -38,6 +38,7 @@ def test_posts_are_all_posts():
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
+@pytest.mark.threat(45)
 def test_post_from_elsewhere_is_refused(contoso: World, headers: dict[str, str]):
     """A post that does not come from our own pages is refused, even with the right token; nothing is done."""
     browser = contoso.signed_in()
@@ -75,6 +76,7 @@ def test_a_name_that_anybody_may_point_here_is_not_ours(request: pytest.FixtureR
     assert page.browser().post("/sign-in", {"code": page.code_for()}, headers).status_code == 403
 
 
+@pytest.mark.threat(45)
 def test_page_by_http_cannot_post_to_https(secure_world: World):
     """Cookies know no scheme: a page that somebody on the wire made up is another origin."""
     headers = {"Origin": HTTPS.replace("https:", "http:"), "Sec-Fetch-Site": None}
@@ -82,6 +84,7 @@ def test_page_by_http_cannot_post_to_https(secure_world: World):
 
 
 @pytest.mark.parametrize("token", ["", "0" * 64, "another session's", "\N{SNOWMAN}"])
+@pytest.mark.threat(45)
 def test_post_without_token_is_refused(contoso: World, token: str):
     """A form without this session's token, or with another session's, is refused; nothing is done."""
     browser = contoso.signed_in()

@@ -44,6 +44,7 @@ def require_harmless(page: Page) -> None:
         assert each.get("href").startswith(("/", "#")) or "href" not in each.attributes
 
 
+@pytest.mark.threat(45)
 def test_names_are_shown_as_they_are(world: World):
     """Every string that may be a name is a name: stored, listed and shown letter by letter, and does nothing."""
     kept: dict[str, str] = {}

@@ -113,6 +113,7 @@ def test_cookie_by_https_is_bound_to_the_host(secure_world: World):
     assert set(flags) == {"HttpOnly", "SameSite=strict", "Path=/", "Secure"}
 
 
+@pytest.mark.threat(45)
 def test_session_is_new_at_every_sign_in(world: World):
     """Signing in again gives another session and ends the one before: nobody can have planted it."""
     browser = world.signed_in()
@@ -124,6 +125,7 @@ def test_session_is_new_at_every_sign_in(world: World):
     assert refused.value.code == "session_revoked"
 
 
+@pytest.mark.threat(45)
 def test_planted_cookie_is_not_taken_over(world: World):
     """A session id that came from elsewhere never becomes a session."""
     browser = world.browser()
