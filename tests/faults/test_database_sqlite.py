@@ -38,8 +38,9 @@ KILLS: Final = max(3, int(60 * SCALE))
 class World:
     """A database file, servers over it, and a registry."""
 
-    def __init__(self, path: Path, prepared: Prepared, servers: list[Server]) -> None:
+    def __init__(self, path: Path, logs: Path, prepared: Prepared, servers: list[Server]) -> None:
         self.path = path
+        self.logs = logs
         self.prepared = prepared
         self.servers = servers
 
@@ -57,7 +58,7 @@ def a_world(folder: Path, logs: Path, count: int) -> Iterator[World]:
     prepared = prepare(f"sqlite:///{path}")
     environment = environment_of(prepared.url, TENANTGATE_STATE_DIR=str(logs / "state"), TENANTGATE_ADMIN_RATE="600000")
     with running_servers(count, environment, logs, obeying()) as servers:
-        yield World(path, prepared, servers)
+        yield World(path, logs, prepared, servers)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,8 @@ def tenantgate_obeying(world: World, *words: str) -> str:
     """Run a command that obeys the modes of files, and fails; return what it says."""
     done = subprocess.run(
         [*obeying(), sys.executable, "-m", "tenantgate", *words],
-        env=environment_of(world.prepared.url),
+        # A server that has kept a policy would start without its database, and say that its administration is closed.
+        env=environment_of(world.prepared.url, TENANTGATE_STATE_DIR=str(world.logs / "no policy was kept here")),
         capture_output=True,
         text=True,
         timeout=120,
@@ -183,10 +185,10 @@ def test_a_file_that_may_not_be_written_is_refused_at_the_start(world: World):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
+    """A file system of twelve megabytes: a write-ahead log has four before it is folded."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=12m,mode=0700", "tmpfs", str(folder)]
     if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(command, check=False).returncode != 0:
         missing("right to mount a small tmpfs")
     yield folder
