@@ -86,6 +86,8 @@ class Call:
     @contextmanager
     def changing(self) -> Iterator[Work]:
         """Run a unit of work in the operator's name; its revision goes into the answer's header."""
+        # Anew: whoever sends a body as slowly as they like must not use a key that has ended, nor date the audit back.
+        self.now = self.context.now()
         if self.once is not None:
             # It ends when the answer is made: see `answer`.
             work = self.once.begin(self._work(self.actor, self.now), self._judge_again)

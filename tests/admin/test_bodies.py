@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi import Request
 
-from tenantgate.admin.body import LARGEST_BODY
-from tests.admin.world import V1, Api, operation, operations
+from tenantgate.admin import route
+from tenantgate.admin.body import LARGEST_BODY, read_request
+from tenantgate.admin.wire import format_instant
+from tests.admin.world import LATER, V1, Api, operation, operations
+from tests.registry.builders import NOW
 
 JSON = {"Content-Type": "application/json"}
 
@@ -218,3 +222,25 @@ def test_what_was_sent_is_never_repeated(api: Api):
     bodies = [{"operator": secret, "name": 5, "expires_at": secret}, {"value": secret}, {"operator": [secret]}]
     for body in bodies:
         assert secret not in api.ask("POST", "/admin-keys", json=body).text
+
+
+def test_a_slow_body_gains_nothing(api: Api, monkeypatch: pytest.MonkeyPatch):
+    """What counts is when it is done: a key that has ended meanwhile changes nothing; nothing is dated back."""
+
+    def slowly(seconds: int) -> None:
+        async def read(request: Request, *, wants_body: bool) -> Request:
+            api.clock.now += seconds
+            return await read_request(request, wants_body=wants_body)
+
+        monkeypatch.setattr(route, "read_request", read)
+
+    slowly(3_600)
+    assert api.make("/partners", name="Fabrikam")["created_at"] == format_instant(NOW + 3_600)
+    monkeypatch.undo()
+    assert api.get("/audit?order=newest&limit=1")["items"][0]["at"] == format_instant(NOW + 3_600)
+
+    slowly(LATER - NOW)
+    for headers in (JSON, JSON | {"Idempotency-Key": "k"}):
+        api.clock.now = NOW
+        problem = api.refused("POST", "/partners", content=b'{"name": "Contoso"}', headers=headers)
+        assert problem["code"] == "admin_key_refused"
