@@ -59,7 +59,8 @@ def held_at(session: Session, moment: int, *, partner: str | None = None, resour
     rows = _as_of(session, moment)
     running = (each for each in rows["role_assignment"].values() if _runs(each[0], moment))
     found = (_held(each, at, rows, moment) for each, at in running)
-    wanted = (each for each in found if partner in (None, each.partner) and resource in (None, each.resource))
+    known = (each for each in found if each is not None)
+    wanted = (each for each in known if partner in (None, each.partner) and resource in (None, each.resource))
     return sorted(wanted, key=_place)
 
 
@@ -100,12 +101,20 @@ def _runs(assignment: dict[str, Any], moment: int) -> bool:
     return (begins is None or begins <= moment) and (ends is None or moment < ends)
 
 
-def _held(assignment: dict[str, Any], granted_at: int, rows: _Rows, moment: int) -> Held:
-    role = rows["app_role"][assignment["app_role"]][0]
-    daemon = rows["daemon"][assignment["daemon"]][0] if assignment["daemon"] is not None else None
-    tenant = rows["tenant"][daemon["tenant"] if daemon is not None else assignment["tenant"]][0]
+def _held(assignment: dict[str, Any], granted_at: int, rows: _Rows, moment: int) -> Held | None:
+    """Return what an assignment gave. None: by its server's clock something it names was not there then.
+
+    Clocks of two servers differ: what was made in order may be dated the other way round, by seconds.
+    """
+    role = _known(rows, "app_role", assignment["app_role"])
+    daemon = _known(rows, "daemon", assignment["daemon"])
+    tenant = _known(rows, "tenant", daemon["tenant"] if daemon is not None else assignment["tenant"])
+    if role is None or tenant is None:
+        return None
     partner_id = (daemon["partner"] if daemon is not None else None) or tenant["partner"]
-    partner = rows["partner"][partner_id][0] if partner_id is not None else None
+    partner = _known(rows, "partner", partner_id)
+    if partner is None and partner_id is not None:
+        return None
     return Held(
         assignment=assignment["id"],
         resource=role["resource"],
@@ -121,6 +130,11 @@ def _held(assignment: dict[str, Any], granted_at: int, rows: _Rows, moment: int)
         reason=assignment["reason"],
         counted=all(_active(each, moment) for each in (daemon, tenant, partner) if each is not None),
     )
+
+
+def _known(rows: _Rows, kind: str, id_: str | None) -> dict[str, Any] | None:
+    found = rows[kind].get(id_) if id_ is not None else None
+    return None if found is None else found[0]
 
 
 def _active(row: dict[str, Any], moment: int) -> bool:

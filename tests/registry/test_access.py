@@ -22,6 +22,7 @@ from tests.registry.builders import (
 )
 
 DAY = 86_400
+OTHER = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 EVE = Actor("eve", "admin_key", "192.0.2.9")
 
 
@@ -69,6 +70,17 @@ def test_what_counted_for_nothing_is_told(registry: Registry):
     assert [at(registry, NOW + after)[0].counted for after in (9, 10, 19, 20, 29, 30)] == [
         True, False, False, True, True, False,
     ]  # fmt: skip
+
+
+def test_clocks_of_servers_differ(registry: Registry):
+    """What is dated before that which it names is told of from then on; the history goes on being told."""
+    with registry.work(now=NOW + 12) as work:
+        a_daemon(work, id="hourly", client_id=OTHER)
+    with registry.work(now=NOW + 10) as work:
+        a_grant(work, id="hourly-read", daemon="hourly")
+
+    assert [each.daemon for each in at(registry, NOW + 11)] == ["nightly"]
+    assert [each.daemon for each in at(registry, NOW + 12)] == ["hourly", "nightly"]
 
 
 @pytest.fixture
