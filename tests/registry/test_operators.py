@@ -12,7 +12,14 @@ from sqlmodel import col
 
 from tenantgate.registry import audit, operators, sessions
 from tenantgate.registry.engine import reading, writing
-from tenantgate.registry.errors import CredentialError, InvalidError, NotFoundError, RegistryError, TransitionError
+from tenantgate.registry.errors import (
+    ConflictError,
+    CredentialError,
+    InvalidError,
+    NotFoundError,
+    RegistryError,
+    TransitionError,
+)
 from tenantgate.registry.operators import KeySpec, NewKey, OperatorSpec, authenticate_key
 from tenantgate.registry.tables import AdminKey
 from tenantgate.registry.unit_of_work import Work
@@ -52,6 +59,15 @@ def test_key_lets_its_operator_in(registry: Registry, key: NewKey):
         operator, row = authenticate_key(session, key.value, now=NOW)
 
     assert (operator.id, operator.role, row.id, row.name) == ("adm", "Admin", key.row.id, "laptop")
+
+
+def test_an_error_of_the_database_tells_no_hash(registry: Registry, key: NewKey):
+    """Errors are logged with what caused them, and a statement's values are part of that where nobody forbids it."""
+    with pytest.raises(ConflictError) as caught, writing(registry.engine) as session:
+        session.add(AdminKey(**key.row.model_dump()))
+    cause = caught.value.__cause__
+    assert "admin_key" in str(cause)
+    assert key.row.secret_hash not in f"{cause}{caught.value}"
 
 
 @pytest.mark.file

@@ -75,6 +75,7 @@ def open_postgres(url: str, *, busy_timeout: float, deadline: float | None = DEA
             "keepalives_count": 2,
         },
         pool_pre_ping=True,
+        hide_parameters=True,  # hashes of secrets are among them, and errors are logged
         pool_timeout=max(busy_timeout, 1.0),
     )
 

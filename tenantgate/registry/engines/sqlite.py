@@ -55,6 +55,7 @@ def open_sqlite(url: str, *, create: bool, busy_timeout: float) -> Engine:
         URL.create("sqlite", database=str(path)),
         creator=lambda: _connect(path, busy_timeout),
         json_deserializer=_json,
+        hide_parameters=True,  # hashes of secrets are among them, and errors are logged
     )
     event.listen(engine, "begin", _begin)
     _watch_over_file(engine, path)
