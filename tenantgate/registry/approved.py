@@ -1,5 +1,8 @@
 """The last look before a commit: no assignment of a sensitive role is made or widened but by an approval beside it.
 
+Nor does another caller get what was approved: a daemon that holds such a role keeps the object id or `sub` it is pinned
+to. An issuer's client id alone may stand for many callers (every branch of a repository), so the pin is who it is.
+
 Services ask before they change anything, and say which member is at fault (`assignments.require_alone`). This asks
 again, of what the unit of work is about to write, so that a door that forgot to ask opens nothing.
 """
@@ -9,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
 
 from tenantgate.registry.errors import TransitionError
-from tenantgate.registry.tables import AppRole
+from tenantgate.registry.tables import AppRole, RoleAssignment
 
 _SUBJECT: Final = ("app_role", "daemon", "tenant")
+PINS: Final = ("oid", "subject")
+"""What says which caller a daemon is, besides its client id."""
 
 
 class Entry(Protocol):
@@ -32,8 +38,8 @@ class Entry(Protocol):
     def after(self) -> dict[str, Any] | None: ...
 
 
-def require_approved(session: Session, entries: Iterable[Entry]) -> None:
-    """Refuse a unit of work that gives a sensitive role without the approval of it.
+def require_approved(session: Session, entries: Iterable[Entry], *, now: int) -> None:
+    """Refuse a unit of work that gives a sensitive role without the approval of it, or to another than was approved.
 
     Raises:
         TransitionError: `approval_needed`.
@@ -41,6 +47,8 @@ def require_approved(session: Session, entries: Iterable[Entry]) -> None:
     entries = list(entries)
     approved = {each.after["assignment"] for each in entries if each.action == "pending_grant.approved" and each.after}
     for each in entries:
+        if each.kind == "daemon" and each.before and each.after and moves_pin(each.before, each.after):
+            _refuse_moved(session, each.row_id, now)
         if each.kind != "role_assignment" or each.after is None or each.row_id in approved:
             continue
         role = session.get(AppRole, each.after["app_role"])
@@ -57,3 +65,19 @@ def gives_more(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bo
     ended = before["expires_at"]
     ends_later = ended is not None and (after["expires_at"] is None or after["expires_at"] > ended)
     return begins_earlier or ends_later
+
+
+def moves_pin(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a daemon lets in a caller that it did not before. To pin one that was not pinned lets in fewer."""
+    return any(before.get(name) is not None and before.get(name) != after.get(name) for name in PINS)
+
+
+def _refuse_moved(session: Session, daemon: str, now: int) -> None:
+    going_on = sa.or_(col(RoleAssignment.expires_at).is_(None), col(RoleAssignment.expires_at) > now)
+    held = select(RoleAssignment).join(AppRole).where(RoleAssignment.daemon == daemon, col(AppRole.sensitive), going_on)
+    if (row := session.exec(held.order_by(col(RoleAssignment.id))).first()) is not None:
+        message = (
+            f"daemon {daemon} holds the sensitive role {row.app_role}, which was approved for the caller it is pinned "
+            f"to: revoke assignment {row.id}, change the pin, and ask for the role again"
+        )
+        raise TransitionError("approval_needed", message, holder=row.id)

@@ -131,7 +131,7 @@ class Work:
         self.session.flush()
         if not self._entries:
             return
-        require_approved(self.session, self._entries)
+        require_approved(self.session, self._entries, now=self.now)
         state = self._lock_counter()
         for entry in self._entries:
             self._append(state, entry)

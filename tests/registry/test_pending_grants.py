@@ -40,6 +40,7 @@ from tests.registry.builders import (
     a_resource,
     a_tenant,
     an_app_role,
+    an_oidc_issuer,
     an_operator,
 )
 
@@ -244,6 +245,53 @@ def test_an_id_given_to_something_else_meanwhile_gets_nothing(world: Registry):
         assert pending_grants.get(session, id_).asked["role"] == {"resource": "orders", "value": "Orders.Write"}
     with world.work(actor=BOB) as work:
         assert pending_grants.reject(work, id_).state == "rejected"
+
+
+@pytest.fixture
+def branch(world: Registry) -> Registry:
+    """A program whose issuer tells its callers apart by `sub` alone: `main` may come, and no other branch."""
+    with world.work() as work:
+        an_oidc_issuer(work)
+        a_tenant(work, id="fabrikam-realm", issuer="keycloak", tid=None)
+        a_daemon(work, id="builder", tenant="fabrikam-realm", client_id="builder", subject="main")
+    return world
+
+
+def repinned(subject: str | None) -> Callable[[Work], Any]:
+    """Ada pins the builder to another caller."""
+    return lambda work: daemons.change(work, "builder", {"subject": subject})
+
+
+@pytest.mark.parametrize("subject", ["anybody", None])
+def test_another_caller_meanwhile_gets_nothing(branch: Registry, subject: str | None):
+    """Bob saw a request for `main`; what Ada made of the daemon since is not what he approves."""
+    id_ = asked(branch, daemon="builder")
+    with branch.work(actor=ADA) as work:
+        repinned(subject)(work)
+    assert refused(branch, approving(id_))[0] == "request_outdated"
+
+
+def test_a_daemon_pinned_meanwhile_gets_what_was_asked(world: Registry):
+    """Fewer may come than when it was asked: there is nothing to look at anew."""
+    id_ = asked(world)
+    with world.work(actor=ADA) as work:
+        daemons.change(work, "nightly", {"oid": TID})
+    with world.work(actor=BOB) as work:
+        assert pending_grants.approve(work, id_).state == "approved"
+
+
+@pytest.mark.parametrize("subject", ["anybody", None])
+def test_who_holds_a_sensitive_role_is_made_nobody_else_by_one(branch: Registry, subject: str | None):
+    """Two approved it for `main`. Taken back or ended, the daemon may be another's; its notes may change any time."""
+    id_ = asked(branch, daemon="builder")
+    with branch.work(actor=BOB) as work:
+        held = pending_grants.approve(work, id_).assignment or ""
+    code, message = refused(branch, repinned(subject), actor=ADA)
+    assert (code, held in message) == ("approval_needed", True)
+    with branch.work(actor=ADA) as work:
+        daemons.change(work, "builder", {"notes": "asked by mail"})
+    with branch.work(actor=ADA, now=NOW + 30 * DAY) as work:
+        repinned(subject)(work)
 
 
 def test_a_request_does_not_wait_for_ever(world: Registry):
