@@ -21,29 +21,41 @@ from tenantgate.registry.decision_tables import ObjectIdSighting
 from tenantgate.registry.engine import reading
 from tenantgate.registry.ids import NewId
 from tenantgate.registry.service import amend
-from tenantgate.registry.tables import Daemon
+from tenantgate.registry.tables import AuditEntry, Daemon
 from tenantgate.registry.unit_of_work import Actor, unit_of_work
 
 ACTOR: Final = Actor("system:pin", "system", "")
 _MOST_OIDS: Final = 5
 """Object ids noted of one daemon: two are a conflict already."""
 _AT_ONCE: Final = 200
+_SAID: Final = ("daemon.created", "daemon.changed")
 
 
 def note(session: Session, counts: Iterable[Count], *, now: int) -> None:
     """Note the object ids that were let in of daemons that wait to be pinned, and of those pinned in this way."""
-    seen = {(row.tenant, row.client_id, row.oid) for row in counts if row.outcome == GRANTED and is_guid(row.oid)}
+    seen: dict[tuple[str, str, str], int] = {}
+    for row in counts:
+        if row.outcome == GRANTED and is_guid(row.oid):
+            name = row.tenant, row.client_id, row.oid
+            seen[name] = max(row.revision, seen.get(name, 0))
     if not seen:
         return
     to_pin = select(Daemon).where(
         col(Daemon.pin_object_id), col(Daemon.client_id).in_({client_id for _, client_id, _ in seen})
     )
     by_name = {(daemon.tenant, daemon.client_id): daemon for daemon in session.exec(to_pin)}
-    for tenant, client_id, oid in sorted(seen):
+    for (tenant, client_id, oid), revision in sorted(seen.items()):
         daemon = by_name.get((tenant, client_id))
-        if daemon is not None and daemon.oid != oid.lower():
+        if daemon is not None and daemon.oid != oid.lower() and revision >= _said_at(session, daemon.id):
             _note_one(session, daemon.id, oid.lower(), now)
     session.flush()
+
+
+def _said_at(session: Session, daemon: str) -> int:
+    """Return the revision since which somebody wants it as it is. Gates may tell of what was before: hours later, after
+    an outage; and who was let in then may be the very one it is not to be pinned to."""
+    said = (AuditEntry.kind == "daemon", AuditEntry.row_id == daemon, col(AuditEntry.action).in_(_SAID))
+    return session.exec(select(sa.func.max(AuditEntry.revision)).where(*said)).one() or 0
 
 
 def _note_one(session: Session, daemon: str, oid: str, now: int) -> None:
