@@ -24,6 +24,12 @@ MOST_OTHER: Final = 2_000
 """Rows held at once, at most: just counted, of listed callers, of strangers, and those that stand for many."""
 BUSIEST: Final = 50
 """Strangers that are told apart in one writing."""
+ASKING: Final = 50
+ASKING_OF_A_TENANT: Final = 20
+"""Strangers that are told of as such in one writing, and of them callers of one tenant: each is looked up there."""
+HOLDERS: Final = 20
+"""Object ids or `sub`s of one listed daemon that are told apart in an hour: at some issuers they are as many as its
+owner likes, and every one of them would be a row for a year."""
 IN_A_BATCH: Final = 1_000
 """Rows in one writing: it must not hold the database for long."""
 DETAILS_OF_LISTED: Final = 200
@@ -54,6 +60,9 @@ class Tallies:
         self._strangers: dict[Count, int] = {}
         self._others: dict[Count, int] = {}
         self._asking: dict[tuple[str, str, str], Stranger] = {}
+        self._asking_of: dict[tuple[str, str], int] = {}
+        self._holders: dict[tuple[str, str], set[str]] = {}
+        self._holders_of = 0
         self._details: list[Detail] = []
         self._other_details: list[Detail] = []
         self.skipped = 0
@@ -116,7 +125,7 @@ class Tallies:
         details = (*self._details, *self._other_details)
         self._details, self._other_details = [], []
         strangers = tuple(self._asking.values())
-        self._asking = {}
+        self._asking, self._asking_of = {}, {}
         return Batch(counts, details, strangers) if counts or details or strangers else None
 
     def _settle(self) -> None:
@@ -162,7 +171,10 @@ class Tallies:
             asking.count += number
             asking.first_at, asking.last_at = min(asking.first_at, at), max(asking.last_at, at)
             asking.oid = caller.holder
-        elif len(self._asking) < MOST_STRANGERS:
+            return
+        of_tenant = self._asking_of.get(key[:2], 0)
+        if len(self._asking) < ASKING and of_tenant < ASKING_OF_A_TENANT:
+            self._asking_of[key[:2]] = of_tenant + 1
             self._asking[key] = Stranger(
                 resource=self._resource,
                 issuer=caller.issuer,
@@ -184,12 +196,15 @@ class Tallies:
         used, credential = roles, "token"
         if isinstance(decision, Granted):
             used, credential = roles or decision.principal.roles, decision.principal.credential
+        hour = int(at) // HOUR * HOUR
+        # Whom the policy let in was listed then, whatever it says by now.
+        stranger = not who.listed and outcome != GRANTED
         row = Count(
-            hour=int(at) // HOUR * HOUR,
+            hour=hour,
             resource=self._resource,
             tenant=who.tenant,
             client_id=caller.client_id,
-            oid=caller.holder,
+            oid=caller.holder if stranger else self._holder(who, caller, hour),
             outcome=outcome,
             roles=" ".join(used),
             credential=credential,
@@ -198,10 +213,18 @@ class Tallies:
             version=caller.version,
             lifetime=lifetime_of(expires_at - issued_at),
             revision=decision.revision,
-            # Whom the policy let in was listed then, whatever it says by now.
-            stranger=not who.listed and outcome != GRANTED,
+            stranger=stranger,
         )
         return row, who
+
+    def _holder(self, who: Who, caller: Caller, hour: int) -> str:
+        """Return the object id or `sub` that a listed caller is counted by, or what stands for many."""
+        if hour != self._holders_of or len(self._holders) >= MOST_LISTED:
+            self._holders, self._holders_of = {}, hour
+        known = self._holders.setdefault((who.tenant, caller.client_id), set())
+        if len(known) < HOLDERS:
+            known.add(caller.holder)
+        return caller.holder if caller.holder in known else OTHER
 
     def _row(self, at: float, whom: str, outcome: str, roles: str = "", revision: int = 0) -> Count:
         hour = int(at) // HOUR * HOUR

@@ -17,11 +17,12 @@ from tenantgate.core.claims import Caller
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
 from tenantgate.core.index import PolicyIndex
+from tenantgate.core.strict import guid_bytes
 from tenantgate.feed.sink import DROPPED, GRANTED, OTHER, Batch, Count, Detail, SinkError, Stranger, lifetime_of
 from tenantgate.gate import tallies
 from tenantgate.gate.gate import Gate
 from tenantgate.gate.recorder import OF_ONE, Budget, Recorder
-from tenantgate.gate.tallies import Tallies
+from tenantgate.gate.tallies import ASKING, ASKING_OF_A_TENANT, HOLDERS, Tallies
 from tests.builders import ACME_CLIENT, ACME_OID, ACME_TID, NOW, STRANGE_TID, a_snapshot, v2_issuer, v2_token
 from tests.gate.test_fork import Child, fork
 from tests.gate.world import a_view, eventually, suspended
@@ -353,6 +354,43 @@ def test_listed_callers_beyond_their_bound_count_in_one_row(monkeypatch: pytest.
     assert sum(batch.counts.values()) == 5
     assert [row.client_id for row in batch.counts].count(OTHER) == 1
     assert added_up.lost == 1
+
+
+def test_a_listed_caller_makes_no_more_rows_than_it_should():
+    """Its owner writes every `sub`: so many are told apart in an hour, and the rest count in one row."""
+    index = PolicyIndex.from_snapshot(a_snapshot())
+    added_up = Tallies("orders", lambda: index)
+    rows: Counter[Count] = Counter()
+    for each in range(3 * HOLDERS):
+        caller = a_caller(each)
+        caller.tid, caller.client_id, caller.client = guid_bytes(ACME_TID), ACME_CLIENT, guid_bytes(ACME_CLIENT) or b""
+        added_up.add((Denied(R.OBJECT_ID_MISMATCH, id="t-1"), caller, READ, NOW, NOW + 60, NOW))
+        batch = added_up.take()
+        assert batch is not None
+        rows.update(batch.counts)
+
+    assert sum(rows.values()) == 3 * HOLDERS
+    assert len(rows) == HOLDERS + 1
+    assert [number for row, number in rows.items() if row.oid == OTHER] == [2 * HOLDERS]
+    assert {row.client_id for row in rows} == {ACME_CLIENT}
+
+
+def test_who_asks_is_looked_up_so_many_times_a_writing():
+    """What strangers send must not hold the database up: so many of one tenant, so many of all."""
+    index = PolicyIndex.from_snapshot(a_snapshot())
+    added_up = Tallies("orders", lambda: index)
+    denied = Denied(R.TENANT_NOT_LISTED, id="t-1")
+    for each in range(100):
+        one = a_caller(1)
+        one.client_id = f"client-{each}"
+        added_up.add((denied, one, READ, NOW, NOW + 60, NOW))
+    for each in range(2, 100):
+        added_up.add((denied, a_caller(each), READ, NOW, NOW + 60, NOW))
+    batch = added_up.take()
+
+    assert batch is not None
+    assert len(batch.strangers) == ASKING
+    assert Counter(each.tid for each in batch.strangers).most_common(1)[0][1] == ASKING_OF_A_TENANT
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
