@@ -53,7 +53,10 @@
     const button = event.target instanceof Element ? event.target.closest("button[data-copy]") : null;
     if (button) copy(button);
   });
-  document.addEventListener("htmx:before:request", () => document.querySelector("#notice")?.replaceChildren());
+  // A part of the page that asks by itself takes no notice away.
+  document.addEventListener("htmx:before:request", (event) => {
+    if (event.detail.ctx.sourceElement?.id !== "enforcement") document.querySelector("#notice")?.replaceChildren();
+  });
   document.addEventListener("htmx:response:error", (event) => {
     if (event.detail.ctx.response.status >= 500) failed();
   });

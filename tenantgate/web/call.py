@@ -20,6 +20,7 @@ from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 from tenantgate.web.forms import Form
 from tenantgate.web.guard import Visitor, identify, require_writer, token_of
 from tenantgate.web.rendering import render
+from tenantgate.web.tally import Tally
 
 log: Final = logging.getLogger("tenantgate.web")
 
@@ -33,6 +34,7 @@ class Call:
     form: Form
     now: int
     id: str
+    tally: Tally
 
     @property
     def address(self) -> str:
@@ -54,15 +56,17 @@ class Call:
         with reading(self.context.engine) as session:
             yield session
 
-    def visitor(self) -> Visitor:
+    def visitor(self, *, asked_by_itself: bool = False) -> Visitor:
         """Return who is signed in, and set their session's idle clock back where it is due.
+
+        Not where a page asked by itself: one that is left open would keep its session for as long.
 
         Raises:
             SignInNeeded: nobody is.
         """
         with self.reading() as session:
             found = identify(session, token_of(self.request, self.context), now=self.now)
-        if sessions.needs_touch(found.session, now=self.now):
+        if not asked_by_itself and sessions.needs_touch(found.session, now=self.now):
             self._touch(found)
         return found
 
@@ -83,8 +87,11 @@ class Call:
             yield work
 
     def page(self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return a page; who is signed in and where we are is in the frame around it."""
-        frame = {"visitor": visitor, "path": self.request.url.path, "now": self.now}
+        """Return a page; who is signed in, where we are and what waits is in the frame around it."""
+        frame: dict[str, Any] = {"visitor": visitor, "path": self.request.url.path, "now": self.now}
+        if visitor is not None and not template.startswith("_"):
+            with self.reading() as session:
+                frame["waiting"] = self.tally.read(session, now=self.now)
         return render(template, frame | values, status=status)
 
     def _touch(self, visitor: Visitor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_NEXT: Final = re.compile(r"/(partners(/[a-z0-9][a-z0-9._-]{0,62})?|onboard)\Z")
+_NEXT: Final = re.compile(r"/((partners|access-requests)(/[a-z0-9][a-z0-9._-]{0,62})?|onboard|attention|enforcement)\Z")
 
 
 def sign_in_address(public_url: str, code: str) -> str:

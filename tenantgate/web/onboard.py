@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from sqlmodel import Session, col, select
@@ -15,7 +15,7 @@ from tenantgate.registry.partners import PartnerSpec
 from tenantgate.registry.service import LARGEST_PAGE
 from tenantgate.registry.tables import AppRole, Issuer, Partner, Tenant
 from tenantgate.web.call import Call, log
-from tenantgate.web.forms import Form, end_of_day
+from tenantgate.web.filled import Filled, day
 from tenantgate.web.guard import Visitor
 from tenantgate.web.links import partner_address
 from tenantgate.web.refusals import status_of, told
@@ -32,25 +32,6 @@ _FIELD_OF: Final = {
     "expires_at": "role_ends",
 }
 """Which field holds the member of `OnboardSpec` that is at fault, where the two are called differently."""
-
-
-@dataclass(slots=True)
-class Filled:
-    """What was typed, and what is wrong with it, by field; the empty name is for what no field can mend."""
-
-    values: dict[str, str]
-    roles: tuple[str, ...] = ()
-    errors: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, form: Form) -> Filled:
-        """Return a posted form (untrusted)."""
-        return cls({name: form.text(name) for name in FIELDS}, form.texts("roles"))
-
-    @property
-    def is_new_partner(self) -> bool:
-        """Whether the partner is yet to be made."""
-        return not self.values["partner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +56,7 @@ def show(call: Call, visitor: Visitor) -> Response:
 
 def submit(call: Call, visitor: Visitor) -> Response:
     """Onboard, and go to the partner's page; or show the form again with what is wrong beside what was typed."""
-    filled = Filled.of(call.form)
+    filled = Filled.of(call.form, FIELDS)
     spec = _spec(filled)
     status = 422
     if spec is not None:
@@ -97,17 +78,17 @@ def submit(call: Call, visitor: Visitor) -> Response:
 def _spec(filled: Filled) -> OnboardSpec | None:
     """Return what is asked for, or None and every fault that can be seen without the database in `filled`."""
     values = filled.values
-    for name in ("issuer", "client_id", *(("name",) if filled.is_new_partner else ())):
+    for name in ("issuer", "client_id", *(("name",) if not filled.values["partner"] else ())):
         if not values[name]:
             filled.errors[name] = texts()[f"onboard.missing_{name}"]
     if not filled.roles:
         filled.errors["roles"] = texts()["onboard.missing_roles"]
-    ends, role_ends = (_end(filled, name) for name in ("ends", "role_ends"))
+    ends, role_ends = (day(filled, name) for name in ("ends", "role_ends"))
     if filled.errors:
         return None
     new = PartnerSpec(name=values["name"], id=values["id"] or None, ends_at=ends)
     return OnboardSpec(
-        partner=new if filled.is_new_partner else values["partner"],
+        partner=new if not filled.values["partner"] else values["partner"],
         issuer=values["issuer"],
         tid=values["tid"] or None,
         client_id=values["client_id"],
@@ -116,14 +97,6 @@ def _spec(filled: Filled) -> OnboardSpec | None:
         expires_at=role_ends,
         reason=values["reason"],
     )
-
-
-def _end(filled: Filled, name: str) -> int | None:
-    typed = filled.values[name]
-    end = end_of_day(typed) if typed else None
-    if typed and end is None:
-        filled.errors[name] = texts()["onboard.date_malformed"]
-    return end
 
 
 def _field_of(error: RegistryError) -> str:

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from tenantgate.admin.context import AdminContext
 from tenantgate.registry.errors import RegistryError
-from tenantgate.web import invitation, onboard, partners, sign_in
+from tenantgate.web import access_requests, attention, enforcement, invitation, onboard, partners, sign_in
 from tenantgate.web.assets import static_files
 from tenantgate.web.call import Call
 from tenantgate.web.errors import WebError
@@ -29,6 +29,7 @@ from tenantgate.web.guard import Visitor, require_own_site, require_token, requi
 from tenantgate.web.headers import page_headers, static_headers
 from tenantgate.web.limits import Turnstile
 from tenantgate.web.refusals import problem_page, refuse, sentence_for
+from tenantgate.web.tally import Tally
 
 OpenView = Callable[[Call], Response]
 SignedView = Callable[[Call, Visitor], Response]
@@ -44,12 +45,16 @@ class Open(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """A page for who is signed in; `writes` is for the roles that may change something."""
+    """A page for who is signed in; `writes` is for the roles that may change something.
+
+    `polled`: a page that is open asks for it by itself, which is no use of the session.
+    """
 
     method: str
     path: str
     view: SignedView
     writes: bool = False
+    polled: bool = False
 
 
 ROUTES: Final[tuple[Open | Signed, ...]] = (
@@ -64,6 +69,14 @@ ROUTES: Final[tuple[Open | Signed, ...]] = (
     Signed("POST", "/partners/{id}/{change}", partners.change_partner, writes=True),
     Signed("POST", "/tenants/{id}/{change}", partners.change_tenant, writes=True),
     Signed("POST", "/daemons/{id}/{change}", partners.change_daemon, writes=True),
+    Signed("GET", "/enforcement", enforcement.show, polled=True),
+    Signed("GET", "/access-requests", access_requests.show_list),
+    Signed("GET", "/access-requests/{id}", access_requests.show_one),
+    Signed("POST", "/access-requests/{id}/approve", access_requests.approve, writes=True),
+    Signed("POST", "/access-requests/{id}/dismiss", access_requests.dismiss, writes=True),
+    Signed("GET", "/attention", attention.show),
+    Signed("POST", "/pending-grants/{id}/{change}", attention.change_grant, writes=True),
+    Signed("POST", "/invitations/{id}/{change}", attention.change_invitation, writes=True),
     Signed("GET", "/onboard", onboard.show, writes=True),
     Signed("POST", "/onboard", onboard.submit, writes=True),
 )
@@ -80,12 +93,12 @@ def build_web(context: AdminContext) -> APIRouter:
         AssetsMissing: templates and static files were not installed with the package.
     """
     router = APIRouter(include_in_schema=False)
-    turnstile = Turnstile(context.now)
+    turnstile, tally = Turnstile(context.now), Tally()
     for route in ROUTES:
         methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
         router.add_api_route(
             route.path,
-            _endpoint(context, route, turnstile),
+            _endpoint(context, route, turnstile, tally),
             methods=methods,
             response_model=None,
             name=route.view.__name__,
@@ -109,7 +122,7 @@ def install_error_pages(app: FastAPI, context: AdminContext) -> None:
 
 
 def _endpoint(
-    context: AdminContext, route: Open | Signed, turnstile: Turnstile
+    context: AdminContext, route: Open | Signed, turnstile: Turnstile, tally: Tally
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
@@ -119,7 +132,7 @@ def _endpoint(
         except WebError as error:
             response = refuse(request, context, error, None)
         else:
-            call = Call(context, request, form, context.now(), context.new_id("req"))
+            call = Call(context, request, form, context.now(), context.new_id("req"), tally)
             response = await run_in_threadpool(_answer, call, route)
         response.headers.update(page_headers(secure=context.secure))
         return response
@@ -134,7 +147,7 @@ def _answer(call: Call, route: Open | Signed) -> Response:
             require_own_site(call.request, call.context)
         if isinstance(route, Open):
             return route.view(call)
-        visitor = call.visitor()
+        visitor = call.visitor(asked_by_itself=route.polled and call.htmx)
         if call.request.method == "POST":
             require_token(visitor, call.form.text("csrf"))
         if route.writes:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlmodel import Session
 from starlette.responses import Response
 
-from tenantgate.registry import daemons, partners, tenants
+from tenantgate.registry import daemons, enforcement, partners, tenants
 from tenantgate.registry.errors import TransitionError
 from tenantgate.registry.unit_of_work import Work
 from tenantgate.web import reading
@@ -38,9 +38,9 @@ def show_list(call: Call, visitor: Visitor) -> Response:
     state = state if state in reading.STATES else ""
     with call.reading() as session:
         found = reading.list_partners(session, search=search, state=state, after=after, now=call.now)
-    return call.page(
-        "partners.html", visitor, found=found, search=search, state=state, states=reading.STATES, after=after
-    )
+        proof = enforcement.read(session, now=call.now)
+    values: dict[str, Any] = {"search": search, "state": state, "after": after, "states": reading.STATES}
+    return call.page("partners.html", visitor, found=found, proof=proof, **values)
 
 
 def show_one(call: Call, visitor: Visitor) -> Response:
@@ -48,18 +48,21 @@ def show_one(call: Call, visitor: Visitor) -> Response:
     with call.reading() as session:
         view = reading.view_partner(session, _id(call), now=call.now)
         recipes = _recipes(session, view)
-    return call.page("partner.html", visitor, view=view, recipes=recipes, onboarded=call.asked("onboarded"))
+        proof = enforcement.read(session, now=call.now)
+    values: dict[str, Any] = {"view": view, "recipes": recipes, "proof": proof}
+    return call.page("partner.html", visitor, onboarded=call.asked("onboarded"), **values)
 
 
 def change_partner(call: Call, visitor: Visitor) -> Response:
-    """Suspend or activate a partner; htmx gets the partner's line of the list."""
+    """Suspend or activate a partner; htmx gets the partner's line of the list, and the proof above it."""
     id_ = _id(call)
     _change(call, visitor, PARTNER_CHANGES, id_)
     if not (call.htmx and call.form.text("view") == "line"):
         return see_other(partner_address(id_))
     with call.reading() as session:
         line = reading.partner_line(session, id_, now=call.now)
-    return call.page("_partner_line.html", visitor, line=line)
+        proof = enforcement.read(session, now=call.now)
+    return call.page("_partner_changed.html", visitor, line=line, proof=proof)
 
 
 def change_tenant(call: Call, visitor: Visitor) -> Response:

@@ -15,6 +15,7 @@ from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.pages import LARGEST_PAGE, Page
 from tenantgate.registry.tables import AppRole, Daemon, Issuer, Partner, Resource, RoleAssignment, RoleMapping, Tenant
+from tenantgate.web.credentials import Credential, is_near, of_daemons
 
 ROWS: Final = 50
 """Partners on a page of the list."""
@@ -43,12 +44,13 @@ class PartnerList:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role somebody has, had, or will have: `live` says whether it counts now."""
+    """A role somebody has, had, or will have: `live` says whether it counts now, `near` whether it ends soon."""
 
     row: RoleAssignment
     role: AppRole
     live: bool
     ended: bool
+    near: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class DaemonCard:
     row: Daemon
     grants: tuple[Grant, ...]
     hindrance: str
+    credentials: tuple[Credential, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class PartnerView:
 
     row: Partner
     ended: bool
+    near: bool
     tenants: tuple[TenantCard, ...]
     cut: bool
     waiting: tuple[PendingGrant, ...]
@@ -131,6 +135,7 @@ def view_partner(session: Session, id_: str, *, now: int) -> PartnerView:
     # Daemons in a hosted tenant are the partner's, the tenant is not.
     places |= _by_id(session, Tenant, by_tenant.keys() - places.keys())
     issuers = _by_id(session, Issuer, {tenant.issuer for tenant in places.values()})
+    shown = of_daemons(session, [daemon.id for daemon in found.items], now=now)
     grants = _grants(session, [daemon.id for daemon in found.items], list(places), now=now)
     mapped = _mapped(session, issuers)
     cards = tuple(
@@ -145,6 +150,7 @@ def view_partner(session: Session, id_: str, *, now: int) -> PartnerView:
                     grants[daemon.id],
                     _hindrance(row, tenant, daemon, now)
                     or _without_role(mapped[tenant.issuer], *grants[daemon.id], *grants[tenant.id]),
+                    shown[daemon.id],
                 )
                 for daemon in by_tenant[tenant.id]
             ),
@@ -153,7 +159,8 @@ def view_partner(session: Session, id_: str, *, now: int) -> PartnerView:
     )
     cut = own.after is not None or found.after is not None
     waiting = _waiting(session, [daemon.id for daemon in found.items], own_ids, now=now)
-    return PartnerView(row, _ended(row, now), cards, cut, waiting)
+    near = row.state != "archived" and is_near(row.ends_at, now)
+    return PartnerView(row, _ended(row, now), near, cards, cut, waiting)
 
 
 def owner_of_tenant(session: Session, id_: str) -> str | None:
@@ -209,7 +216,7 @@ def _grants(
     for row, role in session.exec(query):
         ended = row.expires_at is not None and row.expires_at <= now
         live = not ended and (row.not_before or 0) <= now
-        found[row.daemon or row.tenant or ""] += (Grant(row, role, live, ended),)
+        found[row.daemon or row.tenant or ""] += (Grant(row, role, live, ended, live and is_near(row.expires_at, now)),)
     return found
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 
-from tests.registry.builders import a_daemon, a_grant, a_partner, a_tenant, an_engine, an_oidc_issuer
-from tests.web.world import HTTPS, Browser, World, copy_database, make_world
+from tenantgate.registry.engine import open_engine
+from tenantgate.registry.migrations import migrate
+from tests.postgres import Postgres, on_both_engines
+from tests.registry.builders import EPOCH, a_daemon, a_grant, a_partner, a_tenant, an_engine, an_oidc_issuer
+from tests.web.world import HTTPS, Browser, World, copy_database, make_world, publisher
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +70,34 @@ def contoso(world: World) -> World:
     """Contoso's nightly program may read orders."""
     world.change(a_partner, a_tenant, a_daemon, a_grant)
     return world
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for `either` on both engines."""
+    on_both_engines(metafunc, "either")
+
+
+@pytest.fixture(scope="session")
+def postgres_ready(postgres: Postgres) -> str:
+    """A database in which the publisher is ready and no partner is there, migrated once."""
+    name = postgres.create()
+    world = World(open_engine(postgres.url_of(name), deadline=None))
+    migrate(world.engine, epoch=EPOCH)
+    world.change(publisher)
+    world.engine.dispose()
+    return name
+
+
+@pytest.fixture
+def either(request: pytest.FixtureRequest) -> Iterator[World]:
+    """Contoso's nightly program may read orders, on SQLite and on PostgreSQL."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield request.getfixturevalue("contoso")
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create(request.getfixturevalue("postgres_ready"))
+    made = World(open_engine(server.url_of(name)))
+    made.change(a_partner, a_tenant, a_daemon, a_grant)
+    yield made
+    made.engine.dispose()
+    server.drop(name)

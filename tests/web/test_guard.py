@@ -8,9 +8,18 @@ from tenantgate.registry import daemons, operators, partners, sessions, tenants
 from tenantgate.web.pages import ROUTES, Open, Signed
 from tests.web.world import HTTPS, LOOPBACK, Page, World, fabrikam
 
-WRITING = ["/partners/contoso/suspend", "/tenants/contoso-entra/suspend", "/daemons/nightly/suspend", "/onboard"]
+WRITING = [
+    "/partners/contoso/suspend",
+    "/tenants/contoso-entra/suspend",
+    "/daemons/nightly/suspend",
+    "/onboard",
+    "/access-requests/acr-1/approve",
+    "/access-requests/acr-1/dismiss",
+    "/pending-grants/pg-1/approve",
+    "/invitations/inv-1/approve",
+]
 SIGNED_POSTS = [*WRITING, "/sign-out"]
-POSTS = [*SIGNED_POSTS, "/sign-in"]
+POSTS = [*SIGNED_POSTS, "/sign-in", "/invitation"]
 
 FOREIGN = [
     pytest.param({"Origin": "https://evil.example", "Sec-Fetch-Site": None}, id="foreign origin"),
@@ -106,7 +115,9 @@ def test_post_without_session_leads_to_sign_in(contoso: World):
     require_unchanged(contoso)
 
 
-@pytest.mark.parametrize("path", ["/partners", "/partners/contoso", "/onboard"])
+@pytest.mark.parametrize(
+    "path", ["/partners", "/partners/contoso", "/onboard", "/enforcement", "/access-requests", "/attention"]
+)
 def test_page_without_session_leads_to_sign_in(contoso: World, path: str):
     """No page but the sign-in page is shown to somebody unknown."""
     answer = contoso.browser().get(path)
@@ -172,7 +183,7 @@ def test_session_is_looked_at_again_inside_the_change(contoso: World, monkeypatc
 
 
 def test_every_address_says_who_may(world: World):
-    """Only the sign-in page is open, and every post but sign-in and sign-out asks for a role that may write."""
-    assert {route.path for route in ROUTES if isinstance(route, Open)} == {"/sign-in"}
+    """Only the sign-in page and the invitation are open; any other post but sign-out needs a role that may write."""
+    assert {route.path for route in ROUTES if isinstance(route, Open)} == {"/sign-in", "/invitation"}
     posts = [route for route in ROUTES if isinstance(route, Signed) and route.method == "POST"]
     assert [route.path for route in posts if not route.writes] == ["/sign-out"]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.vectors
 ALLOWED = (
     "html head meta title link script body a div header img span nav form input button main h1 p table thead tr th "
     "tbody td time label select option template strong code ul li details summary pre dl dt dd section h2 fieldset "
-    "legend small"
+    "legend small bdi datalist"
 )
 
 

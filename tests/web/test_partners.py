@@ -210,9 +210,8 @@ def test_tenant_wide_roles_stand_with_the_tenant(world: World):
         lambda work: a_grant(work, app_role="invoices", daemon=None, tenant="contoso-entra"),
     )
     answer = world.signed_in().get("/partners/contoso")
-    assert "Roles of every listed daemon here They reach 1 now, and each that is listed here later. Invoices.Read" in (
-        Page(answer).words
-    )
+    said = "Tenant-wide: they reach 1 now, and each that is listed here later. Invoices.Read"
+    assert f"Roles of every listed daemon here {said}" in Page(answer).words
     assert "Not let in" not in answer.text
     assert "scope=api://billing/.default" in answer.text
 

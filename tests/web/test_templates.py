@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tenantgate.registry.attention import KINDS
 from tenantgate.registry.errors import CODES
 from tenantgate.web import errors
 from tenantgate.web.assets import admin_ui_folder, asset_address, static_files
@@ -82,9 +83,11 @@ def test_texts_are_those_that_are_used():
     made_up = {f"hindrance.partner_{state}" for state in STATES if state != "active"}
     made_up |= {f"onboard.missing_{field}" for field in ("name", "issuer", "client_id")}
     made_up |= {f"invitation.state_{state}" for state in ("redeemed", "approved")}
+    made_up |= {f"attention.{kind}" for kind in KINDS}
+    hows = {f"attention_how.{kind}" for kind in KINDS}
     for name in texts():
         family, _, last = name.partition(".")
-        assert family == "title" or name in made_up or last in CODES or last in used, name
+        assert family == "title" or name in made_up | hows or last in CODES or last in used, name
     assert made_up <= texts().keys()
 
 
@@ -101,7 +104,7 @@ def test_every_refusal_has_words():
 def test_states_have_their_colours():
     """Every state's badge has colours of its own."""
     css = (ROOT / "static" / "tenantgate.css").read_text()
-    for state in (*STATES, "ended", "upcoming"):
+    for state in (*STATES, "ended", "upcoming", "revoked", "near", "sensitive", "gone"):
         assert f".tg-{state}" in css
 
 

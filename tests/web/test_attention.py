@@ -1,0 +1,195 @@
+"""What needs a person, and the two things that are decided on that page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tenantgate.registry import assignments, certificates, invitations, pending_grants, subscription_keys
+from tenantgate.registry.assignments import AssignmentSpec
+from tenantgate.registry.attention import KINDS, SOON
+from tenantgate.registry.certificates import CertificateSpec
+from tenantgate.registry.invitations import InvitationSpec
+from tenantgate.registry.pending_grants import grant_or_request
+from tenantgate.registry.subscription_keys import SubscriptionKeySpec
+from tenantgate.registry.unit_of_work import Actor, Work
+from tests.client_certificates import a_certificate
+from tests.registry.builders import NOW, a_daemon, a_grant, a_partner, an_app_role, counting_bytes, work_on
+from tests.web.test_access_requests import HOSTILE, asked
+from tests.web.test_naughty import require_harmless
+from tests.web.world import FABRIKAM_CLIENT, FABRIKAM_TID, Page, World
+
+DAY = 86_400
+
+
+def a_request(world: World, operator: str = "administration", reason: str = "contract 4711") -> str:
+    """Somebody asks for a sensitive role for Contoso's daemon: its id."""
+    actor = Actor(operator, "session", "192.0.2.7")
+    with work_on(world.engine, actor=actor, now=world.now) as work:
+        an_app_role(work, id="orders-write", value="Orders.Write", sensitive=True)
+        spec = AssignmentSpec(app_role="orders-write", daemon="nightly", reason=reason, expires_at=NOW + 90 * DAY)
+        return grant_or_request(work, spec).id
+
+
+def an_answer(world: World, name: str = "Fabrikam", reason: str = "") -> str:
+    """An invitation that a partner's developer has answered: its id."""
+    with work_on(world.engine, now=world.now) as work:
+        a_partner(work, id="fabrikam", name=name, state="invited")
+        spec = InvitationSpec(
+            partner="fabrikam", issuer="entra", resource="orders", app_roles=("orders-read",), reason=reason
+        )
+        made = invitations.create(work, spec, random_bytes=counting_bytes(41))
+        invitations.redeem(work, made.code, tid=FABRIKAM_TID, client_id=FABRIKAM_CLIENT)
+    return made.row.id
+
+
+def test_nothing_needs_anybody(either: World):
+    """The page says so, and the menu counts nothing."""
+    words = Page(either.signed_in().get("/attention")).words
+    assert "Nothing needs you" in words
+    assert "Access requests Attention Onboard" in words
+
+
+def test_what_ends_leads_to_its_partner(either: World):
+    """Roles, partners, certificates and keys: with the day, and the page where it is dealt with."""
+    end = NOW + 10 * DAY
+
+    def make(work: Work) -> None:
+        a_partner(work, id="adatum", name="A. Datum", ends_at=end)
+        a_daemon(work, id="reports", client_id=FABRIKAM_CLIENT)
+        a_grant(work, id="soon", daemon="reports", expires_at=end)
+        certificates.create(
+            work,
+            CertificateSpec(
+                daemon="nightly", certificate=a_certificate(ends=datetime.fromtimestamp(end, UTC)), name="laptop"
+            ),
+        )
+        spec = SubscriptionKeySpec(daemon="nightly", name="batch", expires_at=end)
+        subscription_keys.create(work, spec, random_bytes=counting_bytes(7))
+
+    either.change(make)
+    page = Page(either.signed_in().get("/attention"))
+    links = {link.text: link.get("href") for link in page.all("a") if "end" in link.text}
+    assert links == {
+        "orders-read of daemon reports ends": "/partners/contoso",
+        "A. Datum ends": "/partners/adatum",
+        "laptop, of daemon nightly, ends": "/partners/contoso",
+        "batch, of daemon nightly, ends": "/partners/contoso",
+    }
+    assert page.words.count("until 2027-01-25T08:00:00Z") == 4
+    assert "Attention 4" in page.words
+
+
+def test_every_kind_has_a_title():
+    """What the registry may find has words here."""
+    from tenantgate.web.texts import texts
+
+    assert {f"attention.{kind}" for kind in KINDS} <= texts().keys()
+
+
+def test_a_sensitive_role_is_approved_by_another(either: World):
+    """With what was asked, why and by whom before one's eyes; then it is there."""
+    id_ = a_request(either)
+    browser = either.signed_in()
+    words = Page(browser.get("/attention")).words
+    assert "orders-write sensitive for daemon nightly asked by administration" in words
+    assert "ends 2027-04-15T08:00:00Z contract 4711" in words
+    answer = browser.submit(f"/pending-grants/{id_}/approve")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/attention")
+    row = either.ask(pending_grants.get, id_)
+    assert (row.state, row.decided_by) == ("approved", "onboarding")
+    assert either.ask(assignments.get, row.assignment).approved_by == "onboarding"
+    answer = browser.submit(f"/pending-grants/{id_}/reject")
+    assert (answer.status_code, "was approved by onboarding" in answer.text) == (409, True)
+
+
+def test_who_asked_is_told_why_not(either: World):
+    """Their own request has no button to approve it, a post is refused with the reason; they may withdraw it."""
+    id_ = a_request(either, "onboarding")
+    browser = either.signed_in()
+    page = Page(browser.get("/attention"))
+    assert "You asked for it: another operator decides." in page.words
+    assert [form.get("action") for form in page.all("form", method="post")] == [
+        "/sign-out",
+        f"/pending-grants/{id_}/withdraw",
+    ]
+    answer = browser.submit(f"/pending-grants/{id_}/approve")
+    assert answer.status_code == 409
+    assert "another operator approves" in Page(answer).words
+    assert either.ask(pending_grants.get, id_).state == "open"
+    assert browser.submit(f"/pending-grants/{id_}/withdraw").status_code == 303
+    assert either.ask(pending_grants.get, id_).state == "withdrawn"
+
+
+def test_a_command_in_ones_own_name_is_ones_own(contoso: World):
+    """What `cli:onboarding` asked for, the operator of that name neither approves nor withdraws here."""
+    id_ = a_request(contoso, "cli:onboarding")
+    page = Page(contoso.signed_in().get("/attention"))
+    assert "You asked for it" in page.words
+    assert [form.get("action") for form in page.all("form", method="post")] == ["/sign-out"]
+    assert contoso.signed_in().submit(f"/pending-grants/{id_}/approve").status_code == 409
+
+
+def test_a_request_is_rejected(contoso: World):
+    """Nothing is given."""
+    id_ = a_request(contoso)
+    assert contoso.signed_in().submit(f"/pending-grants/{id_}/reject").status_code == 303
+    assert contoso.ask(pending_grants.get, id_).state == "rejected"
+    assert "Nothing needs you" in Page(contoso.signed_in().get("/attention")).words
+
+
+@pytest.mark.parametrize(("change", "state"), [("approve", "approved"), ("reject", "rejected")])
+def test_an_answered_invitation_is_decided(either: World, change: str, state: str):
+    """What the developer entered is shown, and listed or not."""
+    id_ = an_answer(either)
+    browser = either.signed_in()
+    words = Page(browser.get("/attention")).words
+    assert f"tenant {FABRIKAM_TID} · client {FABRIKAM_CLIENT} at entra · roles orders-read" in words
+    assert browser.submit(f"/invitations/{id_}/{change}").status_code == 303
+    row = either.ask(invitations.get, id_)
+    assert (row.state, row.decided_by, row.daemon is None) == (state, "onboarding", change == "reject")
+    answer = browser.submit(f"/invitations/{id_}/{change}")
+    assert (answer.status_code, f"was {state} by onboarding" in answer.text) == (409, True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/pending-grants/pg-1/give", "/invitations/inv-1/revoke", "/invitations/nothing/approve"]
+)
+def test_other_changes_are_none(contoso: World, path: str):
+    """What is not there is not found."""
+    assert contoso.signed_in().submit(path).status_code == 404
+
+
+@pytest.mark.parametrize("text", [each for each in HOSTILE if each.isprintable()])
+def test_hostile_words_do_nothing(either: World, text: str):
+    """Names and reasons are shown as text."""
+    a_request(either, reason=text)
+    an_answer(either, name=text, reason=text)
+    either.change(lambda work: a_partner(work, id="ending", name=text, ends_at=NOW + DAY))
+    asked(either, client_id=text)
+    page = Page(either.signed_in().get("/attention"))
+    require_harmless(page)
+    assert text in page.words
+    assert "49" not in page.words
+
+
+def test_more_than_fits_is_counted(contoso: World):
+    """Fifty of a kind, and how many more."""
+    contoso.change(
+        lambda work: [a_partner(work, id=f"p{number:02}", name="Company", ends_at=NOW + SOON) for number in range(60)]
+    )
+    words = Page(contoso.signed_in().get("/attention")).words
+    assert "10 more: tenantgate attention --kind partner_ending" in words
+    assert "Attention 60" in words
+
+
+def test_the_menu_counts_anew_after_a_change_and_after_a_while(contoso: World):
+    """What an operator does counts at once; what gates note, within seconds."""
+    browser = contoso.signed_in()
+    assert "Attention Onboard" in Page(browser.get("/partners")).words
+    asked(contoso)
+    contoso.now += 10
+    assert "Attention 1 Onboard" in Page(browser.get("/partners")).words
+    contoso.change(lambda work: a_partner(work, id="adatum", name="A. Datum", ends_at=NOW + DAY))
+    assert "Attention 2 Onboard" in Page(browser.get("/partners")).words
