@@ -19,6 +19,7 @@ from tests.web.world import World, make_world
 
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTH, HEIGHT = 1280, 860
+PHONE = 390, 844
 
 
 def pictures_folder(tmp_path: Path) -> Path:
@@ -104,10 +105,11 @@ class Tab:
 
 
 @asynccontextmanager
-async def tab_of(browser: Any, pictures: Path, **context_options: Any) -> AsyncIterator[Tab]:
+async def tab_of(browser: Any, pictures: Path, *, phone: bool = False, **context_options: Any) -> AsyncIterator[Tab]:
     """A fresh tab with no cookies; its pictures go to a folder."""
+    width, height = PHONE if phone else (WIDTH, HEIGHT)
     context = await browser.new_context(
-        viewport={"width": WIDTH, "height": HEIGHT}, reduced_motion="reduce", **context_options
+        viewport={"width": width, "height": height}, reduced_motion="reduce", **context_options
     )
     try:
         yield Tab(await context.new_page(), pictures)

