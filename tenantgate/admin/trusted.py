@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from tenantgate.core.claims import Caller
 from tenantgate.core.clouds import find_cloud
+from tenantgate.core.entries import ResourceEntry
 from tenantgate.core.fields import IDENTITY_LENGTH, check_list, check_text
-from tenantgate.core.index import PolicyIndex, ResourceEntry
+from tenantgate.core.index import PolicyIndex
 from tenantgate.core.pointer import Pointer, check_believable, parse_pointer
 from tenantgate.core.policy import (
     IssuerRow,

@@ -13,7 +13,8 @@ import msgspec
 
 from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import DenialReason
-from tenantgate.core.index import DaemonEntry, IssuerMatch, PolicyIndex, ResourceEntry, TenantEntry
+from tenantgate.core.entries import DaemonEntry, ResourceEntry, TenantEntry
+from tenantgate.core.index import IssuerMatch, PolicyIndex
 from tenantgate.core.judge import Case
 from tenantgate.core.limits import Limits
 from tenantgate.core.policy import PartnerRow, ResourceRow, RoleAssignmentRow

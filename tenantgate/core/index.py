@@ -8,17 +8,24 @@ suspending a partner is one write. Dates are kept and judged with `now`, never c
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from tenantgate.core.claims import Caller
-from tenantgate.core.keys import KeySetRef, own_key_set
+from tenantgate.core.entries import (
+    DaemonEntry,
+    IssuerEntry,
+    MappingEntry,
+    ResourceEntry,
+    TenantEntry,
+    key_sets_of,
+    resource_entry,
+)
+from tenantgate.core.loading import LOADERS
 from tenantgate.core.oidc import OidcReader
-from tenantgate.core.pointer import Pointer, parse_pointer
+from tenantgate.core.pointer import parse_pointer
 from tenantgate.core.policy import (
     KINDS,
     AppRoleRow,
@@ -28,13 +35,11 @@ from tenantgate.core.policy import (
     PolicyDelta,
     PolicyError,
     PolicySnapshot,
-    RequiredClaim,
     ResourceRow,
     RoleAssignmentRow,
     RoleMappingRow,
     Row,
     TenantRow,
-    one_spelling,
 )
 from tenantgate.core.recognise import Recognised
 from tenantgate.core.strict import guid_bytes
@@ -43,109 +48,6 @@ PLACEHOLDER: Final = "{tenantid}"
 _GUID_LENGTH: Final = 36
 _MATCHES: Final = 4096
 """Issuers of listed tenants remembered by their whole `iss`, at most."""
-BACKDATED: Final = 300
-"""Seconds by which issuers set `iat` before the true time (Entra does); not counted against `max_lifetime`."""
-_ORDER: Final = {kind: place for place, kind in enumerate(KINDS)}
-
-
-class DaemonEntry(msgspec.Struct, gc=False):
-    """A listed daemon. `grants` are its own role assignments, dates included."""
-
-    id: str
-    tenant: str
-    key: bytes | str
-    oid: bytes | None
-    subject: str | None
-    partner: str | None
-    active: bool
-    min_credential: str
-    grants: tuple[RoleAssignmentRow, ...] = ()
-
-
-class TenantEntry(msgspec.Struct, gc=False):
-    """A listed tenant and its daemons by client id (16 bytes for Entra, the exact string elsewhere)."""
-
-    row: TenantRow
-    tid: bytes | None
-    daemons: dict[bytes | str, DaemonEntry] = {}
-    grants: tuple[RoleAssignmentRow, ...] = ()
-
-
-class KeySets(NamedTuple):
-    """The key sets in which a token's key is looked for, in order, by the document its `iss` names.
-
-    `own` is where an application's keys are, but for its appid; None where the issuer knows no such thing.
-    """
-
-    v1: tuple[KeySetRef, ...]
-    v2: tuple[KeySetRef, ...]
-    own: KeySetRef | None = None
-
-    def refs(self, document: str, appid: str | None) -> tuple[KeySetRef, ...]:
-        """Return where to look; with `appid`, in the application's own document first."""
-        refs = self.v2 if document == "v2" else self.v1
-        return refs if appid is None or self.own is None else (self.own._replace(appid=appid), *refs)
-
-
-def _key_sets(row: IssuerRow) -> KeySets:
-    """A v1 token looks in its cloud's v1 document, then in the v2 one (the same keys, there bound to an issuer)."""
-    v2 = KeySetRef(row.id, "v2")
-    has_v1 = row.v1_metadata_url is not None or row.v1_jwks is not None
-    return KeySets((KeySetRef(row.id, "v1"), v2) if has_v1 else (v2,), (v2,), own_key_set(row))
-
-
-class MappingEntry(msgspec.Struct, gc=False):
-    """A role mapping with its claim's place parsed."""
-
-    row: RoleMappingRow
-    pointer: Pointer
-
-
-class IssuerEntry(msgspec.Struct):
-    """An issuer and its tenants by tid (the OIDC issuer's one tenant stands under None).
-
-    `oidc` reads its tokens; Entra's are read by rules of their own.
-    """
-
-    row: IssuerRow
-    key_sets: KeySets
-    oidc: OidcReader | None
-    tenants: dict[bytes | None, TenantEntry] = {}
-    mappings: tuple[MappingEntry, ...] = ()
-
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class ResourceEntry(msgspec.Struct, gc=False):
-    """A resource with its rules ready to be asked. `plan` is what `core.judge` makes of them.
-
-    `longest` is how long a token may live, backdating included; infinite where that is reported only.
-    """
-
-    row: ResourceRow
-    audiences: frozenset[str]
-    clients: frozenset[str]
-    required: tuple[tuple[RequiredClaim, Pointer], ...]
-    networks: tuple[Network, ...]
-    longest: float
-    plan: Any = None
-
-
-def _spellings(names: tuple[str, ...]) -> frozenset[str]:
-    """Return the names as written and, of a GUID, as Entra writes it; another issuer's is compared to the letter."""
-    return frozenset((*names, *map(one_spelling, names)))
-
-
-def _resource_entry(row: ResourceRow) -> ResourceEntry:
-    return ResourceEntry(
-        row,
-        _spellings(row.audiences),
-        _spellings(row.clients),
-        tuple((claim, parse_pointer(claim.claim, "required_claims")) for claim in row.required_claims),
-        tuple(ipaddress.ip_network(each) for each in row.addresses),
-        float("inf") if any(each.rule == "max_lifetime" for each in row.report_only) else row.max_lifetime + BACKDATED,
-    )
 
 
 class IssuerMatch(NamedTuple):
@@ -199,8 +101,16 @@ class PolicyIndex:
             PolicyError: a row refers to what is not there.
         """
         index = cls(snapshot.epoch, snapshot.revision)
-        for row in sorted(snapshot.rows, key=lambda each: _ORDER.get(each.kind, len(_ORDER))):
-            index._apply_row(row)
+        kinds: dict[str, list[Row]] = {kind: [] for kind in KINDS}
+        for row in snapshot.rows:
+            kinds.setdefault(row.kind, []).append(row)
+        for kind, rows in kinds.items():
+            loader = LOADERS.get(kind)
+            if loader is not None:
+                loader(index, rows)
+            else:
+                for row in rows:
+                    index.take(row)
         return index
 
     def apply(self, delta: PolicyDelta, before_seen: Callable[[], None] | None = None) -> None:
@@ -218,7 +128,7 @@ class PolicyIndex:
         self.generation += 1
         try:
             for row in delta.rows:
-                self._apply_row(row)
+                self.take(row)
             if before_seen is not None:
                 before_seen()
             self.revision = delta.revision
@@ -271,7 +181,8 @@ class PolicyIndex:
 
     # One writer below.
 
-    def _apply_row(self, row: Row) -> None:
+    def take(self, row: Row) -> None:
+        """Take one row in, outside of any change: for an index that nobody judges by yet. Raises PolicyError."""
         if row.kind not in KINDS:
             raise PolicyError("kind_unknown", f"{row.kind!r} is not a kind this version knows")
         if row.op == "delete":
@@ -285,9 +196,9 @@ class PolicyIndex:
         entry = self.issuers.get(row.id)
         reader = OidcReader(row) if row.kind == "oidc" else None
         if entry is None:
-            self.issuers[row.id] = IssuerEntry(row, _key_sets(row), reader)
+            self.issuers[row.id] = IssuerEntry(row, key_sets_of(row), reader)
         else:
-            entry.row, entry.key_sets, entry.oidc = row, _key_sets(row), reader
+            entry.row, entry.key_sets, entry.oidc = row, key_sets_of(row), reader
         self._find_anew()
 
     def _delete_issuer(self, id_: str) -> None:
@@ -394,7 +305,7 @@ class PolicyIndex:
             del tenant.daemons[entry.key]
 
     def _put_resource(self, row: ResourceRow) -> None:
-        self.resources[row.id] = _resource_entry(row)
+        self.resources[row.id] = resource_entry(row)
 
     def _delete_resource(self, id_: str) -> None:
         self.resources.pop(id_, None)

@@ -14,7 +14,8 @@ import msgspec
 from tenantgate.core.claims import VerifiedClaims
 from tenantgate.core.decision import Decision, Denied, Granted, Principal
 from tenantgate.core.decision import DenialReason as R
-from tenantgate.core.index import BACKDATED, DaemonEntry, IssuerEntry, PolicyIndex, ResourceEntry, TenantEntry
+from tenantgate.core.entries import BACKDATED, DaemonEntry, IssuerEntry, ResourceEntry, TenantEntry
+from tenantgate.core.index import PolicyIndex
 from tenantgate.core.oidc import OidcReader
 from tenantgate.core.policy import PartnerRow, ResourceRow
 from tenantgate.core.roles import held_roles

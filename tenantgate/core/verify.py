@@ -15,7 +15,8 @@ import msgspec
 from tenantgate.core.claims import Caller, VerifiedClaims, read_claims, read_entra_caller
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
-from tenantgate.core.index import PLACEHOLDER, IssuerEntry, PolicyIndex
+from tenantgate.core.entries import IssuerEntry
+from tenantgate.core.index import PLACEHOLDER, PolicyIndex
 from tenantgate.core.keys import KeySet, KeySetRef, KeySource, NoKeys, VerifyKey
 from tenantgate.core.policy import CONSUMER_TENANT, IssuerRow
 from tenantgate.core.recognise import Known, Recognised

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -25,6 +25,8 @@ from tenantgate.feed.source import Mark
 
 _VERSION: Final = 1
 _ROWS_A_LINE: Final = 500
+_BESIDE: Final = {"daemon": ("tenant", "tenant"), "role_assignment": ("daemon", "daemon")}
+"""What is kept in the order of another kind, and by which member."""
 FIRST: Final = bytes(32)
 """What stands for the hash before the first line."""
 
@@ -174,7 +176,7 @@ def contents_of(snapshot: PolicySnapshot, mark: Mark, at: float) -> Iterator[tup
     yield "policy", msgspec.json.encode(head)
     batch: list[RowData | None] = []
     kind = ""
-    for row in snapshot.rows:
+    for row in in_order(snapshot.rows):
         if batch and (row.kind != kind or len(batch) >= _ROWS_A_LINE):
             yield kind, msgspec.json.encode(batch)
             batch = []
@@ -183,6 +185,21 @@ def contents_of(snapshot: PolicySnapshot, mark: Mark, at: float) -> Iterator[tup
     if batch:
         yield kind, msgspec.json.encode(batch)
     yield "end", msgspec.json.encode(_End(rows=len(snapshot.rows)))
+
+
+def in_order(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield rows by kind, daemons beside those of their tenant and assignments beside those of their daemon.
+
+    Who reads a million of them then finds what each names where it was a moment ago: half of the time, in the memory.
+    """
+    kinds: dict[str, list[Row]] = {kind: [] for kind in KINDS}
+    for row in rows:
+        kinds[row.kind].append(row)
+    for kind, (below, member) in _BESIDE.items():
+        places = {row.id: place for place, row in enumerate(kinds[below])}
+        kinds[kind].sort(key=lambda row: places.get(getattr(row.data, member) or "", -1))
+    for found in kinds.values():
+        yield from found
 
 
 def line_after(before: bytes, tag: str, content: bytes) -> tuple[bytes, bytes]:

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from tenantgate.core.claims import Caller
 from tenantgate.core.decision import Decision, Denied, Granted
-from tenantgate.core.index import PolicyIndex, TenantEntry
+from tenantgate.core.entries import TenantEntry
+from tenantgate.core.index import PolicyIndex
 from tenantgate.core.strict import guid_text
 from tenantgate.feed.sink import DROPPED, GRANTED, HOUR, OTHER, Batch, Count, Detail, Stranger, lifetime_of
 

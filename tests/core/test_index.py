@@ -599,8 +599,8 @@ def test_a_change_of_two_rows_is_never_half_seen() -> None:
     seen: list[object] = []
 
     class Watched(PolicyIndex):
-        def _apply_row(self, row: Row) -> None:
-            super()._apply_row(row)
+        def take(self, row: Row) -> None:
+            super().take(row)
             seen.append(judge(claims, self, "orders", (), NOW))
 
     index = Watched.from_snapshot(a_snapshot(acme={"state": "suspended"}))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tenantgate.core import judge as module
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied, Granted
-from tenantgate.core.index import PolicyIndex, ResourceEntry
+from tenantgate.core.entries import ResourceEntry
+from tenantgate.core.index import PolicyIndex
 from tenantgate.core.judge import TORN, Plan, judge, plan_of
 from tenantgate.core.policy import ReportOnly, RequiredClaim, RoleAssignmentRow, RoleMappingRow
 from tenantgate.core.verify import Verified, verify

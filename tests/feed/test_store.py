@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tenantgate.core.index import PolicyIndex
-from tenantgate.core.policy import PolicyDelta, PolicySnapshot, Row
-from tenantgate.feed.kept_lines import FIRST, UnusableKept, line_after
+from tenantgate.core.policy import KINDS, DaemonRow, PolicyDelta, PolicySnapshot, RoleAssignmentRow, Row
+from tenantgate.feed.kept_lines import FIRST, UnusableKept, in_order, line_after
 from tenantgate.feed.source import Mark
 from tenantgate.feed.store import NotWhole, PolicyStore
 from tenantgate.files import StateDirUnusable
@@ -366,3 +366,19 @@ def test_nothing_half_written_is_left_behind_for_long(tmp_path: Path, wall: Wall
     wall.now += 4_000
     PolicyStore(tmp_path, wall)
     assert not left.exists()
+
+
+def test_rows_lie_beside_what_they_name():
+    """Whatever order they came in: daemons in the order of tenants, assignments in that of daemons."""
+    rows = tuple(reversed(WHOLE.rows))
+    found = list(in_order(rows))
+    assert sorted(found, key=order_of) == sorted(rows, key=order_of)
+    assert [row.kind for row in found] == sorted((row.kind for row in rows), key=list(KINDS).index)
+    tenants = [row.id for row in found if row.kind == "tenant"]
+    daemons = [row for row in found if row.kind == "daemon"]
+    places = [tenants.index(row.data.tenant) for row in daemons if isinstance(row.data, DaemonRow)]
+    assert places == sorted(places)
+    order = [row.id for row in daemons]
+    holders = [row.data.daemon for row in found if isinstance(row.data, RoleAssignmentRow)]
+    places = [order.index(holder) if holder else -1 for holder in holders]
+    assert places == sorted(places)
