@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import shutil
 import sqlite3
 import warnings
@@ -16,10 +18,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, Engine
 
-import tenantgate.registry.key_tables  # noqa: F401 - its tables belong to the metadata
+import tenantgate.registry
 from alembic import command
 from tenantgate.core.policy import AppRoleRow, ResourceRow
-from tenantgate.registry import decision_tables as decision_tables
 from tenantgate.registry import migrations
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import SchemaError
@@ -36,6 +37,10 @@ from tenantgate.registry.tables import Base
 from tests.registry.builders import EPOCH, Registry
 
 Open = Callable[[Path], Engine]
+
+
+for _module in pkgutil.iter_modules(tenantgate.registry.__path__):  # so that the metadata has every table
+    importlib.import_module(f"tenantgate.registry.{_module.name}")
 
 
 def differences(connection: Connection) -> list[Any]:
