@@ -18,6 +18,9 @@ from tenantgate.registry.tables import Instance, Revision
 
 HEARD_OF: Final = 60
 """Seconds. Instances say that they are there every ten; who was silent for six times as long is gone."""
+KEPT: Final = 30 * 86_400
+"""Seconds after which one that did not sign off is struck off: each start is another one, and some start all day."""
+_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +35,15 @@ class InstanceSpec:
 def register(session: Session, spec: InstanceSpec, *, now: int) -> Instance:
     """Announce a process, or announce it again: what it enforces is then unknown until it says so.
 
+    Those that have been gone for long are struck off.
+
     Raises:
         InvalidError: `id_malformed`.
     """
     check_slug(spec.id, "id")
     check_slug(spec.kind, "kind")
+    for gone in session.exec(select(Instance.id).where(col(Instance.seen_at) < now - KEPT).limit(_AT_ONCE)).all():
+        forget(session, gone)
     row = session.get(Instance, spec.id)
     if row is None:
         row = Instance(id=spec.id, kind=spec.kind, version=spec.version, started_at=now, seen_at=now)

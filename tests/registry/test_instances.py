@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
-from tenantgate.registry import instances
+from tenantgate.registry import instances, issuer_health
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import InvalidError, NotFoundError
-from tenantgate.registry.instances import InstanceSpec
+from tenantgate.registry.instances import KEPT, InstanceSpec
+from tenantgate.registry.tables import IssuerHealth
 from tests.registry.builders import NOW, Registry
 
+HEALTH = {"issuer": "entra", "document": "v2", "appid": None}
 GATE = InstanceSpec(id="gate-1", kind="gate", version="0.1.0")
 
 
@@ -60,6 +62,20 @@ def test_instances_are_listed_by_kind_and_life(registry: Registry):
         assert [row.id for row in instances.list_(session).items] == ["gate-0", "gate-1", "s"]
         assert [row.id for row in instances.list_(session, kind="server").items] == ["s"]
         assert [row.id for row in instances.list_(session, seen_since=NOW + 100).items] == ["gate-1"]
+
+
+def test_long_gone_instances_are_struck_off(registry: Registry):
+    """A process that is started anew without end, and never signs off, fills no table."""
+    write(registry, lambda session: instances.register(session, GATE, now=NOW))
+    write(registry, lambda session: issuer_health.put(session, "gate-1", [HEALTH], now=NOW))
+    another = InstanceSpec(id="gate-2", kind="gate", version="0.1.0")
+    write(registry, lambda session: instances.register(session, another, now=NOW + KEPT))
+    with reading(registry.engine) as session:
+        assert {row.id for row in instances.list_(session).items} == {"gate-1", "gate-2"}
+    write(registry, lambda session: instances.register(session, another, now=NOW + KEPT + 1))
+    with reading(registry.engine) as session:
+        assert {row.id for row in instances.list_(session).items} == {"gate-2"}
+        assert session.exec(select(IssuerHealth)).all() == []
 
 
 def test_forgotten_instance_is_not_there(registry: Registry):
