@@ -26,7 +26,7 @@ def get_policy(call: Calling) -> PolicyOut:
         return read_policy(session, now=call.now)
 
 
-@routes.change("/policy/adopt", ConflictError, InvalidError, body=True)
+@routes.change("/policy/adopt", ConflictError, InvalidError, body=True, repeats=False)  # `epoch` is there once
 def adopt_policy(call: Calling, body: AdoptIn) -> PolicyOut:
     """Say that this database's history counts, although instances have seen further: after a backup was restored.
 

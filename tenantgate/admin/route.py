@@ -359,11 +359,19 @@ class Routes:
         )
 
     def change(
-        self, path: str, *refusals: type[RegistryError], policy: bool = True, body: bool = False
+        self,
+        path: str,
+        *refusals: type[RegistryError],
+        policy: bool = True,
+        body: bool = False,
+        repeats: bool = True,
     ) -> Callable[[F], F]:
-        """Put something into another state; the body is empty unless it takes words to say which."""
+        """Put something into another state; the body is empty unless it takes words to say which.
+
+        Not `repeats`: it is done once by itself, and its answer tells of what is there when it is committed.
+        """
         answers = problems(*refusals) | (body_problems() if body else {})
-        return self._route("POST", path, 200, answers, _headers("", policy))
+        return self._route("POST", path, 200, answers, _headers("", policy), repeats=repeats)
 
     def amend(self, path: str, *refusals: type[RegistryError], policy: bool = True) -> Callable[[F], F]:
         """Change members of something; the body has those that are to be different."""

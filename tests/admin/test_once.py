@@ -17,6 +17,7 @@ from tests.registry.builders import NOW
 BODY = {"name": "Fabrikam"}
 KEY = {"Idempotency-Key": '"8e03978e-40d5"'}
 DAY = 86_400
+NOT_REPEATED = ("/issuers/probe", "/explain", "/imports", "/policy/adopt")
 
 
 def post(api: Api, path: str = "/partners", *, key: Any = KEY, **request: Any) -> Any:
@@ -40,11 +41,20 @@ def count(api: Api) -> int:
 
 
 def test_every_change_by_post_takes_a_key():
-    """What is made, states, deletion; looking takes none, and an import of the same file is none a second time."""
+    """What is made, states, deletion; looking takes none, and an import or adoption is none a second time."""
     for method, path in operations():
         names = [each["name"] for each in operation(method, path).get("parameters", [])]
-        changes = method == "POST" and path.removeprefix(V1) not in ("/issuers/probe", "/explain", "/imports")
+        changes = method == "POST" and path.removeprefix(V1) not in NOT_REPEATED
         assert ("Idempotency-Key" in names) == changes, path
+
+
+def test_an_adoption_tells_what_it_began(api: Api):
+    """With a key, too: its answer was made before anything was committed, told of the epoch before, and was kept."""
+    before = api.get("/policy")
+    told = post(api, "/policy/adopt", json={"epoch": before["epoch"]}).json()
+    assert before["epoch"] in told["supersedes"]
+    assert told == api.get("/policy")
+    assert post(api, "/policy/adopt", json={"epoch": before["epoch"]}).json()["code"] == "epoch_changed"
 
 
 @pytest.mark.parametrize(
