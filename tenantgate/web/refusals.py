@@ -92,15 +92,14 @@ def problem_page(request: Request, status: int, code: str, text: str, visitor: V
 
 def _to_sign_in(request: Request, context: AdminContext, error: SignInNeeded) -> Response:
     address = "/sign-in"
+    by_htmx = request.headers.get("hx-request") == "true"
     if request.url.path != "/" or error.why == "ended":
-        wanted = safe_next(request.url.path) if request.method == "GET" else "/partners"
+        # What htmx asks for is a part of a page, and none to come back to.
+        wanted = safe_next(request.url.path) if request.method == "GET" and not by_htmx else "/partners"
         address = f"/sign-in?why={error.why}&next={wanted}"
-    response: Response
-    if request.headers.get("hx-request") == "true":
-        # htmx would follow a redirect and put the sign-in page into a row of a table.
-        response = Response(status_code=error.status, headers={"HX-Redirect": address})
-    else:
-        response = see_other(address)
+    # htmx would follow a redirect and put the sign-in page into a row of a table.
+    there = Response(status_code=error.status, headers={"HX-Redirect": address})
+    response = there if by_htmx else see_other(address)
     if has_cookie(request, context):
         delete_cookie(response, context)
     return response

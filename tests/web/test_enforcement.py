@@ -135,7 +135,7 @@ def test_a_page_that_is_left_open_ends_its_session(contoso: World):
         contoso.now += sessions.IDLE_LIFETIME // 6
         answer = browser.get("/enforcement", headers=HTMX)
     assert answer.status_code == 401
-    assert answer.headers["HX-Redirect"].startswith("/sign-in?why=ended")
+    assert answer.headers["HX-Redirect"] == "/sign-in?why=ended&next=/partners"
 
 
 def test_opening_the_page_is_a_use_of_the_session(contoso: World):
