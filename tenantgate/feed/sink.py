@@ -83,7 +83,10 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Stranger(msgspec.Struct, kw_only=True, gc=False):
-    """An authentic caller that is not on the list, as one issuer signed it. Times are epoch seconds."""
+    """An authentic caller that is not on the list, as one issuer signed it. Times are epoch seconds.
+
+    `oids_differ`: its client id came with another `oid` besides.
+    """
 
     resource: str
     issuer: str
@@ -94,6 +97,7 @@ class Stranger(msgspec.Struct, kw_only=True, gc=False):
     first_at: int
     last_at: int
     count: int
+    oids_differ: bool = False
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -171,7 +171,7 @@ class Tallies:
         if asking is not None:
             asking.count += number
             asking.first_at, asking.last_at = min(asking.first_at, at), max(asking.last_at, at)
-            asking.oid = caller.holder
+            asking.oids_differ = asking.oids_differ or asking.oid != caller.holder
             return
         of_tenant = self._asking_of.get(key[:2], 0)
         if len(self._asking) < ASKING and of_tenant < ASKING_OF_A_TENANT:

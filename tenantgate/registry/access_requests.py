@@ -80,19 +80,22 @@ def _take_in(session: Session, stranger: Stranger) -> bool:
             tid=stranger.tid,
             client_id=stranger.client_id,
             oid=stranger.oid,
-            oids_differ=False,
+            oids_differ=stranger.oids_differ,
             reason=stranger.reason,
             state="open",
             count=0,
             first_seen_at=stranger.first_at,
             last_seen_at=stranger.last_at,
         )
-    elif row.state == "approved" and stranger.last_at > (row.decided_at or 0) + LATE:
+    shown = row.state, row.oids_differ
+    if row.state == "approved" and stranger.last_at > (row.decided_at or 0) + LATE:
         # Listed once and on no list any more: somebody is to look at it again.
         row.sqlmodel_update({"state": "open", "decided_at": None, "decided_by": None, "daemon": None})
     row.count += stranger.count
     row.last_seen_at = max(row.last_seen_at, stranger.last_at)
-    row.oids_differ = row.oids_differ or row.oid != stranger.oid
+    row.oids_differ = row.oids_differ or stranger.oids_differ or row.oid != stranger.oid
+    if (row.state, row.oids_differ) != shown:
+        row.version += 1  # whoever has looked at it before is to look again
     row.reason = stranger.reason
     session.add(row)
     session.flush()

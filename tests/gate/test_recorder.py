@@ -375,6 +375,19 @@ def test_a_listed_caller_makes_no_more_rows_than_it_should():
     assert {row.client_id for row in rows} == {ACME_CLIENT}
 
 
+def test_who_asks_by_two_object_ids_is_told_of():
+    """One that is louder than the other does not hide it."""
+    index = PolicyIndex.from_snapshot(a_snapshot())
+    added_up = Tallies("orders", lambda: index)
+    for holder in ("oid-1", "oid-2", "oid-2"):
+        caller = a_caller(1)
+        caller.holder = holder
+        added_up.add((Denied(R.TENANT_NOT_LISTED, id="t-1"), caller, READ, NOW, NOW + 60, NOW))
+    batch = added_up.take()
+    assert batch is not None
+    assert [(each.oid, each.count, each.oids_differ) for each in batch.strangers] == [("oid-1", 3, True)]
+
+
 def test_who_asks_is_looked_up_so_many_times_a_writing():
     """What strangers send must not hold the database up: so many of one tenant, so many of all."""
     index = PolicyIndex.from_snapshot(a_snapshot())

@@ -126,6 +126,23 @@ def test_two_object_ids_are_not_pinned_blindly(registry: Registry):
     assert made.daemon.oid is None
 
 
+def test_another_object_id_is_noticed_however_close_it_came(registry: Registry):
+    """In the same writing of the same gate, too; and who looked before it came is to look again."""
+    id_ = asked(registry)
+    with reading(registry.engine) as session:
+        seen = access_requests.get(session, id_)
+    asked(registry)
+    with reading(registry.engine) as session:
+        assert access_requests.get(session, id_).version == seen.version
+    asked(registry, oids_differ=True)
+    with reading(registry.engine) as session:
+        row = access_requests.get(session, id_)
+    assert (row.oids_differ, row.version) == (True, seen.version + 1)
+    first = asked(registry, client_id=TID, oids_differ=True)
+    with reading(registry.engine) as session:
+        assert access_requests.get(session, first).oids_differ
+
+
 def test_dismissed_stays_so_until_it_is_reopened(registry: Registry):
     """However often it asks; audited, without a revision of the policy."""
     id_ = asked(registry)
