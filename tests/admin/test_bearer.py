@@ -296,6 +296,7 @@ def test_an_audience_shared_behind_our_back_ends_the_tokens(api: Api, caplog: py
         resources.create(work, ResourceSpec(id="sly", audiences=(staff.API,)))
     assert refused(api, staff.token(), caplog)[:2] == (401, "admin_key_refused")
     assert "resource sly accepts" in caplog.text + str([vars(each) for each in caplog.records])
+    assert "audience_shared" in caplog.text
     assert me(api, staff.realm_token()).json()["code"] == "identity_not_linked"  # another issuer's is not shared
 
 
