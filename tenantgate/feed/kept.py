@@ -68,7 +68,11 @@ class KeptSource:
         let_go_at_forks(self)
 
     def load(self) -> PolicySnapshot:
-        """Return the whole policy: the source's, else the one that was kept. Raises FeedError, the source's."""
+        """Return the whole policy: the source's, else the one that was kept.
+
+        Raises:
+            FeedError: the source's; or `policy_mark_unreadable`, where the folder does not answer.
+        """
         self._begin()
         self._pending = None
         try:
@@ -114,13 +118,17 @@ class KeptSource:
     # What is kept.
 
     def _begin(self) -> None:
-        """Once: no database may be behind of what this folder has seen."""
+        """Once: no database may be behind of what this folder has seen. Where that cannot be asked now, none is."""
         if self._begun:
             return
         try:
             with self._disk:
                 mark = self._store.mark()
-        except (OSError, UnusableKept) as error:
+        except OSError as error:
+            raise FeedError(
+                "policy_mark_unreadable", f"how far the policy got cannot be read: {words(error)}"
+            ) from None
+        except UnusableKept as error:
             self._complain("policy_mark_unreadable", f"how far the policy got cannot be read: {_said(error)}")
             mark = None
         if mark is not None:

@@ -344,6 +344,23 @@ def test_a_damaged_folder_is_said_and_serves_nobody(store: FullStore, clocks: Cl
     assert (inner.acknowledged, store.mark()) == ([5], mark(5))
 
 
+def test_a_folder_that_does_not_answer_is_waited_for(store: FullStore, clocks: Clocks):
+    """No database is followed whose place in history cannot be asked now: it may be a restored backup."""
+    filled(store, clocks)
+    path = store.folder / "mark.jsonl"
+    path.chmod(0o666)  # others could have written to it
+    inner = FakeSource(a_snapshot())
+    source = over(inner, store, clocks)
+
+    with pytest.raises(FeedError) as caught:
+        source.load()
+    assert (caught.value.code, inner.loads) == ("policy_mark_unreadable", 0)
+
+    path.chmod(0o600)
+    assert source.load().revision == 1
+    assert inner.resumed == [mark(2)]
+
+
 def test_closing_closes_the_source(store: FullStore, clocks: Clocks):
     """And nothing else."""
     inner = FakeSource(a_snapshot())
