@@ -111,3 +111,6 @@ def test_commands_of_an_emergency_need_no_master_key(url: str):
     """Whoever may write the database may suspend, whatever became of the keys."""
     product_keys(an_engine(Path(url.removeprefix("sqlite:///")))).check()
     call("partner", "suspend", "contoso", "--database", url)
+
+    shown = json.loads(call("partner", "show", "contoso", "--json", "--database", url))
+    assert shown["state"] == "suspended"
