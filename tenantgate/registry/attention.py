@@ -182,30 +182,20 @@ def _admin_keys(session: Session, now: int) -> list[Item]:
 
 def _certificates(session: Session, now: int) -> list[Item]:
     end, in_use = col(ClientCertificate.not_after), col(ClientCertificate.state) == "active"
-    return [
-        Item(
-            kind="certificate_ending",
-            id=row.id,
-            text=f"{row.name}, of daemon {row.daemon}, ends",
-            path=f"/client-certificates/{row.id}",
-            until=row.not_after,
-        )
-        for row in _ending(session, now, ClientCertificate, end, in_use)
-    ]
+    found = _ending(session, now, ClientCertificate, end, in_use)
+    return [_of_a_daemon("certificate_ending", "client-certificates", row, row.not_after) for row in found]
 
 
 def _subscription_keys(session: Session, now: int) -> list[Item]:
     end, in_use = col(SubscriptionKey.expires_at), col(SubscriptionKey.revoked_at).is_(None)
-    return [
-        Item(
-            kind="subscription_key_ending",
-            id=row.id,
-            text=f"{row.name}, of daemon {row.daemon}, ends",
-            path=f"/subscription-keys/{row.id}",
-            until=row.expires_at,
-        )
-        for row in _ending(session, now, SubscriptionKey, end, in_use)
-    ]
+    found = _ending(session, now, SubscriptionKey, end, in_use)
+    return [_of_a_daemon("subscription_key_ending", "subscription-keys", row, row.expires_at) for row in found]
+
+
+def _of_a_daemon(kind: str, path: str, row: ClientCertificate | SubscriptionKey, until: int) -> Item:
+    """Return that a credential of a daemon's ends."""
+    text = f"{row.name}, of daemon {row.daemon}, ends"
+    return Item(kind=kind, id=row.id, text=text, path=f"/{path}/{row.id}", until=until)
 
 
 def _issuers(session: Session, now: int) -> list[Item]:
