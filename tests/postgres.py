@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -50,6 +51,18 @@ class Postgres:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return found
+
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """SIGSTOP: it acknowledges packets and answers nothing, until the block ends."""
+        found = self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in found:
+                # A worker may have been ending while it was stopped: it is gone as soon as its server goes on.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def url_of(self, name: str) -> str:
         """Return the address of a database."""

@@ -5,7 +5,6 @@ A fault lasts two seconds; `TENANTGATE_FAULT_SCALE=1 uv run pytest tests/faults`
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -103,11 +102,9 @@ def restarted(world: World) -> Iterator[None]:
 @contextmanager
 def hung(world: World) -> Iterator[None]:
     """SIGSTOP: it acknowledges packets and answers nothing."""
-    pids = world.postgres.signal(signal.SIGSTOP)
-    time.sleep(2 * DEADLINE)  # until the first who asked have waited long enough
-    yield
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    with world.postgres.hung():
+        time.sleep(2 * DEADLINE)  # until the first who asked have waited long enough
+        yield
 
 
 @contextmanager

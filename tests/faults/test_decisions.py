@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -99,13 +98,9 @@ def test_a_database_that_hangs_costs_no_count(tmp_path: Path):
         with over(postgres.url_of("registry"), tmp_path, postgres) as world:
             world.call(10)
             wait_for(lambda: world.counted() == 10)
-            pids = postgres.signal(signal.SIGSTOP)
-            try:
+            with postgres.hung():
                 world.call(40)
                 time.sleep(4)
                 world.call(40)
-            finally:
-                for pid in pids:
-                    os.kill(pid, signal.SIGCONT)
             wait_for(lambda: world.counted() >= 90)
             assert world.counted() <= 130

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
 import time
@@ -240,48 +238,35 @@ def test_a_follower_whose_connections_are_cut_misses_nothing(own: Registry, post
 
 
 @pytest.fixture
-def alone() -> Iterator[tuple[Registry, int]]:
-    """A registry on a server of its own, and the server's process id."""
+def alone() -> Iterator[tuple[Registry, Postgres]]:
+    """A registry on a server of its own, and the server."""
     with running_postgres() as server:
         name = server.create()
         engine = open_engine(server.url_of(name))
         migrate(engine, epoch=EPOCH)
         with work_on(engine) as work:
             everything(work)
-        pid = int((server.folder / "postmaster.pid").read_text().splitlines()[0])
-        yield Registry(server.url_of(name), engine), pid
+        yield Registry(server.url_of(name), engine), server
         engine.dispose()
-
-
-def backends(pid: int) -> list[int]:
-    """Return a server's process and all of its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
 
 
 @pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.skipif(sys.platform != "linux", reason="children are read from /proc")
-def test_a_server_that_hangs_is_not_waited_for(alone: tuple[Registry, int]):
+def test_a_server_that_hangs_is_not_waited_for(alone: tuple[Registry, Postgres]):
     """Stopped in the middle, it acknowledges packets and answers nothing: everybody is told so, and all heals after."""
-    registry, pid = alone
+    registry, server = alone
     source = a_source(registry.url)
     source.load()
     with reading(registry.engine) as session:
         partners.get(session, "contoso")
-    stopped = backends(pid)
-    for each in stopped:
-        os.kill(each, signal.SIGSTOP)
-    try:
+    with server.hung():
         for attempt in (_read, _write):
             with pytest.raises(DatabaseError) as caught:
                 attempt(registry.engine)
             assert caught.value.code in {"database_unavailable", "database_busy"}
         with pytest.raises(RegistryError):
             open_engine(registry.url)
-    finally:
-        for each in stopped:
-            os.kill(each, signal.SIGCONT)
     eventually(lambda: _reads(registry.engine), seconds=5)
     with work_on(registry.engine) as work:
         partners.suspend(work, "contoso")
