@@ -59,6 +59,7 @@ ROWS: Final[dict[int, str]] = {
     48: "An answer given before a revocation was given again after it.",
     49: "The clock was off, or stepped, and time was compared with an older now.",
     50: "A pattern written by a partner took minutes to match.",
+    53: "What was sent became a piece of a statement, a pattern, a path, a header or a formula.",
 }
 """By number: what went wrong, in one sentence. The numbers are permanent; the gaps belong to parts not built yet."""
 

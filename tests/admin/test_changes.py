@@ -76,6 +76,7 @@ def test_what_is_so_already_is_not_written(api: Api, name: str):
 
 
 @pytest.mark.parametrize("path", AMENDS)
+@pytest.mark.threat(46)
 def test_nothing_else_can_be_sent(api: Api, path: str):
     """Every other member of the thing is refused by name: what it is, its state, and what only the server sets."""
     shape = schema_of(operation("PATCH", path)["requestBody"]["content"]["application/json"]["schema"])

@@ -14,6 +14,7 @@ from tenantgate.admin.csv_text import cell, csv_lines
     "text",
     ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=cmd|' /C calc'!A0", "\uff1d1+1", "\uff20x", "-"],
 )
+@pytest.mark.threat(53)
 def test_a_formula_is_text(text: str):
     """CWE-1236: a partner's name must not run on the officer's machine."""
     assert cell(text) == f"'{text}"

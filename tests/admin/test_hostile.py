@@ -51,6 +51,27 @@ def test_what_only_the_server_sets_cannot_be_sent(api: Api, path: str):
         assert [(each["field"], each["code"]) for each in problem["errors"]] == [(member, "member_unknown")]
 
 
+OTHER = [
+    (method, path)
+    for method, path in operations()
+    if method == "POST" and path not in CREATE and body_of(method, path) is not None
+]
+
+
+@pytest.mark.threat(46)
+def test_words_of_a_change_are_its_own(api: Api):
+    """What says how to approve, suspend, rotate or look takes no member but its own, nor who or what it is about."""
+    assert len(OTHER) > 10
+    for method, path in OTHER:
+        body = body_of(method, path)
+        assert body is not None
+        for member in {"id", "state", "client_id", "created_by", "approved", "tenant_id", "operator"} - _own(path):
+            problem = api.refused(method, filled(path).removeprefix(V1), json=body | {member: "active"})
+            assert (problem["status"], problem["code"]) == (422, "request_invalid"), (path, member)
+            assert [(each["field"], each["code"]) for each in problem["errors"]] == [(member, "member_unknown")]
+
+
+@pytest.mark.threat(46)
 def test_a_state_is_reached_by_its_route_alone(api: Api):
     """A partner begins invited or active; nothing else begins in a state of somebody's choice."""
     for state in ("suspended", "archived", "ACTIVE", "", None):
@@ -73,6 +94,7 @@ def _may_be_kept(text: str) -> bool:
 
 
 @pytest.mark.vectors
+@pytest.mark.threat(53)
 def test_naughty_strings_come_back_as_they_were_or_are_refused(api: Api):
     """As a name or contact every string is kept to the letter or refused with a code; nothing is mended in silence."""
     kept = [text for text in _naughty() if _may_be_kept(text)]
@@ -90,6 +112,7 @@ def test_naughty_strings_come_back_as_they_were_or_are_refused(api: Api):
 
 
 @pytest.mark.vectors
+@pytest.mark.threat(53)
 def test_naughty_strings_in_searches_and_addresses_find_nothing_and_break_nothing(api: Api):
     """Filters, cursors and ids take any text; none is a pattern or a statement."""
     for text in _naughty()[::10]:
@@ -134,6 +157,7 @@ def test_any_bytes_end_in_a_documented_answer(api: Api, raw: bytes, which: tuple
     assert answer.status_code < 500
 
 
+@pytest.mark.threat(47)
 def test_of_many_at_once_exactly_one_wins(api: Api):
     """Suspended by many at the same moment: one change, one entry, the others are told that it was done."""
 

@@ -63,6 +63,7 @@ def test_what_is_not_wanted_is_ended(world: Api, verb: str, state: str):
     assert world.get(f"/daemons?client_id={CLIENT}")["items"] == []
 
 
+@pytest.mark.threat(46)
 def test_what_was_entered_cannot_be_sent_by_an_operator(world: Api):
     """Nor a state, nor a code of one's own."""
     for member in ("tid", "client_id", "state", "code", "code_hash", "redeemed_at", "daemon"):

@@ -99,6 +99,7 @@ def test_a_key_is_for_one_request(api: Api, path: str, body: dict[str, Any] | No
     assert (count(api), api.get("/policy")) == before
 
 
+@pytest.mark.threat(46)
 def test_a_key_is_its_operators(api: Api):
     """Another operator's same key is another key; nobody reads another's answers."""
     first = post(api, json=BODY)
@@ -195,6 +196,7 @@ def test_what_waits_for_somebody_is_asked_for_once(api: Api):
     assert len(api.get("/pending-grants")["items"]) == 1
 
 
+@pytest.mark.threat(47)
 def test_of_many_at_once_one_is_done(api: Api):
     """The same request by many at the same moment: one effect, and all get the one answer."""
     before = count(api)
@@ -237,6 +239,7 @@ def test_what_was_lost_before_the_commit_is_done_again(api: Api, monkeypatch: py
     assert "Idempotent-Replayed" not in post(api, json=BODY).headers
 
 
+@pytest.mark.threat(46)
 def test_an_old_answer_is_given_to_who_may_still_ask(api: Api):
     """A key that was revoked since gets no answer, old or new."""
     post(api, json=BODY, key=KEY | {"Authorization": f"Bearer {api.keys['Operator']}"})

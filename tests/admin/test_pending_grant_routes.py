@@ -98,6 +98,7 @@ def test_no_claim_gives_a_sensitive_role(world: Api):
     assert world.refused("POST", "/role-mappings", json=body)["code"] == "role_sensitive"
 
 
+@pytest.mark.threat(46)
 def test_nobody_approves_what_they_asked_by_naming_another(world: Api):
     """Who asked, who decided and in which state is the server's to say."""
     for member in ("granted_by", "approved_by", "state", "decided_by", "created_by", "scheme"):
@@ -125,6 +126,7 @@ def test_a_whole_tenant_is_warned_of(api: Api):
     assert api.get(f"/pending-grants/{waiting.json()['id']}")["warnings"] == waiting.json()["warnings"]
 
 
+@pytest.mark.threat(47)
 def test_of_many_approvals_at_once_one_wins(world: Api):
     """Two dozen presses of the button: one assignment, one revision."""
     id_ = asked(world)

@@ -184,6 +184,7 @@ def test_nobody_approves_what_is_not_there(registry: Registry):
             access_requests.approve(work, id_, SPEC)
 
 
+@pytest.mark.threat(47)
 def test_of_many_approvals_one_wins(registry: Registry):
     """Fifty at once, each for another partner: one partner, one tenant, one daemon; the others are told."""
     id_ = asked(registry)

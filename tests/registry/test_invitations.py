@@ -158,6 +158,7 @@ def test_it_is_opened_as_often_as_one_likes_and_redeemed_once(world: Registry):
         assert invitations.find(session, made.code, now=NOW + LIFETIME).client_id == CLIENT
 
 
+@pytest.mark.threat(47)
 def test_of_many_at_once_one_is_taken(world: Registry):
     """Twenty with the same code: one daemon is written down, one entry says so."""
     made = invited(world)
@@ -179,6 +180,7 @@ def test_of_many_at_once_one_is_taken(world: Registry):
     assert [entry.action for entry in entries] == ["invitation.created", "invitation.redeemed"]
 
 
+@pytest.mark.threat(47)
 def test_of_many_approvals_one_wins(world: Registry):
     """Twenty operators press at once, some of them reject: one decision, and what is listed is that."""
     id_ = redeemed(world, invited(world).code)
@@ -295,6 +297,7 @@ def test_what_could_not_be_listed_is_not_taken(world: Registry, tid: str | None,
     redeemed(world, made.code)
 
 
+@pytest.mark.threat(46)
 def test_what_others_have_is_not_told_to_who_redeems(world: Registry):
     """Another partner's tenant is taken down like any other; the operator finds out, and rejects."""
     id_ = redeemed(world, invited(world).code, tid=TID)

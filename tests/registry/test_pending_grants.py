@@ -533,6 +533,7 @@ def test_of_fifty_approvals_exactly_one_wins(world: Registry, round_: int):
     assert roles_of(world) == {"orders-read", *(["orders-write"] if won == "approved" else [])}
 
 
+@pytest.mark.threat(47)
 def test_approving_and_revoking_are_in_the_order_of_the_audit(world: Registry):
     """Suspended and approved at once: whichever was first, the audit's order is the effect's."""
     id_ = asked(world)
