@@ -35,10 +35,12 @@ from tenantgate.core.policy import (
     PolicyDelta,
     PolicyError,
     PolicySnapshot,
+    PutRows,
     ResourceRow,
     RoleAssignmentRow,
     RoleMappingRow,
     Row,
+    RowData,
     TenantRow,
 )
 from tenantgate.core.recognise import Recognised
@@ -101,16 +103,14 @@ class PolicyIndex:
             PolicyError: a row refers to what is not there.
         """
         index = cls(snapshot.epoch, snapshot.revision)
-        kinds: dict[str, list[Row]] = {kind: [] for kind in KINDS}
-        for row in snapshot.rows:
-            kinds.setdefault(row.kind, []).append(row)
-        for kind, rows in kinds.items():
-            loader = LOADERS.get(kind)
+        rows = snapshot.rows if isinstance(snapshot.rows, PutRows) else _put_rows(snapshot)
+        for kind in KINDS:
+            found, loader = rows.by_kind.get(kind, ()), LOADERS.get(kind)
             if loader is not None:
-                loader(index, rows)
+                loader(index, found)
             else:
-                for row in rows:
-                    index.take(row)
+                for data in found:
+                    index.put(kind, data)
         return index
 
     def apply(self, delta: PolicyDelta, before_seen: Callable[[], None] | None = None) -> None:
@@ -183,14 +183,14 @@ class PolicyIndex:
 
     def take(self, row: Row) -> None:
         """Take one row in, outside of any change: for an index that nobody judges by yet. Raises PolicyError."""
-        if row.kind not in KINDS:
-            raise PolicyError("kind_unknown", f"{row.kind!r} is not a kind this version knows")
-        if row.op == "delete":
+        if row.kind in KINDS and row.op == "delete":
             self._delete[row.kind](self, row.id)
-        elif row.data is None or row.data.id != row.id or type(row.data) is not KINDS[row.kind]:
-            raise PolicyError("row_malformed", f"put of {row.kind} {row.id} without its data")
         else:
-            self._put[row.kind](self, row.data)
+            self.put(row.kind, _data_of(row))
+
+    def put(self, kind: str, data: RowData) -> None:
+        """Put data in force that is of this kind, as `take` does a row. Raises PolicyError."""
+        self._put[kind](self, data)
 
     def _put_issuer(self, row: IssuerRow) -> None:
         entry = self.issuers.get(row.id)
@@ -376,6 +376,23 @@ class PolicyIndex:
         "role_assignment": _delete_assignment,
         "role_mapping": _delete_mapping,
     }
+
+
+def _data_of(row: Row) -> RowData:
+    """Return what a row puts in force. Raises PolicyError where it puts nothing, or not what it says."""
+    if row.kind not in KINDS:
+        raise PolicyError("kind_unknown", f"{row.kind!r} is not a kind this version knows")
+    if row.op != "put" or row.data is None or row.data.id != row.id or type(row.data) is not KINDS[row.kind]:
+        raise PolicyError("row_malformed", f"{row.op} of {row.kind} {row.id} without its data")
+    return row.data
+
+
+def _put_rows(snapshot: PolicySnapshot) -> PutRows:
+    by_kind: dict[str, list[RowData]] = {kind: [] for kind in KINDS}
+    for row in snapshot.rows:
+        data = _data_of(row)
+        by_kind[row.kind].append(data)
+    return PutRows(by_kind, snapshot.revision)
 
 
 def _standing(match: IssuerMatch) -> int:

@@ -8,7 +8,8 @@ Everything here was written by an operator and is trusted; nothing here comes fr
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, overload
 
 import msgspec
 
@@ -262,6 +263,34 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     v: int = ROW_VERSION
 
 
+class PutRows(Sequence[Row]):
+    """Rows that each put their data in force, kept as the data by kind: of a million, the rest is half of the work.
+
+    Every key of `by_kind` is one of `KINDS`, and everything under it is of that type: whoever makes one sees to it.
+    """
+
+    __slots__ = ("by_kind", "revision")
+
+    def __init__(self, by_kind: Mapping[str, Sequence[RowData]], revision: int) -> None:
+        self.by_kind = by_kind
+        self.revision = revision
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_kind.values()))
+
+    def __iter__(self) -> Iterator[Row]:
+        for kind, found in self.by_kind.items():
+            for data in found:
+                yield Row(revision=self.revision, kind=kind, id=data.id, op="put", data=data)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Row]: ...
+    def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
+        return tuple(self)[place]
+
+
 class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The whole policy as a value: every row, its epoch and revision.
 
@@ -270,7 +299,7 @@ class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: str
     revision: int
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     age: float = 0.0
 
 

@@ -7,8 +7,9 @@ characters) is refused here, before anything is looked at twice.
 from __future__ import annotations
 
 import json
+import struct
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
@@ -244,6 +245,21 @@ def guid_bytes(value: object) -> bytes | None:
     except ValueError:
         return None
     return raw if len(raw) == 16 else None  # fewer where a fifth hyphen or a space stood for a digit
+
+
+def guids_bytes(values: list[str]) -> Sequence[bytes] | None:
+    """Return what `guid_bytes` returns for each of many, a good deal faster; None where one of them is no GUID."""
+    count = len(values)
+    if not {36}.issuperset(map(len, values)):
+        return None
+    text = "".join(values)
+    if not (text[8::36] == text[13::36] == text[18::36] == text[23::36] == "-" * count):
+        return None
+    try:
+        raw = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        return None
+    return struct.unpack("16s" * count, raw) if len(raw) == 16 * count else None
 
 
 def guid_text(value: bytes) -> str:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from tenantgate.core.policy import KINDS, PolicyError, PolicySnapshot, Row, RowData, decode_row
+from tenantgate.core.policy import KINDS, PolicyError, PolicySnapshot, PutRows, Row, RowData, decode_row
 from tenantgate.feed.source import Mark
 
 _VERSION: Final = 1
@@ -126,11 +126,7 @@ class PolicyReader:
                 row = _row(raw)
                 changed[row.kind][row.id] = row.data
             mark, at = change.mark, change.at
-        rows = tuple(
-            Row(revision=mark.revision, kind=kind, id=data.id, op="put", data=data)
-            for kind, found in kinds.items()
-            for data in _with(found, changed[kind])
-        )
+        rows = PutRows({kind: _with(found, changed[kind]) for kind, found in kinds.items()}, mark.revision)
         return PolicySnapshot(epoch=mark.epoch, revision=mark.revision, rows=rows), mark, at
 
     def _head(self) -> _Head:
@@ -228,14 +224,12 @@ def _row(raw: msgspec.Raw) -> Row:
         raise UnusableKept("kept_malformed", f"a change makes no sense: {error}") from None
 
 
-def _with(found: list[RowData], changed: dict[str, RowData | None]) -> Iterator[RowData]:
-    """Yield rows of a kind, with what was changed in place of what they were."""
-    if changed:
-        found = [data for data in found if data.id not in changed]
-    yield from found
-    for data in changed.values():
-        if data is not None:
-            yield data
+def _with(found: list[RowData], changed: dict[str, RowData | None]) -> list[RowData]:
+    """Return rows of a kind, with what was changed in place of what they were."""
+    if not changed:
+        return found
+    kept = [data for data in found if data.id not in changed]
+    return kept + [data for data in changed.values() if data is not None]
 
 
 def identity(handle: int) -> tuple[int, int]:

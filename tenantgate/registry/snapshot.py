@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot, Row, decode_row
+from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot, PutRows, Row, RowData, decode_row
 from tenantgate.registry.errors import DatabaseError, SchemaError
 from tenantgate.registry.rows import MEMBERS, TABLES, data_of
 from tenantgate.registry.tables import AuditEntry, Change, Revision
@@ -37,7 +37,7 @@ def read_snapshot(session: Session) -> PolicySnapshot:
         DatabaseError: `row_malformed`: a policy with a hole is not given out.
     """
     state = read_state(session)
-    rows = tuple(row for kind in TABLES for row in _rows(session, kind, state.revision))
+    rows = PutRows({kind: list(_rows(session, kind)) for kind in TABLES}, state.revision)
     return PolicySnapshot(epoch=state.epoch, revision=state.revision, rows=rows)
 
 
@@ -116,15 +116,14 @@ def _change_of(found: Any) -> Change:
     return Change(**{name: getattr(found, f"change_{name}") for name in names})
 
 
-def _rows(session: Session, kind: str, revision: int) -> Iterator[Row]:
+def _rows(session: Session, kind: str) -> Iterator[RowData]:
     # A policy can have millions of rows. Columns by the connection, not objects by the session, which cost ten times as
     # much; in the order in which they lie there: by id would be one page of the file for each row.
     names, columns = MEMBERS[kind], sa.inspect(TABLES[kind]).local_table.c
     query = sa.select(*(columns[name] for name in names)).execution_options(yield_per=_BATCH)
     with session.connection().execute(query) as found:
         for values in found:
-            data = data_of(kind, dict(zip(names, values, strict=True)))
-            yield Row(revision=revision, kind=kind, id=data.id, op="put", data=data)
+            yield data_of(kind, dict(zip(names, values, strict=True)))
 
 
 def _row_of(change: Change) -> Row:

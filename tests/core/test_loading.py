@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,12 +15,17 @@ from tenantgate.core.policy import (
     DaemonRow,
     PolicyError,
     PolicySnapshot,
+    PutRows,
     RoleAssignmentRow,
     Row,
+    RowData,
     is_guid,
     row_of,
 )
+from tenantgate.core.strict import guid_bytes
 from tests.builders import policy_rows
+
+Load = Callable[[tuple[Row, ...]], PolicyIndex]
 
 
 def one_by_one(rows: tuple[Row, ...]) -> PolicyIndex:
@@ -35,6 +41,18 @@ def one_by_one(rows: tuple[Row, ...]) -> PolicyIndex:
 def at_once(rows: tuple[Row, ...]) -> PolicyIndex:
     """An index that was loaded."""
     return PolicyIndex.from_snapshot(PolicySnapshot(epoch="e1", revision=1, rows=rows))
+
+
+def by_kind(rows: tuple[Row, ...]) -> PolicyIndex:
+    """An index that was loaded from what a disk and a database give: data by kind."""
+    found: dict[str, list[RowData]] = {}
+    for row in rows:
+        assert row.data is not None
+        found.setdefault(row.kind, []).append(row.data)
+    return PolicyIndex.from_snapshot(PolicySnapshot(epoch="e1", revision=1, rows=PutRows(found, 1)))
+
+
+LOADS = (at_once, by_kind, one_by_one)
 
 
 def facts_of(index: PolicyIndex) -> Any:
@@ -67,12 +85,76 @@ def rows_of_policy() -> tuple[Row, ...]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_at_once_is_one_by_one(seed: int):
+@pytest.mark.parametrize("load", [at_once, by_kind])
+def test_at_once_is_one_by_one(load: Load, seed: int):
     """In whatever order rows of one kind come."""
     rows = list(rows_of_policy())
     random.Random(seed).shuffle(rows)
 
-    assert facts_of(at_once(tuple(rows))) == facts_of(one_by_one(tuple(rows)))
+    assert facts_of(load(tuple(rows))) == facts_of(one_by_one(tuple(rows)))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 39])
+def test_roles_are_found_past_daemons_that_have_none(every: int):
+    """However many stand between two that have one, and whichever comes next."""
+    rows = tuple(row for row in rows_of_policy() if not row.id.startswith("g-") or int(row.id[2:]) % every == 0)
+    back = (*(row for row in rows if row.kind != "role_assignment"), *reversed(rows))
+
+    assert facts_of(by_kind(rows)) == facts_of(one_by_one(rows))
+    assert facts_of(by_kind(back)) == facts_of(one_by_one(back))
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_a_daemon_that_comes_twice_with_another_client_has_the_last(load: Load):
+    """Nothing is left under the first."""
+    rows = rows_of_policy()
+    daemon = next(row.data for row in rows if row.id == "d-1")
+    assert type(daemon) is DaemonRow
+    other = "00000fff-0000-4000-8000-000000000000"
+
+    index = load((*rows, row_of(msgspec.structs.replace(daemon, client_id=other), 1)))
+
+    held = [entry for entry in index.tenants[daemon.tenant].daemons.values() if entry.id == "d-1"]
+    assert held == [index.daemons["d-1"]]
+    assert held[0].key == guid_bytes(other)
+
+
+@pytest.mark.parametrize("odd", ["no GUID", "", "0000000g-0000-4000-8000-000000000000", "0" * 36])
+@pytest.mark.parametrize("member", ["client_id", "oid"])
+def test_one_malformed_guid_among_many_is_found(member: str, odd: str):
+    """Whatever stands around it."""
+    rows = tuple(
+        row_of(msgspec.structs.replace(row.data, **{member: odd}), 1)
+        if row.id == "d-7" and row.data is not None
+        else row
+        for row in rows_of_policy()
+    )
+    for load in LOADS:
+        with pytest.raises(PolicyError) as caught:
+            load(rows)
+        assert caught.value.code == "guid_malformed"
+
+
+def test_rows_that_are_kept_as_data_are_rows():
+    """Their number, their order, each of them."""
+    rows = tuple(msgspec.structs.replace(row, revision=7) for row in rows_of_policy())
+    found: dict[str, list[RowData]] = {}
+    for row in rows:
+        found.setdefault(row.kind, []).append(row.data)  # type: ignore[arg-type]
+    put = PutRows(found, 7)
+    in_order = [row for kind in found for row in rows if row.kind == kind]
+
+    assert len(put) == len(rows)
+    assert list(put) == in_order
+    assert put[0] == in_order[0]
+    assert put[-2:] == tuple(in_order[-2:])
+
+
+def test_a_whole_policy_deletes_nothing():
+    """Whoever wrote it meant something else."""
+    with pytest.raises(PolicyError) as caught:
+        at_once((*rows_of_policy(), Row(revision=1, kind="daemon", id="d-1", op="delete")))
+    assert caught.value.code == "row_malformed"
 
 
 def test_a_row_that_comes_twice_counts_as_it_came_last():
@@ -124,12 +206,12 @@ def test_what_is_odd_is_refused_in_the_same_words(id_: str, changes: dict[str, A
         for row in rows_of_policy()
     )
     said = []
-    for load in (at_once, one_by_one):
+    for load in LOADS:
         with pytest.raises(PolicyError) as caught:
             load(rows)
         said.append((caught.value.code, caught.value.path, caught.value.message))
 
-    assert said[0] == said[1]
+    assert said[0] == said[1] == said[2]
 
 
 @pytest.mark.parametrize("id_", ["d-1", "g-1"])

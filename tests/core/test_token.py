@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tenantgate.core.decision import DenialReason as R
@@ -19,6 +19,7 @@ from tenantgate.core.strict import (
     decode_base64url,
     guid_bytes,
     guid_text,
+    guids_bytes,
     is_identity,
     read_document,
     read_object,
@@ -454,6 +455,26 @@ def test_an_identity_is_printable_and_normalised(value: object, sane: bool) -> N
 def test_what_is_no_guid_is_none(value: object) -> None:
     """GUIDs are 8-4-4-4-12 ASCII hexadecimal digits and nothing else."""
     assert guid_bytes(value) is None
+    if isinstance(value, str):
+        assert guids_bytes([ACME_TID, value, ACME_TID]) is None
+
+
+_GUIDS = st.uuids().map(str) | st.uuids().map(lambda each: str(each).upper())
+_NEARLY = st.tuples(_GUIDS, st.integers(0, 36), st.integers(0, 3), st.text(alphabet="0-aG \n٠\ud800", max_size=3)).map(
+    lambda each: each[0][: each[1]] + each[3] + each[0][each[1] + each[2] :]
+)
+
+
+@given(st.lists(_GUIDS | _NEARLY, max_size=5))
+@example([ACME_TID[:-1], "0" + ACME_TID])
+@example([ACME_TID, ACME_TID])
+def test_many_guids_are_read_as_each_is(values: list[str]) -> None:
+    """All of them, or none: what is too short is not made up for by what follows it."""
+    each = [guid_bytes(value) for value in values]
+
+    found = guids_bytes(values)
+
+    assert found is None if None in each else list(found or ()) == each
 
 
 def test_guids_differ_in_case_only_on_paper() -> None:
