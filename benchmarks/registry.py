@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import secrets
 import statistics
@@ -159,7 +160,11 @@ def _from_disk(url: str, token: str, count: int) -> list[dict[str, float]]:
 def _start(url: str, token: str, *kept: str) -> dict[str, float]:
     """Have a new process read the policy and judge one token by it; return what it took, in seconds."""
     command = [sys.executable, "-c", _PROGRAM, url, *kept]
-    done = subprocess.run(command, input=token, capture_output=True, text=True, check=True, timeout=600)
+    # An installed package has its bytecode; here the first start writes it, wherever that was switched off.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        command, env=environment, input=token, capture_output=True, text=True, check=True, timeout=600
+    )
     told: dict[str, float] = json.loads(done.stdout)
     if not told["granted"]:
         raise RuntimeError("a listed daemon was refused")

@@ -14,6 +14,7 @@ from tests.postgres import Postgres, running_postgres
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server, started when the first test asks for it."""
     with running_postgres() as server:
+        server.hurry()
         yield server
 
 
