@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_access_requests import AccessRequestOut, AccessRequestState, ApprovalIn
 from tenantgate.admin.wire import Listing
@@ -15,6 +15,8 @@ from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionE
 
 routes: Final = Routes("Access requests")
 
+Sort = Annotated[str | None, sorting(access_requests.ACCESS_REQUESTS)]
+Search = Annotated[str | None, searching("an id, a tid or a client id")]
 State = Annotated[AccessRequestState, Query(description="Only those in this state.")]
 
 
@@ -23,13 +25,26 @@ def list_access_requests(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
     state: State = "open",
     resource: Text = None,
+    issuer: Text = None,
     tid: Text = None,
 ) -> Listing[AccessRequestOut]:
-    """List callers that ask to be let in, in order of id; the open requests where no other state is named."""
+    """List callers that ask to be let in: the open requests where no other state is named."""
     with call.reading() as session:
-        page = access_requests.list_(session, after=cursor, limit=limit, state=state, resource=resource, tid=tid)
+        page = access_requests.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            state=state,
+            resource=resource,
+            issuer=issuer,
+            tid=tid,
+        )
     return listing(page, AccessRequestOut)
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import (
+    Cursor,
+    EndsAfter,
+    EndsBefore,
+    Limit,
+    OfPartner,
+    PathId,
+    Text,
+    listing,
+    searching,
+    sorting,
+)
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes_credentials import ClientCertificateIn, ClientCertificateOut
+from tenantgate.admin.shapes_credentials import CertificateState, ClientCertificateIn, ClientCertificateOut
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import certificates
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("Client certificates")
+
+Sort = Annotated[str | None, sorting(certificates.CERTIFICATES)]
+Search = Annotated[str | None, searching("an id, a name, a subject or a thumbprint")]
 
 
 @routes.create("/client-certificates", ConflictError, TransitionError, policy=False)
@@ -28,13 +42,30 @@ def list_client_certificates(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
     daemon: Text = None,
+    partner: OfPartner = None,
     thumbprint: Text = None,
-    state: Text = None,
+    state: CertificateState | None = None,
+    expires_after: EndsAfter = None,
+    expires_before: EndsBefore = None,
 ) -> Listing[ClientCertificateOut]:
-    """List certificates in order of id, those that ended included."""
+    """List certificates, those that ended included. They are held against `not_after` where ends are asked for."""
     with call.reading() as session:
-        page = certificates.list_(session, after=cursor, limit=limit, daemon=daemon, thumbprint=thumbprint, state=state)
+        page = certificates.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            daemon=daemon,
+            partner=partner,
+            thumbprint=thumbprint,
+            state=state,
+            expires_after=expires_after,
+            expires_before=expires_before,
+        )
     return listing(page, ClientCertificateOut)
 
 

@@ -23,6 +23,7 @@ routes: Final = Routes("Daemons")
 Sort = Annotated[str | None, sorting(daemons.DAEMONS)]
 Search = Annotated[str | None, searching("an id or a client id")]
 
+OfIssuer = Annotated[str | None, Query(description="Of this issuer's tenants.", max_length=LONGEST_TEXT)]
 OfPartner = Annotated[
     str | None, Query(description="Of this partner's tenants, and its own in hosted ones.", max_length=LONGEST_TEXT)
 ]
@@ -46,6 +47,7 @@ def list_daemons(
     search: Search = None,
     tenant: Text = None,
     client_id: Text = None,
+    issuer: OfIssuer = None,
     partner: OfPartner = None,
     state: DaemonState | None = None,
 ) -> Listing[DaemonOut]:
@@ -59,6 +61,7 @@ def list_daemons(
             search=search,
             tenant=tenant,
             client_id=client_id,
+            issuer=issuer,
             partner=partner,
             state=state,
         )

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId
+from tenantgate.admin.parameters import Cursor, Limit, PathId, searching, sorting
 from tenantgate.admin.problems import AdminError
 from tenantgate.admin.route import Call, Calling, Routes, Uploaded
 from tenantgate.admin.shapes_imports import ImportLineOut, ImportOut
@@ -25,6 +25,9 @@ log: Final = logging.getLogger("tenantgate.admin")
 
 routes: Final = Routes("Imports")
 
+Sort = Annotated[str | None, sorting(imports.IMPORTS)]
+Search = Annotated[str | None, searching("an id")]
+OfDryRun = Annotated[bool | None, Query(description="Only those that changed nothing, or only those that did.")]
 DryRun = Annotated[bool, Query(description="Change nothing, and report what would be.")]
 AfterLine = Annotated[str | None, Query(description="`next` of the page before.", pattern="^[0-9]{1,9}$")]
 OfOutcome = Annotated[Outcome | None, Query(description="Only lines with this outcome.")]
@@ -47,10 +50,17 @@ def create_import(call: Calling, file: Uploaded, dry_run: DryRun = False) -> Imp
 
 
 @routes.get("/imports")
-def list_imports(call: Calling, cursor: Cursor = None, limit: Limit = 50) -> Listing[ImportOut]:
-    """List the imports of the last month, in order of id."""
+def list_imports(
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+    dry_run: OfDryRun = None,
+) -> Listing[ImportOut]:
+    """List the imports of the last month."""
     with call.reading() as session:
-        page = imports.list_(session, after=cursor, limit=limit)
+        page = imports.list_(session, after=cursor, limit=limit, sort=sort, search=search, dry_run=dry_run)
     return Listing[ImportOut](items=[ImportOut.of(job, call.now) for job in page.items], next=page.after)
 
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import (
+    Cursor,
+    EndsAfter,
+    EndsBefore,
+    Limit,
+    PathId,
+    Text,
+    listing,
+    searching,
+    sorting,
+)
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_invitations import (
     ApprovedInvitationOut,
     InvitationIn,
     InvitationOut,
+    InvitationState,
     NewInvitationOut,
 )
 from tenantgate.admin.wire import Listing
@@ -17,6 +28,9 @@ from tenantgate.registry import invitations
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("Invitations")
+
+Sort = Annotated[str | None, sorting(invitations.INVITATIONS)]
+Search = Annotated[str | None, searching("an id, or of a tid or client id that was entered")]
 
 
 @routes.create("/invitations", ConflictError, TransitionError, policy=False)
@@ -33,13 +47,30 @@ def list_invitations(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
     partner: Text = None,
+    issuer: Text = None,
     resource: Text = None,
-    state: Text = None,
+    state: InvitationState | None = None,
+    expires_after: EndsAfter = None,
+    expires_before: EndsBefore = None,
 ) -> Listing[InvitationOut]:
-    """List invitations in order of id, those that ended included."""
+    """List invitations, those that ended included."""
     with call.reading() as session:
-        page = invitations.list_(session, after=cursor, limit=limit, partner=partner, resource=resource, state=state)
+        page = invitations.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            partner=partner,
+            issuer=issuer,
+            resource=resource,
+            state=state,
+            expires_after=expires_after,
+            expires_before=expires_before,
+        )
     return listing(page, InvitationOut)
 
 

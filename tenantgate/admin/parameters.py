@@ -24,6 +24,7 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(description="How many at most.", ge=1, le=LARGEST_PAGE)]
 Text = Annotated[str | None, Query(max_length=LONGEST_TEXT)]
 """A filter by a text that must be equal."""
+OfPartner = Annotated[str | None, Query(description="Of this partner's daemons.", max_length=LONGEST_TEXT)]
 EndsAfter = Annotated[GivenInstant | None, Query(description="Only those that end then or later.")]
 EndsBefore = Annotated[GivenInstant | None, Query(description="Only those that end before then.")]
 

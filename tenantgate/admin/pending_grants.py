@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes_approval import PendingGrantIn, PendingGrantOut, PendingGrantShown
+from tenantgate.admin.shapes_approval import PendingGrantIn, PendingGrantOut, PendingGrantShown, PendingState
 from tenantgate.admin.wire import Listing
 from tenantgate.registry import assignments, pending_grants
 from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError, TransitionError
 
 routes: Final = Routes("Pending grants")
+
+Sort = Annotated[str | None, sorting(pending_grants.PENDING_GRANTS)]
+Search = Annotated[str | None, searching("an id")]
 
 
 @routes.create("/pending-grants", ConflictError, TransitionError, policy=False)
@@ -31,15 +34,25 @@ def list_pending_grants(
     call: Calling,
     cursor: Cursor = None,
     limit: Limit = 50,
-    state: Text = None,
+    sort: Sort = None,
+    search: Search = None,
+    state: PendingState | None = None,
     app_role: Text = None,
     daemon: Text = None,
     tenant: Text = None,
 ) -> Listing[PendingGrantOut]:
-    """List pending grants in order of id, decided and expired ones included."""
+    """List pending grants, decided and expired ones included."""
     with call.reading() as session:
         page = pending_grants.list_(
-            session, after=cursor, limit=limit, state=state, app_role=app_role, daemon=daemon, tenant=tenant
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            state=state,
+            app_role=app_role,
+            daemon=daemon,
+            tenant=tenant,
         )
     return listing(page, PendingGrantOut)
 

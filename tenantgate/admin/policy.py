@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_admin import AdoptIn, InstanceOut, MeOut, PolicyOut
 from tenantgate.admin.standing import read_policy
@@ -16,6 +16,8 @@ from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundErro
 
 routes: Final = Routes("Policy")
 
+Sort = Annotated[str | None, sorting(instances.INSTANCES)]
+Search = Annotated[str | None, searching("an id")]
 SeenSince = Annotated[GivenInstant | None, Query(description="Only those heard of since then.")]
 
 
@@ -40,11 +42,19 @@ def adopt_policy(call: Calling, body: AdoptIn) -> PolicyOut:
 
 @routes.get("/instances")
 def list_instances(
-    call: Calling, cursor: Cursor = None, limit: Limit = 50, kind: Text = None, seen_since: SeenSince = None
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+    kind: Text = None,
+    seen_since: SeenSince = None,
 ) -> Listing[InstanceOut]:
-    """List the processes that enforce the policy, in order of id; those that died unseen included."""
+    """List the processes that enforce the policy, those that died unseen included."""
     with call.reading() as session:
-        page = instances.list_(session, after=cursor, limit=limit, kind=kind, seen_since=seen_since)
+        page = instances.list_(
+            session, after=cursor, limit=limit, sort=sort, search=search, kind=kind, seen_since=seen_since
+        )
     return listing(page, InstanceOut)
 
 

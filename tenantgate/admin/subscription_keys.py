@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing
+from tenantgate.admin.parameters import (
+    Cursor,
+    EndsAfter,
+    EndsBefore,
+    Limit,
+    OfPartner,
+    PathId,
+    Text,
+    listing,
+    searching,
+    sorting,
+)
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_credentials import (
     NewSubscriptionKeyOut,
@@ -18,6 +29,9 @@ from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionE
 
 routes: Final = Routes("Subscription keys")
 
+Sort = Annotated[str | None, sorting(subscription_keys.SUBSCRIPTION_KEYS)]
+Search = Annotated[str | None, searching("an id or a name")]
+
 
 @routes.create("/subscription-keys", ConflictError, TransitionError, policy=False)
 def create_subscription_key(call: Calling, body: SubscriptionKeyIn) -> NewSubscriptionKeyOut:
@@ -30,11 +44,29 @@ def create_subscription_key(call: Calling, body: SubscriptionKeyIn) -> NewSubscr
 
 @routes.get("/subscription-keys")
 def list_subscription_keys(
-    call: Calling, cursor: Cursor = None, limit: Limit = 50, daemon: Text = None
+    call: Calling,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    sort: Sort = None,
+    search: Search = None,
+    daemon: Text = None,
+    partner: OfPartner = None,
+    expires_after: EndsAfter = None,
+    expires_before: EndsBefore = None,
 ) -> Listing[SubscriptionKeyOut]:
-    """List subscription keys in order of id, those that ended included."""
+    """List subscription keys, those that ended included."""
     with call.reading() as session:
-        page = subscription_keys.list_(session, after=cursor, limit=limit, daemon=daemon)
+        page = subscription_keys.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            daemon=daemon,
+            partner=partner,
+            expires_after=expires_after,
+            expires_before=expires_before,
+        )
     return listing(page, SubscriptionKeyOut)
 
 

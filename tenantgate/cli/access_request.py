@@ -9,7 +9,7 @@ import typer
 from tenantgate.admin.shapes_access_requests import AccessRequestOut, AccessRequestState
 from tenantgate.cli.moments import ExpiresAt
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.registry import access_requests
 from tenantgate.registry.access_requests import ApprovalSpec
 from tenantgate.registry.partners import PartnerSpec
@@ -29,7 +29,10 @@ def access_request() -> None:
 def list_(
     state: Annotated[AccessRequestState, typer.Option("--state", help="Only those in this state.")] = "open",
     resource: Annotated[str | None, typer.Option("--resource", metavar="ID", help="Only for this resource.")] = None,
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="ID", help="Only of this issuer.")] = None,
     tid: Annotated[str | None, typer.Option("--tid", metavar="GUID", help="Only of this directory.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
@@ -37,7 +40,17 @@ def list_(
 ) -> None:
     """List callers that ask to be let in: those of resources with --access-requests on."""
     with office(database) as desk, desk.reading() as session:
-        page = access_requests.list_(session, after=cursor, limit=limit, state=state, resource=resource, tid=tid)
+        page = access_requests.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            state=state,
+            resource=resource,
+            issuer=issuer,
+            tid=tid,
+        )
         show_list(map(AccessRequestOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from tenantgate.admin.shapes_credentials import CertificateState, ClientCertificateOut
+from tenantgate.cli.moments import EndsAfter, EndsBefore
 from tenantgate.cli.office import Database, office, told
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.core.certificate import CERTIFICATE_LENGTH
 from tenantgate.registry import certificates
 from tenantgate.registry.certificates import CertificateSpec
@@ -46,16 +47,35 @@ def add(
 @app.command("list")
 def list_(
     daemon: Annotated[str | None, typer.Option("--daemon", metavar="ID", help="Only this daemon's.")] = None,
+    partner: Annotated[
+        str | None, typer.Option("--partner", metavar="ID", help="Only of this partner's daemons.")
+    ] = None,
     thumbprint: Annotated[str | None, typer.Option("--thumbprint", help="Only the one with this SHA-256.")] = None,
     state: Annotated[CertificateState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    ends_after: EndsAfter = None,
+    ends_before: EndsBefore = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List certificates in order of id, those that ended included."""
+    """List certificates, those that ended included."""
     with office(database) as desk, desk.reading() as session:
-        page = certificates.list_(session, after=cursor, limit=limit, daemon=daemon, thumbprint=thumbprint, state=state)
+        page = certificates.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            daemon=daemon,
+            partner=partner,
+            thumbprint=thumbprint,
+            state=state,
+            expires_after=ends_after,
+            expires_before=ends_before,
+        )
         show_list(map(ClientCertificateOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -114,6 +114,9 @@ def delete(id_: DaemonId, database: Database = None, as_json: Json = False) -> N
 def list_(
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only those of this tenant.")] = None,
     client_id: Annotated[str | None, typer.Option("--client-id", help="Only with this client id.")] = None,
+    issuer: Annotated[
+        str | None, typer.Option("--issuer", metavar="ID", help="Only those of this issuer's tenants.")
+    ] = None,
     partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
     state: Annotated[DaemonState | None, typer.Option("--state", help="Only those in this state.")] = None,
     sort: Sort = None,
@@ -133,6 +136,7 @@ def list_(
             search=search,
             tenant=tenant,
             client_id=client_id,
+            issuer=issuer,
             partner=partner,
             state=state,
         )

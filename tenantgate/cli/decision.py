@@ -23,6 +23,7 @@ Until = Annotated[int | None, typer.Option("--until", parser=moment, metavar="TI
 Outcome = Annotated[str | None, typer.Option("--outcome", help="granted, or the exact reason of a denial.")]
 OfResource = Annotated[str | None, typer.Option("--resource", metavar="ID", help="Only of this resource.")]
 OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only of this tenant.")]
+OfDaemon = Annotated[str | None, typer.Option("--daemon", metavar="ID", help="Only of this daemon.")]
 OfClient = Annotated[str | None, typer.Option("--client-id", help="Only of callers with this client id.")]
 
 
@@ -50,6 +51,7 @@ def list_(
     resource: OfResource = None,
     partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only of this partner.")] = None,
     tenant: OfTenant = None,
+    daemon: OfDaemon = None,
     client_id: OfClient = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -62,6 +64,7 @@ def list_(
         "resource": resource,
         "partner": partner,
         "tenant": tenant,
+        "daemon": daemon,
         "client_id": client_id,
     }
     with office(database) as desk, desk.reading() as session:

@@ -13,9 +13,9 @@ from tenantgate.admin.shapes_invitations import (
     NewInvitationOut,
 )
 from tenantgate.admin.wire import format_instant
-from tenantgate.cli.moments import DAY, moment
+from tenantgate.cli.moments import DAY, EndsAfter, EndsBefore, moment
 from tenantgate.cli.office import Database, office, public_url
-from tenantgate.cli.output import Cursor, Json, Limit, print_json, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, print_json, show, show_change, show_list
 from tenantgate.registry import invitations
 from tenantgate.registry.invitations import InvitationSpec
 
@@ -78,15 +78,33 @@ def create(
 @app.command("list")
 def list_(
     partner: Annotated[str | None, typer.Option("--partner", metavar="ID", help="Only this partner's.")] = None,
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="ID", help="Only for this issuer.")] = None,
+    resource: Annotated[str | None, typer.Option("--resource", metavar="ID", help="Only to this resource.")] = None,
     state: Annotated[InvitationState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    ends_after: EndsAfter = None,
+    ends_before: EndsBefore = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List invitations in order of id, those that ended included; never their links."""
+    """List invitations, those that ended included; never their links."""
     with office(database) as desk, desk.reading() as session:
-        page = invitations.list_(session, after=cursor, limit=limit, partner=partner, state=state)
+        page = invitations.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            partner=partner,
+            issuer=issuer,
+            resource=resource,
+            state=state,
+            expires_after=ends_after,
+            expires_before=ends_before,
+        )
         show_list(map(InvitationOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

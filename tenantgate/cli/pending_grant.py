@@ -9,7 +9,7 @@ import typer
 from tenantgate.admin.shapes_approval import PendingGrantOut, PendingGrantShown, PendingState
 from tenantgate.cli.moments import ExpiresAt, NotBefore
 from tenantgate.cli.office import Database, office, warn
-from tenantgate.cli.output import Cursor, Json, Limit, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, show, show_change, show_list
 from tenantgate.registry import assignments, pending_grants
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -55,14 +55,28 @@ def widen(
 def list_(
     state: Annotated[PendingState | None, typer.Option("--state", help="Only those in this state.")] = None,
     app_role: Annotated[str | None, typer.Option("--role", metavar="ID", help="Only of this role.")] = None,
+    daemon: Annotated[str | None, typer.Option("--daemon", metavar="ID", help="Only for this daemon.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only for this whole tenant.")] = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List pending grants in order of id, decided and expired ones included."""
+    """List pending grants, decided and expired ones included."""
     with office(database) as desk, desk.reading() as session:
-        page = pending_grants.list_(session, after=cursor, limit=limit, state=state, app_role=app_role)
+        page = pending_grants.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            state=state,
+            app_role=app_role,
+            daemon=daemon,
+            tenant=tenant,
+        )
         show_list(map(PendingGrantOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -8,9 +8,9 @@ import typer
 
 from tenantgate.admin.shapes_credentials import NewSubscriptionKeyOut, SubscriptionKeyOut
 from tenantgate.admin.wire import format_instant
-from tenantgate.cli.moments import DAY, moment
+from tenantgate.cli.moments import DAY, EndsAfter, EndsBefore, moment
 from tenantgate.cli.office import Database, office
-from tenantgate.cli.output import Cursor, Json, Limit, print_json, show, show_change, show_list
+from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, print_json, show, show_change, show_list
 from tenantgate.registry import subscription_keys
 from tenantgate.registry.subscription_keys import (
     DEFAULT_OVERLAP,
@@ -60,14 +60,31 @@ def create(
 @app.command("list")
 def list_(
     daemon: Annotated[str | None, typer.Option("--daemon", metavar="ID", help="Only this daemon's.")] = None,
+    partner: Annotated[
+        str | None, typer.Option("--partner", metavar="ID", help="Only of this partner's daemons.")
+    ] = None,
+    ends_after: EndsAfter = None,
+    ends_before: EndsBefore = None,
+    sort: Sort = None,
+    search: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """List subscription keys in order of id, those that ended included; never their values."""
+    """List subscription keys, those that ended included; never their values."""
     with office(database) as desk, desk.reading() as session:
-        page = subscription_keys.list_(session, after=cursor, limit=limit, daemon=daemon)
+        page = subscription_keys.list_(
+            session,
+            after=cursor,
+            limit=limit,
+            sort=sort,
+            search=search,
+            daemon=daemon,
+            partner=partner,
+            expires_after=ends_after,
+            expires_before=ends_before,
+        )
         show_list(map(SubscriptionKeyOut.model_validate, page.items), page.after, COLUMNS, as_json=as_json)
 
 

@@ -20,9 +20,12 @@ from tenantgate.feed.sink import Stranger
 from tenantgate.registry.decision_tables import AccessRequest
 from tenantgate.registry.errors import InvalidError, TransitionError
 from tenantgate.registry.onboarding import Onboarded, OnboardSpec, onboard
+from tenantgate.registry.ordering import bytewise, folded, moment, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.partners import PartnerSpec
 from tenantgate.registry.rows import facts_of
-from tenantgate.registry.service import Page, get_row, page, refer
+from tenantgate.registry.searching import Catalogue, own
+from tenantgate.registry.service import get_row, refer
 from tenantgate.registry.tables import Issuer, Resource, Tenant
 from tenantgate.registry.unit_of_work import Work
 
@@ -133,18 +136,41 @@ def get(session: Session, id_: str) -> AccessRequest:
     return get_row(session, AccessRequest, id_)
 
 
+ACCESS_REQUESTS: Final = Catalogue(
+    AccessRequest,
+    orders_of(
+        AccessRequest,
+        first_seen_at=moment(AccessRequest.first_seen_at),
+        last_seen_at=moment(AccessRequest.last_seen_at),
+        count=moment(AccessRequest.count),
+    ),
+    (
+        own(AccessRequest, bytewise(col(AccessRequest.id))),
+        own(AccessRequest, bytewise(col(AccessRequest.tid))),
+        own(AccessRequest, folded(col(AccessRequest.client_id))),
+    ),
+    wide=("state", "resource"),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     resource: str | None = None,
-    state: str | None = "open",
+    issuer: str | None = None,
+    state: str = "open",
     tid: str | None = None,
 ) -> Page[AccessRequest]:
-    """Return access requests in order of id; the open ones where nothing else is said."""
-    equal = {"resource": resource, "state": state, "tid": tid.lower() if tid else None}
-    return page(session, select(AccessRequest), AccessRequest, after=after, limit=limit, equal=dict(equal))
+    """Return access requests in one state, in order of id or as `sort` says; the open ones where nothing else is said.
+
+    `search` is the beginning of an id, a tid or a client id.
+    """
+    equal = {"resource": resource, "issuer": issuer, "state": state, "tid": tid.lower() if tid else None}
+    return ACCESS_REQUESTS.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal)
 
 
 def approve(work: Work, id_: str, spec: ApprovalSpec) -> tuple[AccessRequest, Onboarded]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from tenantgate.core.certificate import CertificateFacts, parse_certificate
 from tenantgate.core.fields import NAME_LENGTH
 from tenantgate.core.policy import PolicyError
 from tenantgate.registry.credential_tables import ClientCertificate
-from tenantgate.registry.daemons import require_open
+from tenantgate.registry.daemons import of_partner, require_open
 from tenantgate.registry.errors import ConflictError, TransitionError, from_policy_error
+from tenantgate.registry.ordering import bytewise, folded, moment, orders_of
+from tenantgate.registry.pages import Page
+from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
 from tenantgate.registry.service import (
-    Page,
     add,
     choose_id,
     get_row,
-    page,
     refer,
     set_state,
     text,
@@ -77,19 +79,53 @@ def get(session: Session, id_: str) -> ClientCertificate:
     return get_row(session, ClientCertificate, id_)
 
 
+_ENDS: Final = moment(ClientCertificate.not_after)
+CERTIFICATES: Final = Catalogue(
+    ClientCertificate,
+    orders_of(ClientCertificate, name=folded(col(ClientCertificate.name)), not_after=_ENDS),
+    (
+        own(ClientCertificate, bytewise(col(ClientCertificate.id))),
+        own(ClientCertificate, folded(col(ClientCertificate.name))),
+        own(ClientCertificate, folded(col(ClientCertificate.subject))),
+        own(ClientCertificate, bytewise(col(ClientCertificate.thumbprint))),
+    ),
+    wide=("state",),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     daemon: str | None = None,
+    partner: str | None = None,
     thumbprint: str | None = None,
     state: str | None = None,
+    expires_after: int | None = None,
+    expires_before: int | None = None,
 ) -> Page[ClientCertificate]:
-    """Return certificates in order of id, those that ended included. A `thumbprint` is found in any usual spelling."""
+    """Return certificates, in order of id or, where ends are asked for, of `not_after`; or as `sort` says.
+
+    Those that ended are among them. `search` is the beginning of an id, a name, a subject or a thumbprint; a
+    `thumbprint` is found in any usual spelling. `partner` finds those of its daemons. `expires_after` and
+    `expires_before` (exclusive) are epoch seconds, held against `not_after`.
+    """
     spelled = thumbprint.replace(":", "").replace(" ", "").lower() if thumbprint is not None else None
-    equal = {"daemon": daemon, "thumbprint": spelled, "state": state}
-    return page(session, select(ClientCertificate), ClientCertificate, after=after, limit=limit, equal=dict(equal))
+    return CERTIFICATES.page(
+        session,
+        after=after,
+        limit=limit,
+        sort=sort_by_end("not_after", sort, search, expires_after, expires_before),
+        search=search,
+        equal={"daemon": daemon, "thumbprint": spelled, "state": state},
+        where=[
+            *ends_between(_ENDS, expires_after, expires_before),
+            *of_partner(col(ClientCertificate.daemon), partner),
+        ],
+    )
 
 
 def suspend(work: Work, id_: str) -> ClientCertificate:

@@ -13,6 +13,8 @@ from sqlmodel import Field
 from tenantgate.registry.tables import Base, Named
 
 _DROPPED: Final = sa.text("outcome = 'dropped'")
+DECISION_FILTERS: Final = ("outcome", "resource", "partner", "tenant", "daemon", "client_id")
+"""What decisions are filtered by, each along an index in the order in which they are listed."""
 
 
 class DecisionCount(Base, table=True):
@@ -52,8 +54,7 @@ class Decision(Named, table=True):
 
     __table_args__ = (
         sa.Index("ix_decision_newest", "at", "id"),
-        sa.Index("ix_decision_tenant", "tenant", "at"),
-        sa.Index("ix_decision_client_id", "client_id", "at"),
+        *(sa.Index(f"ix_decision_{name}", name, "at", "id") for name in DECISION_FILTERS),
     )
     at: int = Field(sa_type=sa.BigInteger)
     resource: str

@@ -19,7 +19,8 @@ from tenantgate.feed.sink import DROPPED, HOUR, OTHER, Count, Detail
 from tenantgate.registry.decision_tables import Decision, DecisionCount
 from tenantgate.registry.engine import is_concurrent
 from tenantgate.registry.errors import InvalidError
-from tenantgate.registry.service import check_limit, get_row
+from tenantgate.registry.pages import check_limit, equal_to
+from tenantgate.registry.service import get_row
 
 COUNT_DAYS: Final = 400
 """Days for which counts are kept: thirteen months, so that a month can be held against the same one of last year."""
@@ -119,22 +120,23 @@ def list_(
 ) -> Decisions:
     """Return decisions, newest first; `since` and `until` are epoch seconds, the end exclusive.
 
+    What is in `equal` (`DECISION_FILTERS`) has an index each, in this order; of several the database takes one.
+
     Raises:
         InvalidError: `number_out_of_range`, `cursor_malformed`.
     """
     check_limit(limit)
-    query = select(Decision)
-    for name, wanted in (equal or {}).items():
-        if wanted is not None:
-            query = query.where(getattr(Decision, name) == wanted)
+    place = None if after is None else _place(after)
+    if (where := equal_to(Decision, equal)) is None:
+        return Decisions((), None)
+    at, id_ = col(Decision.at), col(Decision.id)
     if since is not None:
-        query = query.where(col(Decision.at) >= since)
+        where.append(at >= since)
     if until is not None:
-        query = query.where(col(Decision.at) < until)
-    if after is not None:
-        at, id_ = _place(after)
-        query = query.where(sa.tuple_(col(Decision.at), col(Decision.id)) < sa.tuple_(sa.literal(at), sa.literal(id_)))
-    found = session.exec(query.order_by(col(Decision.at).desc(), col(Decision.id).desc()).limit(limit + 1)).all()
+        where.append(at < until)
+    if place is not None:
+        where.append(sa.tuple_(at, id_) < sa.tuple_(*map(sa.literal, place)))
+    found = session.exec(select(Decision).where(*where).order_by(at.desc(), id_.desc()).limit(limit + 1)).all()
     items = tuple(found[:limit])
     return Decisions(items, f"{items[-1].at}.{items[-1].id}" if len(found) > limit else None)
 

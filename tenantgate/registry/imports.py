@@ -26,7 +26,10 @@ from tenantgate.registry.import_file import ImportRow
 from tenantgate.registry.import_lines import LineResult, Made, Outcome, apply_line
 from tenantgate.registry.import_tables import ImportJob, ImportLine
 from tenantgate.registry.import_trial import open_trial
-from tenantgate.registry.service import Page, check_limit, choose_id, get_row, page
+from tenantgate.registry.ordering import bytewise, orders_of
+from tenantgate.registry.pages import Page
+from tenantgate.registry.searching import Catalogue, own
+from tenantgate.registry.service import check_limit, choose_id, get_row
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 
 ImportState = Literal["running", "done", "interrupted"]
@@ -149,9 +152,20 @@ def get(session: Session, id_: str) -> ImportJob:
     return get_row(session, ImportJob, id_)
 
 
-def list_(session: Session, *, after: str | None = None, limit: int = 50) -> Page[ImportJob]:
-    """Return imports in order of id."""
-    return page(session, select(ImportJob), ImportJob, after=after, limit=limit)
+IMPORTS: Final = Catalogue(ImportJob, orders_of(ImportJob), (own(ImportJob, bytewise(col(ImportJob.id))),))
+
+
+def list_(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
+    dry_run: bool | None = None,
+) -> Page[ImportJob]:
+    """Return imports, in order of id or as `sort` says. `search` is the beginning of an id."""
+    return IMPORTS.page(session, after=after, limit=limit, sort=sort, search=search, equal={"dry_run": dry_run})
 
 
 def list_lines(

@@ -13,7 +13,10 @@ from sqlmodel import Session, col, select
 
 from tenantgate.registry import issuer_health
 from tenantgate.registry.engine import database_clock
-from tenantgate.registry.service import Page, check_slug, get_row, page
+from tenantgate.registry.ordering import bytewise, moment, orders_of
+from tenantgate.registry.pages import Page
+from tenantgate.registry.searching import Catalogue, own
+from tenantgate.registry.service import check_slug, get_row
 from tenantgate.registry.tables import Instance, Revision
 
 HEARD_OF: Final = 60
@@ -113,16 +116,28 @@ def get(session: Session, id_: str) -> Instance:
     return get_row(session, Instance, id_)
 
 
+INSTANCES: Final = Catalogue(
+    Instance,
+    orders_of(Instance, started_at=moment(Instance.started_at), seen_at=moment(Instance.seen_at)),
+    (own(Instance, bytewise(col(Instance.id))),),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     kind: str | None = None,
     seen_since: int | None = None,
 ) -> Page[Instance]:
-    """Return instances in order of id; `seen_since` leaves out those that have not been heard of since then."""
-    query = select(Instance)
-    if seen_since is not None:
-        query = query.where(Instance.seen_at >= seen_since)
-    return page(session, query, Instance, after=after, limit=limit, equal={"kind": kind})
+    """Return instances, in order of id or as `sort` says.
+
+    `seen_since` leaves out those that have not been heard of since then. `search` is the beginning of an id.
+    """
+    where = [] if seen_since is None else [col(Instance.seen_at) >= seen_since]
+    return INSTANCES.page(
+        session, after=after, limit=limit, sort=sort, search=search, equal={"kind": kind}, where=where
+    )

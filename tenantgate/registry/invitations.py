@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from tenantgate.core.fields import LATEST, LIST_LENGTH, check_list, check_number
 from tenantgate.core.policy import DaemonRow, IssuerRow, PolicyError, TenantRow
@@ -22,16 +22,17 @@ from tenantgate.registry.ids import RandomBytes
 from tenantgate.registry.invitation_tables import Invitation
 from tenantgate.registry.onboarding import Onboarded, OnboardSpec, onboard
 from tenantgate.registry.operators import hash_of, new_secret
+from tenantgate.registry.ordering import bytewise, folded, moment, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import data_of_row, facts_of
+from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
 from tenantgate.registry.service import (
     REASON_LENGTH,
-    Page,
     add,
     checked,
     choose_id,
     fitting,
     get_row,
-    page,
     refer,
     require_future,
     text,
@@ -197,18 +198,47 @@ def get(session: Session, id_: str) -> Invitation:
     return get_row(session, Invitation, id_)
 
 
+_ENDS: Final = moment(Invitation.expires_at)
+INVITATIONS: Final = Catalogue(
+    Invitation,
+    orders_of(Invitation, expires_at=_ENDS),
+    (
+        own(Invitation, bytewise(col(Invitation.id))),
+        own(Invitation, bytewise(col(Invitation.tid))),
+        own(Invitation, folded(col(Invitation.client_id))),
+    ),
+    wide=("state",),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     partner: str | None = None,
+    issuer: str | None = None,
     resource: str | None = None,
     state: str | None = None,
+    expires_after: int | None = None,
+    expires_before: int | None = None,
 ) -> Page[Invitation]:
-    """Return invitations in order of id, those that ended included."""
-    equal = {"partner": partner, "resource": resource, "state": state}
-    return page(session, select(Invitation), Invitation, after=after, limit=limit, equal=dict(equal))
+    """Return invitations, in order of id or, where ends are asked for, of `expires_at`; or as `sort` says.
+
+    Those that ended are among them. `search` is the beginning of an id, or of a tid or client id that was entered.
+    `expires_after` and `expires_before` (exclusive) are epoch seconds.
+    """
+    return INVITATIONS.page(
+        session,
+        after=after,
+        limit=limit,
+        sort=sort_by_end("expires_at", sort, search, expires_after, expires_before),
+        search=search,
+        equal={"partner": partner, "issuer": issuer, "resource": resource, "state": state},
+        where=ends_between(_ENDS, expires_after, expires_before),
+    )
 
 
 def _check_issuer(issuer: Issuer) -> None:

@@ -47,6 +47,24 @@ def _collated(element: Any, compiler: Any, **options: Any) -> str:
     return f'({compiler.process(column, **options)} COLLATE "C")'
 
 
+class unindexed(FunctionElement[str]):  # noqa: N801 (reads as a function of SQL)
+    """A column that a row is only looked at for: no index on it is taken where another one gives the order."""
+
+    inherit_cache = True
+    type = sa.String()
+
+
+@compiles(unindexed)
+def _as_it_is(element: Any, compiler: Any, **options: Any) -> str:
+    # PostgreSQL knows how many rows share a value, and needs no telling.
+    return _plain(element, compiler, **options)
+
+
+@compiles(unindexed, "sqlite")
+def _hidden(element: Any, compiler: Any, **options: Any) -> str:
+    return f"+{_plain(element, compiler, **options)}"
+
+
 def folded(column: Any) -> Key:
     """Return a text column with its ASCII letters in lower case, compared by bytes."""
     return sa.func.lower(bytewise(column), type_=sa.String())
@@ -62,12 +80,17 @@ def end_of(column: Any) -> Key:
     return sa.func.coalesce(column, sa.literal_column(str(NEVER)), type_=sa.BigInteger())
 
 
+def moment(column: Any) -> Key:
+    """Return a column of moments (or another number) that every row has."""
+    return cast("Key", col(column))
+
+
 def orders_of(table: type[tables.Named], **more: Key) -> Orders:
     """Return what every list can be sorted by, and `more`."""
     found: Orders = {"id": bytewise(col(table.id))}
     for name in ("created_at", "updated_at"):
         if name in table.model_fields:
-            found[name] = cast("Key", col(getattr(table, name)))
+            found[name] = moment(getattr(table, name))
     return found | more
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -20,7 +20,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from tenantgate.core.policy import is_id
 from tenantgate.registry import tables
 from tenantgate.registry.errors import InvalidError
-from tenantgate.registry.ordering import Condition, Key, Orders, bytewise, orders_of
+from tenantgate.registry.ordering import Condition, Key, Orders, bytewise, orders_of, unindexed
 
 LARGEST_PAGE: Final = 500
 LONGEST_CURSOR: Final = 2_048
@@ -82,13 +82,19 @@ def page(
     return Page(items, write_cursor(sort, found[limit - 1][1], items[-1].id) if len(found) > limit else None)
 
 
-def equal_to(table: type[N], equal: Mapping[str, object] | None) -> list[Condition] | None:
-    """Return the conditions that columns equal what is not None; None where no text of ours could."""
+def equal_to(
+    table: type[N], equal: Mapping[str, object] | None, *, unread: Collection[str] = ()
+) -> list[Condition] | None:
+    """Return the conditions that columns equal what is not None; None where no text of ours could.
+
+    Rows are not to be read by an index on the `unread` ones.
+    """
     wanted = {name: value for name, value in (equal or {}).items() if value is not None}
     # PostgreSQL would refuse to look for it.
     if any(isinstance(value, str) and "\0" in value for value in wanted.values()):
         return None
-    return [getattr(table, name) == value for name, value in wanted.items()]
+    columns = {name: getattr(table, name) for name in wanted}
+    return [(unindexed(columns[name]) if name in unread else columns[name]) == value for name, value in wanted.items()]
 
 
 def rows_in_order(session: Session, table: type[N], ids: Sequence[str]) -> tuple[N, ...]:

@@ -117,6 +117,7 @@ PARTNERS: Final = Catalogue(
         _of_tenant(),
         _of_daemon(),
     ),
+    wide=("state",),
 )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from msgspec.structs import replace
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.registry import assignments
@@ -22,16 +22,17 @@ from tenantgate.registry.approved import PINS, moves_pin
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import partner_of
 from tenantgate.registry.errors import ConflictError, TransitionError
+from tenantgate.registry.ordering import bytewise, moment, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row, facts_of
+from tenantgate.registry.searching import Catalogue, own
 from tenantgate.registry.service import (
     REASON_LENGTH,
-    Page,
     add,
     amend,
     checked,
     choose_id,
     get_row,
-    page,
     refer,
     require_future,
     text,
@@ -119,19 +120,31 @@ def get(session: Session, id_: str) -> PendingGrant:
     return get_row(session, PendingGrant, id_)
 
 
+PENDING_GRANTS: Final = Catalogue(
+    PendingGrant,
+    orders_of(PendingGrant, open_until=moment(PendingGrant.open_until)),
+    (own(PendingGrant, bytewise(col(PendingGrant.id))),),
+)
+
+
 def list_(
     session: Session,
     *,
     after: str | None = None,
     limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
     state: str | None = None,
     app_role: str | None = None,
     daemon: str | None = None,
     tenant: str | None = None,
 ) -> Page[PendingGrant]:
-    """Return requests in order of id, decided and expired ones included."""
+    """Return requests, in order of id or as `sort` says, decided and expired ones included.
+
+    `search` is the beginning of an id.
+    """
     equal = {"state": state, "app_role": app_role, "daemon": daemon, "tenant": tenant}
-    return page(session, select(PendingGrant), PendingGrant, after=after, limit=limit, equal=dict(equal))
+    return PENDING_GRANTS.page(session, after=after, limit=limit, sort=sort, search=search, equal=equal)
 
 
 def _ask(work: Work, draft: RoleAssignment, kind: str, assignment: str | None) -> PendingGrant:

@@ -59,11 +59,15 @@ class _Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Catalogue(Generic[N]):
-    """How the rows of a table are listed: what they can be sorted by, and which texts are searched."""
+    """How the rows of a table are listed: what they can be sorted by, and which texts are searched.
+
+    `wide` are columns of which many rows can share a value: a search goes along its texts, never by them.
+    """
 
     table: type[N]
     orders: Orders
     texts: tuple[Text, ...] = ()
+    wide: tuple[str, ...] = ()
 
     def page(
         self,
@@ -89,7 +93,7 @@ class Catalogue(Generic[N]):
         if sort is not None:
             raise InvalidError("member_not_allowed", "what is searched comes in order of what matched", field="sort")
         place = read_cursor(after, _SEARCH, str, int, str) if after is not None else None
-        conditions = equal_to(self.table, equal)
+        conditions = equal_to(self.table, equal, unread=self.wide)
         if conditions is None or "\0" in search:
             return Page((), None)
         return self._search(session, fold(search), place, limit, [*where, *conditions])
@@ -157,7 +161,8 @@ def own(table: type[N], key: Key) -> Text:
 
 def _ranges_after(text: Text, number: int, place: tuple[Any, ...] | None) -> list[Range]:
     """Return the conditions of matches by one text after a place; of those alike, the earlier text's come first."""
-    by = (text.key, bytewise(text.via))
+    via = bytewise(text.via)
+    by = (via,) if text.key.compare(via) else (text.key, via)  # no engine is to sort by an id twice
     if place is None:
         return ranges_after(by, ())
     key, at, via = place

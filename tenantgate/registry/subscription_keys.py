@@ -15,12 +15,15 @@ from sqlmodel import Session, col, select
 from tenantgate.core.fields import LATEST, NAME_LENGTH, check_number
 from tenantgate.core.policy import PolicyError
 from tenantgate.registry.credential_tables import SubscriptionKey
-from tenantgate.registry.daemons import require_open
+from tenantgate.registry.daemons import of_partner, require_open
 from tenantgate.registry.errors import ConflictError, TransitionError, from_policy_error
 from tenantgate.registry.ids import RandomBytes
 from tenantgate.registry.operators import hash_of, new_secret
+from tenantgate.registry.ordering import bytewise, folded, moment, orders_of
+from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import facts_of
-from tenantgate.registry.service import Page, add, choose_id, get_row, page, refer, require_future, text
+from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
+from tenantgate.registry.service import add, choose_id, get_row, refer, require_future, text
 from tenantgate.registry.tables import Daemon
 from tenantgate.registry.unit_of_work import Work
 
@@ -104,11 +107,40 @@ def get(session: Session, id_: str) -> SubscriptionKey:
     return get_row(session, SubscriptionKey, id_)
 
 
+_ENDS: Final = moment(SubscriptionKey.expires_at)
+SUBSCRIPTION_KEYS: Final = Catalogue(
+    SubscriptionKey,
+    orders_of(SubscriptionKey, name=folded(col(SubscriptionKey.name)), expires_at=_ENDS),
+    (own(SubscriptionKey, bytewise(col(SubscriptionKey.id))), own(SubscriptionKey, folded(col(SubscriptionKey.name)))),
+)
+
+
 def list_(
-    session: Session, *, after: str | None = None, limit: int = 50, daemon: str | None = None
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    sort: str | None = None,
+    search: str | None = None,
+    daemon: str | None = None,
+    partner: str | None = None,
+    expires_after: int | None = None,
+    expires_before: int | None = None,
 ) -> Page[SubscriptionKey]:
-    """Return keys in order of id, those that ended included."""
-    return page(session, select(SubscriptionKey), SubscriptionKey, after=after, limit=limit, equal={"daemon": daemon})
+    """Return keys, in order of id or, where ends are asked for, of `expires_at`; or as `sort` says.
+
+    Those that ended are among them. `search` is the beginning of an id or a name. `partner` finds those of its daemons.
+    `expires_after` and `expires_before` (exclusive) are epoch seconds.
+    """
+    return SUBSCRIPTION_KEYS.page(
+        session,
+        after=after,
+        limit=limit,
+        sort=sort_by_end("expires_at", sort, search, expires_after, expires_before),
+        search=search,
+        equal={"daemon": daemon},
+        where=[*ends_between(_ENDS, expires_after, expires_before), *of_partner(col(SubscriptionKey.daemon), partner)],
+    )
 
 
 def revoke(work: Work, id_: str) -> SubscriptionKey:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0017"
+SCHEMA_REVISION: Final = "0018"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -262,7 +262,11 @@ class Change(Base, table=True):
 class AuditEntry(Base, table=True):
     """One thing done by somebody. `hash` is over everything else in the entry, `previous_hash` included."""
 
-    __table_args__ = (sa.Index(None, "kind", "row_id"), sa.Index(None, "operator"))
+    __table_args__ = (
+        sa.Index(None, "kind", "row_id"),
+        sa.Index("ix_audit_entry_of_kind", "kind", "sequence"),
+        sa.Index("ix_audit_entry_of_operator", "operator", "sequence"),
+    )
     sequence: int = Field(primary_key=True, sa_type=sa.BigInteger)
     revision: int = Field(sa_type=sa.BigInteger)
     at: int = Field(sa_type=sa.BigInteger)

@@ -105,7 +105,10 @@ def get(session: Session, id_: str) -> Tenant:
 
 
 TENANTS: Final = Catalogue(
-    Tenant, orders_of(Tenant), (own(Tenant, bytewise(col(Tenant.id))), own(Tenant, bytewise(col(Tenant.tid))))
+    Tenant,
+    orders_of(Tenant),
+    (own(Tenant, bytewise(col(Tenant.id))), own(Tenant, bytewise(col(Tenant.tid)))),
+    wide=("state", "issuer"),
 )
 
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 from sqlmodel import Session
 
 from tenantgate.core.fields import LATEST
 from tenantgate.registry import (
-    app_roles,
     assignments,
     daemons,
-    issuers,
     operators,
     partners,
-    resources,
-    role_mappings,
     tenants,
 )
 from tenantgate.registry.engine import reading
@@ -31,19 +23,15 @@ from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.operators import KeySpec
 from tenantgate.registry.pages import write_cursor
 from tests.registry.builders import (
-    CLIENT_ID,
     NOW,
-    TID,
     Registry,
     a_daemon,
     a_grant,
-    a_mapping,
     a_partner,
     a_resource,
     a_tenant,
     an_app_role,
     an_oidc_issuer,
-    an_operator,
     counting_bytes,
 )
 
@@ -323,115 +311,3 @@ def test_what_is_a_partners_is_found_by_it(registry: Registry):
             assert ids(walk(session, list_, limit=1, partner="contoso")) == expected
             assert ids(walk(session, list_, limit=1, partner="nobody")) == []
             assert walk(session, list_, partner="contoso\0") == []
-
-
-# plans
-
-
-@contextmanager
-def statements(session: Session) -> Iterator[list[tuple[str, Any]]]:
-    """Every statement that is run meanwhile, with its parameters."""
-    found: list[tuple[str, Any]] = []
-    connection = session.connection()
-
-    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        found.append((statement, parameters))
-
-    event.listen(connection, "before_cursor_execute", note)
-    yield found
-    event.remove(connection, "before_cursor_execute", note)
-
-
-def plan_of(session: Session, statement: str, parameters: Any) -> str:
-    """What the engine would do for a statement, in its own words.
-
-    PostgreSQL scans and sorts small tables whatever indexes they have: here it does so only where it has no choice.
-    """
-    connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        for choice in ("enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort"):
-            connection.exec_driver_sql(f"SET LOCAL {choice} = off")
-        return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters))
-    return "\n".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
-
-
-_SCANS = re.compile(r"SCAN (?!.*USING (COVERING )?INDEX)|USE TEMP B-TREE FOR|Seq Scan|\bSort\b")
-
-LISTS: dict[str, tuple[List, Any, dict[str, str]]] = {
-    "partners": (partners.list_, partners.PARTNERS, {"state": "active"}),
-    "tenants": (tenants.list_, tenants.TENANTS, {"state": "active", "issuer": "entra"}),
-    "daemons": (daemons.list_, daemons.DAEMONS, {"state": "active"}),
-    "assignments": (assignments.list_, assignments.ASSIGNMENTS, {"app_role": "orders-read"}),
-    "resources": (resources.list_, resources.RESOURCES, {}),
-    "app roles": (app_roles.list_, app_roles.APP_ROLES, {}),
-    "issuers": (issuers.list_, issuers.ISSUERS, {}),
-    "role mappings": (role_mappings.list_, role_mappings.ROLE_MAPPINGS, {}),
-    "operators": (operators.list_, operators.OPERATORS, {}),
-    "admin keys": (operators.list_keys, operators.ADMIN_KEYS, {}),
-}
-
-
-@pytest.fixture
-def pairs(registry: Registry) -> Registry:
-    """Two of everything that is listed: a list of one has a first and no second page."""
-    with registry.work() as work:
-        an_oidc_issuer(work)
-        a_partner(work, id="second", name="Second")
-        a_tenant(work, id="second", partner="second", tid=TID.replace("1", "2"))
-        a_daemon(work, id="second", tenant="second", client_id=CLIENT_ID.replace("a", "b"))
-        a_resource(work, id="second", audiences=("api://second",))
-        an_app_role(work, id="second", value="Second")
-        a_grant(work, id="second", daemon="second")
-        a_mapping(work)
-        a_mapping(work, id="second", value="Second")
-        an_operator(work, id="second", name="Second")
-        for place in range(2):
-            spec = KeySpec(operator="adm", name="k", expires_at=NOW + 99)
-            operators.create_key(work, spec, random_bytes=counting_bytes(place))
-    return registry
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_every_list_is_read_along_an_index(pairs: Registry, name: str):
-    """Sorted by whatever, filtered by what many share, on the first page and further in: no scan and no sort."""
-    list_, catalogue, wide = LISTS[name]
-    filters = [{}, *({key: value} for key, value in wide.items())]
-    with reading(pairs.engine) as session:
-        for sort, down, filter_ in itertools.product(catalogue.orders, ("", "-"), filters):
-            first = list_(session, limit=1, sort=down + sort, **filter_)
-            assert first.after is not None
-            with statements(session) as run:
-                list_(session, limit=1, sort=down + sort, **filter_)
-                list_(session, limit=1, sort=down + sort, after=first.after, **filter_)
-            assert len(run) in (2, 3)
-            for statement, parameters in run:
-                plan = plan_of(session, statement, parameters)
-                assert not _SCANS.search(plan), f"{statement}\n{plan}"
-            assert re.search("Index Cond|SEARCH", plan), plan
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_every_search_is_a_range_of_an_index(pairs: Registry, name: str):
-    """Whatever text is looked at, on the first page and further in: a search in an index, never a scan."""
-    list_, _, _ = LISTS[name]
-    with reading(pairs.engine) as session:
-        for after in (None, write_cursor("search", "s", 0, "s"), write_cursor("search", "s", 1, "s")):
-            with statements(session) as run:
-                list_(session, limit=1, search="s", after=after)
-            assert run
-            for statement, parameters in run:
-                plan = plan_of(session, statement, parameters)
-                grouped = "GROUP BY" in statement  # of the few that were found
-                assert not re.search(r"SCAN |Seq Scan", plan), f"{statement}\n{plan}"
-                assert grouped or not _SCANS.search(plan), f"{statement}\n{plan}"
-
-
-def test_ids_are_looked_up_in_an_index(registry: Registry):
-    """A partner's daemons and roles are found by searches, too."""
-    with reading(registry.engine) as session:
-        for list_ in (daemons.list_, assignments.list_):
-            with statements(session) as run:
-                list_(session, partner="contoso")
-            for statement, parameters in run:
-                plan = plan_of(session, statement, parameters)
-                assert not re.search(r"SCAN (?!SUBQUERY|.*subquery|.*USING)|Seq Scan", plan), f"{statement}\n{plan}"
