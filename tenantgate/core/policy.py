@@ -290,6 +290,14 @@ class PutRows(Sequence[Row]):
     def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
         return tuple(self)[place]
 
+    def __eq__(self, other: object) -> bool:
+        """Whether these are the same rows in the same order, whatever they are kept in."""
+        if not isinstance(other, Sequence) or len(other) != len(self):
+            return False
+        return all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The whole policy as a value: every row, its epoch and revision.

@@ -148,6 +148,8 @@ def test_rows_that_are_kept_as_data_are_rows():
     assert list(put) == in_order
     assert put[0] == in_order[0]
     assert put[-2:] == tuple(in_order[-2:])
+    assert put == PutRows(found, 7) == tuple(in_order)
+    assert put not in (PutRows(found, 8), in_order[:-1], tuple(reversed(in_order)), "rows")
 
 
 def test_a_whole_policy_deletes_nothing():
