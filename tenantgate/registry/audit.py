@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlmodel import Session, col, select
 
-from tenantgate.registry.errors import SchemaError
+from tenantgate.registry.errors import DatabaseError, SchemaError
 from tenantgate.registry.service import check_limit
 from tenantgate.registry.tables import AuditEntry, Revision
 
@@ -29,7 +30,14 @@ Entries = Generator[AuditEntry, None, None]
 Facts = Generator[tuple[int, str, str, dict[str, Any] | None], None, None]
 
 _HASHED: Final = tuple(name for name in AuditEntry.model_fields if name != "hash")
+_SEQUENCE: Final = col(AuditEntry.sequence)
 _BATCH: Final = 1_000
+_NO_VALUE: Final = (ValueError, TypeError, RecursionError)
+"""What reading or hashing raises where a value is none that an entry of ours could have."""
+_UNREADABLE: Final = (DatabaseError, exc.SQLAlchemyError, *_NO_VALUE)
+
+_Broken = tuple[int, str]
+"""The number of the first bad entry, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,32 +133,93 @@ def list_(
 def verify_chain(session: Session) -> ChainReport:
     """Walk the whole chain and compare its head with the `revision` row. Reads in batches; changes nothing.
 
+    Whatever was done to an entry, it is the one that is named, also where it cannot even be read any more.
+
     Raises:
         SchemaError: `revision_missing`.
     """
-    state = session.get(Revision, 1)
+    columns = col(Revision.audit_sequence), col(Revision.audit_hash)
+    state = session.execute(sa.select(*columns).where(col(Revision.id) == 1)).one_or_none()
     if state is None:
         raise SchemaError("revision_missing", "the database lost its revision counter")
-    head, count = GENESIS, 0
-    with closing(_entries(session, _everything())) as entries:
+    walk = _Walk()
+    try:
+        with closing(_entries(session, _numbered())) as entries:
+            broken = walk.over(entries)
+    except _UNREADABLE as error:
+        broken = _found_alone(session, walk, error)
+    if broken is None and (walk.count, walk.head) != tuple(state):
+        broken = walk.count + 1, "entries after this one are gone, or the head was changed"
+    if broken is None and session.execute(_unnumbered()).scalar_one():
+        broken = walk.count + 1, "an entry has no number"
+    return ChainReport(broken is None, walk.count, walk.head, *(broken or ()))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """How far a chain was found to be sound."""
+
+    count: int = 0
+    head: str = GENESIS
+
+    def over(self, entries: Iterable[AuditEntry]) -> _Broken | None:
+        """Go on over the next entries, up to the first that is bad."""
         for entry in entries:
-            problem = _problem(entry, count + 1, head)
+            problem = _problem(entry, self.count + 1, self.head)
             if problem:
-                return ChainReport(False, count, head, entry.sequence, problem)
-            head, count = entry.hash, count + 1
-    if (count, head) != (state.audit_sequence, state.audit_hash):
-        return ChainReport(False, count, head, count + 1, "entries after this one are gone, or the head was changed")
-    return ChainReport(True, count, head)
+                return _number(entry.sequence, self.count + 1), problem
+            self.head, self.count = entry.hash, self.count + 1
+        return None
+
+
+def _found_alone(session: Session, walk: _Walk, error: Exception) -> _Broken:
+    """Return which entry of a batch cannot be read, or is bad before that one; they are read one by one.
+
+    Raises:
+        Exception: `error` itself, where none is to blame: the database cannot be read at all.
+    """
+    for _ in range(_BATCH + 1):
+        following = _numbered() if not walk.count else _numbered().where(walk.count <= _SEQUENCE).offset(1)
+        try:
+            with closing(_entries(session, following.limit(1))) as entries:
+                found = walk.over(entries)
+        except _UNREADABLE:
+            try:
+                # That it is there can be read: so it is the entry that cannot, and not the database.
+                session.execute(following.with_only_columns(sa.literal(1)).limit(1)).scalar_one()
+            except exc.SQLAlchemyError:
+                raise error from None
+            return walk.count + 1, "cannot be read: it was changed after it was written"
+        if found is not None:
+            return found
+    raise error
+
+
+def _number(found: object, expected: int) -> int:
+    """Return an entry's number, or the one it should have where it has none."""
+    return found if type(found) is int else expected
 
 
 def _problem(entry: AuditEntry, sequence: int, previous: str) -> str:
     if entry.sequence != sequence:
-        return f"entry {sequence} is gone"
+        twice = type(entry.sequence) is int and 0 < entry.sequence < sequence
+        return "is there twice" if twice else f"entry {sequence} is gone"
     if entry.previous_hash != previous:
         return "does not follow the entry before it"
-    if entry.hash != entry_hash(entry):
-        return "was changed after it was written"
-    return ""
+    try:
+        written = entry.hash == entry_hash(entry)
+    except _NO_VALUE:
+        written = False
+    return "" if written else "was changed after it was written"
+
+
+def _numbered() -> sa.Select[Any]:
+    """All entries that have a number; on SQLite a key can be taken away, and NULL be where it was."""
+    return _everything().where(_SEQUENCE.is_not(None))
+
+
+def _unnumbered() -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(AuditEntry).where(_SEQUENCE.is_(None))
 
 
 def _everything() -> sa.Select[Any]:

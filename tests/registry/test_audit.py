@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from tenantgate.registry import audit, daemons, partners, tenants
 from tenantgate.registry.audit import GENESIS, ChainReport, entry_hash, verify_chain
 from tenantgate.registry.engine import reading
-from tenantgate.registry.errors import InvalidError, SchemaError
+from tenantgate.registry.errors import DatabaseError, InvalidError, SchemaError
 from tenantgate.registry.tables import AuditEntry, Revision
 from tests.registry.builders import ACTOR, NOW, Registry, a_partner
 
@@ -108,6 +108,141 @@ def test_removal_and_reordering_are_found(audited: Registry, statements: list[st
 
     assert (report.sound, report.first_bad) == (False, first_bad)
     assert problem in report.problem
+
+
+LOOSE: dict[str, list[str]] = {
+    "sqlite": [
+        "CREATE TABLE loose AS SELECT * FROM audit_entry",
+        "DROP TABLE audit_entry",
+        "ALTER TABLE loose RENAME TO audit_entry",
+    ],
+    "postgresql": [
+        "ALTER TABLE audit_entry DROP CONSTRAINT pk_audit_entry",
+        *(f"ALTER TABLE audit_entry ALTER COLUMN {name} DROP NOT NULL" for name in AuditEntry.model_fields),
+    ],
+}
+"""What takes every rule off the table, so that an entry can be made into anything."""
+
+
+def loosened(registry: Registry, *statements: str) -> None:
+    """Do something to entries that no rule of the database holds together any more."""
+    tamper(registry, *LOOSE[registry.engine.dialect.name], *statements)
+
+
+@pytest.mark.parametrize("column", [name for name in AuditEntry.model_fields if name != "sequence"])
+def test_a_value_taken_away_is_found(audited: Registry, column: str):
+    """NULL in any column; entry 10 had a value in each."""
+    loosened(audited, f"UPDATE audit_entry SET {column} = NULL WHERE sequence = 10")
+
+    assert (report_of(audited).first_bad, report_of(audited).entries) == (10, 9)
+
+
+DEEP = "[" * 100_000
+ODD = {
+    "no JSON": "'{\"id\": '",
+    "empty": "''",
+    "too deep": f"'{DEEP}'",
+    "a number of 5,000 digits": f"'{'9' * 5_000}'",
+    "a lone surrogate": '\'{"name": "\\ud800"}\'',
+    "not a number": "'NaN'",
+    "large": f'\'{{"name": "{"x" * 5_000_000}"}}\'',
+}
+
+
+@pytest.mark.parametrize("column", ["before", "after"])
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.file
+def test_a_document_that_is_none_is_found(audited: Registry, odd: str, column: str):
+    """What cannot be read, or hashed, is the first bad entry all the same; the database is not blamed."""
+    tamper(audited, f"UPDATE audit_entry SET {column} = {ODD[odd]} WHERE sequence = 6")
+
+    report = report_of(audited)
+
+    assert (report.sound, report.first_bad, report.entries) == (False, 6, 5)
+    assert "was changed after it was written" in report.problem
+
+
+NO_OBJECT = '[1, "2"]'
+HUGE = '{"n": ' + "9" * 5_000 + "}"
+LONE = '{"name": "\\ud800"}'
+NESTED = "[" * 1_200 + "]" * 1_200
+LARGE = '{"name": "' + "x" * 5_000_000 + '"}'
+
+
+@pytest.mark.parametrize("value", [NO_OBJECT, HUGE, LONE, NESTED, LARGE, "null"], ids=lambda text: text[:9])
+def test_a_document_that_the_database_takes_for_one_is_found(audited: Registry, value: str):
+    """Both engines keep what no reader of JSON, or no writer of UTF-8, makes anything of."""
+    tamper(audited, f"UPDATE audit_entry SET after = '{value}' WHERE sequence = 6")
+
+    assert report_of(audited).first_bad == 6
+
+
+@pytest.mark.parametrize("column", [name for name in AuditEntry.model_fields if name != "sequence"])
+@pytest.mark.parametrize("value", ["x'ff00fe'", "CAST(x'ff00fe' AS TEXT)", "1.5"])
+@pytest.mark.file
+def test_a_value_of_another_type_is_found(audited: Registry, column: str, value: str):
+    """SQLite keeps bytes and numbers in any column, and texts that are no UTF-8."""
+    loosened(audited, f"UPDATE audit_entry SET {column} = {value} WHERE sequence = 6")
+
+    assert (report_of(audited).first_bad, report_of(audited).entries) == (6, 5)
+
+
+@pytest.mark.parametrize(
+    ("statement", "first_bad"),
+    [
+        ("INSERT INTO audit_entry SELECT * FROM audit_entry WHERE sequence = 6", 6),
+        ("INSERT INTO audit_entry SELECT * FROM audit_entry WHERE sequence = 11", 11),
+        ("UPDATE audit_entry SET sequence = 5 WHERE sequence = 6", 5),
+        ("UPDATE audit_entry SET sequence = -6 WHERE sequence = 6", -6),
+        ("UPDATE audit_entry SET sequence = NULL WHERE sequence = 6", 7),
+        ("UPDATE audit_entry SET sequence = NULL WHERE sequence = 11", 11),
+    ],
+)
+def test_a_number_given_twice_or_taken_away_is_found(audited: Registry, statement: str, first_bad: int):
+    """Numbers are no way to hide an entry, or to slip one in."""
+    loosened(audited, statement)
+
+    report = report_of(audited)
+
+    assert (report.sound, report.first_bad) == (False, first_bad)
+
+
+def test_an_entry_without_a_number_is_found(audited: Registry):
+    """Beside a chain that is sound by itself, too."""
+    columns = ", ".join(name for name in AuditEntry.model_fields if name != "sequence")
+    loosened(audited, f"INSERT INTO audit_entry ({columns}) SELECT {columns} FROM audit_entry WHERE sequence = 6")
+
+    report = report_of(audited)
+
+    assert (report.sound, report.first_bad, report.problem) == (False, 12, "an entry has no number")
+
+
+@pytest.mark.parametrize("value", ["'six'", "x'ff'", "11.5", "CAST(x'ff00fe' AS TEXT)"])
+@pytest.mark.file
+def test_a_number_that_is_none_is_found(audited: Registry, value: str):
+    """SQLite keeps anything as a number."""
+    loosened(audited, f"UPDATE audit_entry SET sequence = {value} WHERE sequence = 11")
+
+    report = report_of(audited)
+
+    assert (report.sound, report.first_bad) == (False, 11)
+
+
+def test_the_first_of_several_is_named(audited: Registry, monkeypatch: pytest.MonkeyPatch):
+    """An unreadable entry does not hide one before it that was changed, nor one of a later batch."""
+    monkeypatch.setattr(audit, "_BATCH", 4)
+    tamper(audited, f"UPDATE audit_entry SET after = '{HUGE}' WHERE sequence IN (7, 10)")
+    assert report_of(audited).first_bad == 7
+    tamper(audited, "UPDATE audit_entry SET operator = 'mallory' WHERE sequence = 6")
+    assert report_of(audited).first_bad == 6
+
+
+def test_a_database_that_cannot_be_read_is_no_bad_entry(audited: Registry):
+    """It is said to be unavailable: nobody is told that an entry was changed."""
+    tamper(audited, "DROP TABLE audit_entry")
+
+    with pytest.raises(DatabaseError):
+        report_of(audited)
 
 
 def test_edit_with_its_hash_made_anew_is_found(audited: Registry):

@@ -221,7 +221,7 @@ def _json(text: str | bytes) -> Any:
     """Read a document: SQLite keeps whatever bytes it is given, or a disk gives back."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DatabaseError("row_malformed", "a document in the database is no JSON") from None
 
 
