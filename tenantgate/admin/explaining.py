@@ -6,13 +6,14 @@ explanation costs two judgements, not a policy. A token chooses no address: keys
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from sqlalchemy.engine import Engine
 
-from tenantgate.admin.problems import AdminError
+from tenantgate.admin.problems import RateLimited
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import KeySource
 from tenantgate.core.policy import PolicyError
@@ -26,15 +27,19 @@ from tenantgate.registry.snapshot import read_changes, read_snapshot, read_state
 WAIT: Final = 5.0
 """Seconds that one question waits for those before it: the first one reads the whole policy."""
 
+AT_ONCE: Final = 4
+"""Questions under way in one process, the one that is answered included: each holds a thread of the server."""
+
 KeysAtHand = Callable[[PolicyIndex, str], KeySource]
 """Returns the keys that this process has for the issuers of a policy and one resource. Fetches nothing."""
 
 
-class TooManyExplanations(AdminError):
+class TooManyExplanations(RateLimited):
     """Others are being explained to, and it takes long."""
 
     def __init__(self) -> None:
-        super().__init__("rate_limited", "Explanations are made one after the other; there are too many now.")
+        message = "Explanations are made one after the other; there are too many now."
+        super().__init__("rate_limited", message, retry_after=math.ceil(WAIT))
 
 
 class Explained(NamedTuple):
@@ -51,6 +56,7 @@ class Explaining:
         self._keys = keys
         self._reader = reader
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(AT_ONCE)
         self._index: PolicyIndex | None = None
 
     def run(
@@ -62,16 +68,27 @@ class Explaining:
             TooManyExplanations: nothing was looked at.
             RegistryError: the policy cannot be read.
         """
-        if not self._lock.acquire(timeout=WAIT):
+        # Who waits in a thread keeps the rest of the administration waiting: a few may, and nobody for long.
+        if not self._places.acquire(blocking=False):
             raise TooManyExplanations
         try:
-            index = self._refreshed(engine)
-            keys = self._keys(index, resource)
-            trace = explain(token, index, keys, resource, roles, at, peer=peer, reader=self._reader)
-            index.recognised.clear()  # what was learnt of a token is not kept
-            return Explained(for_operator(trace), index.revision)
+            if not self._lock.acquire(timeout=WAIT):
+                raise TooManyExplanations
+            try:
+                return self._run(engine, token, resource, roles, at, peer)
+            finally:
+                self._lock.release()
         finally:
-            self._lock.release()
+            self._places.release()
+
+    def _run(
+        self, engine: Engine, token: str, resource: str, roles: tuple[str, ...], at: float, peer: str | None
+    ) -> Explained:
+        index = self._refreshed(engine)
+        keys = self._keys(index, resource)
+        trace = explain(token, index, keys, resource, roles, at, peer=peer, reader=self._reader)
+        index.recognised.clear()  # what was learnt of a token is not kept
+        return Explained(for_operator(trace), index.revision)
 
     def _refreshed(self, engine: Engine) -> PolicyIndex:
         """Return the index of the database's revision. Under the lock: nobody judges by it meanwhile."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from tenantgate.admin.shapes import AppRoleId, PartnerId, PartnerIn, Reason
-from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example
-from tenantgate.core.fields import LIST_LENGTH
+from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, words
+from tenantgate.core.fields import IDENTITY_LENGTH, LIST_LENGTH
 from tenantgate.registry.access_requests import ApprovalSpec
 from tenantgate.registry.errors import InvalidError
 
 AccessRequestState = Literal["open", "approved", "dismissed"]
+Seen = Annotated[str, words(IDENTITY_LENGTH)] | None
 
 
 class AccessRequestOut(Out):
@@ -44,6 +45,7 @@ class ApprovalIn(In):
         app_roles=["orders-read"],
         expires_at="2031-01-31T00:00:00Z",
         reason="contract 4712",
+        oid="dddddddd-1111-4222-8333-444444444444",
     )
     partner: PartnerId | None = Field(None, description="Whose it is, where the partner is there.")
     new_partner: PartnerIn | None = Field(None, description="Or the partner to be made.")
@@ -51,6 +53,9 @@ class ApprovalIn(In):
     expires_at: GivenInstant | None = Field(None, description="Until when; exclusive.")
     reason: Reason = ""
     pin: bool = Field(True, description="Only the object id, or `sub`, that asked may come in.")
+    oid: Seen = Field(None, description="As it was shown: refused where the request stands for another one by now.")
+    tid: Seen = Field(None, description="The same of its directory (empty where it has none).")
+    client_id: Seen = Field(None, description="The same of its client id.")
 
     def to_spec(self) -> ApprovalSpec:
         """Return what the service asks for.
@@ -69,4 +74,7 @@ class ApprovalIn(In):
             expires_at=self.expires_at,
             reason=self.reason,
             pin=self.pin,
+            oid=self.oid,
+            tid=self.tid,
+            client_id=self.client_id,
         )

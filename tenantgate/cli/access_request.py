@@ -78,6 +78,10 @@ def approve(
     pin: Annotated[
         bool, typer.Option("--pin/--no-pin", help="Only the object id, or sub, that asked may come in.")
     ] = True,
+    oid: Annotated[
+        str | None,
+        typer.Option("--oid", metavar="ID", help="As it was shown: refused where it stands for another one by now."),
+    ] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -85,7 +89,9 @@ def approve(
     if (partner is None) is (new_partner is None):
         raise typer.BadParameter("give one of --partner and --new-partner", param_hint="--partner")
     whose = partner if partner is not None else PartnerSpec(name=new_partner or "")
-    spec = ApprovalSpec(partner=whose, app_roles=tuple(role or ()), expires_at=expires_at, reason=reason, pin=pin)
+    spec = ApprovalSpec(
+        partner=whose, app_roles=tuple(role or ()), expires_at=expires_at, reason=reason, pin=pin, oid=oid
+    )
     with office(database) as desk:
         with desk.changing() as work:
             row, _ = access_requests.approve(work, id_, spec)

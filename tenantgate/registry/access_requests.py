@@ -1,8 +1,8 @@
 """Access requests: authentic callers that are on no list, seen at a gate, waiting for a human.
 
 Only where a resource says so (`access_requests`). What is shown of a caller comes from verified tokens, yet anybody
-with a directory of their own can send such tokens: what is kept is bounded, the oldest of all is forgotten, and one
-tenant cannot push the others out.
+with a directory of their own can send such tokens: what is kept is bounded, and whoever was not heard of for longest is
+forgotten. One tenant cannot push the others out; nor, where many share one, can one subject push out the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from base64 import b32encode
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -33,6 +33,10 @@ MOST: Final = 500
 """Requests kept for a resource in one state, at most."""
 MOST_OF_A_TENANT: Final = 20
 """Of them, callers of one tenant."""
+MOST_OF_A_SHARED: Final = 200
+"""The same of a tenant in which many partners are, or strangers: hosted, or all of an issuer that has no tenants."""
+MOST_OF_A_SUBJECT: Final = 5
+"""Of those, client ids that one object id, or `sub`, came with."""
 _AT_ONCE: Final = 1_000
 LATE: Final = 60
 """Seconds. What gates refused before they heard of an approval may be told after it."""
@@ -40,13 +44,20 @@ LATE: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalSpec:
-    """What an approved caller gets: as `OnboardSpec`. `pin`: only the object id, or `sub`, that asked may come in."""
+    """What an approved caller gets: as `OnboardSpec`. `pin`: only the object id, or `sub`, that asked may come in.
+
+    `oid`, `tid` and `client_id` say which caller was looked at; None: whoever the request stands for now. One that was
+    forgotten and made anew has its old id again, and may stand for another object id.
+    """
 
     partner: str | PartnerSpec
     app_roles: tuple[str, ...] = ()
     expires_at: int | None = None
     reason: str = ""
     pin: bool = True
+    oid: str | None = None
+    tid: str | None = None
+    client_id: str | None = None
 
 
 # What the gates write.
@@ -59,9 +70,11 @@ def note(session: Session, strangers: Iterable[Stranger]) -> int:
         col(Resource.access_requests), col(Resource.id).in_({s.resource for s in asked})
     )
     wanted = set(session.exec(wanting)) if asked else set[str]()
-    taken = [each for each in asked if each.resource in wanted and _take_in(session, each)]
+    taken = [each for each in asked if each.resource in wanted]
+    new = {_Place(each.resource, each.issuer, each.tid) for each in taken if _take_in(session, each)}
     session.flush()
-    return sum(_forget_oldest(session, resource) for resource in {each.resource for each in taken})
+    forgotten = sum(_forget_in(session, place) for place in sorted(new))
+    return forgotten + sum(_forget_oldest(session, resource) for resource in sorted({each.resource for each in taken}))
 
 
 def id_of(resource: str, issuer: str, tid: str, client_id: str) -> str:
@@ -70,12 +83,20 @@ def id_of(resource: str, issuer: str, tid: str, client_id: str) -> str:
     return f"acr-{b32encode(digest[:10]).decode('ascii').lower()}"
 
 
+class _Place(NamedTuple):
+    """Where callers are from, and what they ask for."""
+
+    resource: str
+    issuer: str
+    tid: str
+
+
 def _take_in(session: Session, stranger: Stranger) -> bool:
+    """Note that a caller asked. Whether it is a new one."""
     id_ = id_of(stranger.resource, stranger.issuer, stranger.tid, stranger.client_id)
     row = session.get(AccessRequest, id_, with_for_update=True)
+    is_new = row is None
     if row is None:
-        if not _has_room(session, stranger):
-            return False
         row = AccessRequest(
             id=id_,
             resource=stranger.resource,
@@ -102,30 +123,54 @@ def _take_in(session: Session, stranger: Stranger) -> bool:
     row.reason = stranger.reason
     session.add(row)
     session.flush()
-    return True
+    return is_new
 
 
-def _has_room(session: Session, stranger: Stranger) -> bool:
-    same = select(sa.func.count()).where(
-        AccessRequest.resource == stranger.resource,
-        AccessRequest.issuer == stranger.issuer,
-        AccessRequest.tid == stranger.tid,
+def _forget_in(session: Session, place: _Place) -> int:
+    """Forget callers of one tenant, where there are too many of them, or of one subject in a shared one."""
+    mine = [getattr(AccessRequest, name) == value for name, value in place._asdict().items()]
+    if not _is_shared(session, place):
+        return sum(_forget_beyond(session, MOST_OF_A_TENANT, *mine, _in_state(state)) for state in _STATES)
+    many = select(AccessRequest.oid).where(*mine).group_by(AccessRequest.oid)
+    subjects = session.exec(many.having(sa.func.count() > MOST_OF_A_SUBJECT).limit(_AT_ONCE)).all()
+    forgotten = sum(
+        _forget_beyond(session, MOST_OF_A_SUBJECT, *mine, _in_state(state), col(AccessRequest.oid) == subject)
+        for subject in subjects
+        for state in _STATES
     )
-    return session.exec(same).one() < MOST_OF_A_TENANT
+    return forgotten + sum(_forget_beyond(session, MOST_OF_A_SHARED, *mine, _in_state(state)) for state in _STATES)
+
+
+def _is_shared(session: Session, place: _Place) -> bool:
+    """Whether callers of many owners come from there: they must not be able to push each other out so easily."""
+    listed = select(Tenant.hosted).where(Tenant.issuer == place.issuer, Tenant.tid == (place.tid or None))
+    hosted = session.exec(listed).first()
+    return hosted if hosted is not None else not place.tid
 
 
 def _forget_oldest(session: Session, resource: str) -> int:
-    forgotten = 0
-    for state in ("open", "approved", "dismissed"):
-        mine = (AccessRequest.resource == resource, AccessRequest.state == state)
-        newest = col(AccessRequest.last_seen_at).desc(), col(AccessRequest.id)
-        beyond = session.exec(
-            select(AccessRequest.id).where(*mine).order_by(*newest).offset(MOST).limit(_AT_ONCE)
-        ).all()
-        if beyond:
-            session.execute(sa.delete(AccessRequest).where(col(AccessRequest.id).in_(beyond)))
-        forgotten += len(beyond)
-    return forgotten
+    mine = col(AccessRequest.resource) == resource
+    return sum(_forget_beyond(session, MOST, mine, _in_state(state)) for state in _STATES)
+
+
+_STATES: Final = ("open", "approved", "dismissed")
+
+
+def _in_state(state: str) -> sa.ColumnElement[bool]:
+    return col(AccessRequest.state) == state
+
+
+def _forget_beyond(session: Session, most: int, *mine: sa.ColumnElement[bool]) -> int:
+    """Forget those that were not heard of for longest, but for who is being decided or noted at this very moment."""
+    newest = col(AccessRequest.last_seen_at).desc(), col(AccessRequest.id)
+    beyond = session.exec(select(AccessRequest.id).where(*mine).order_by(*newest).offset(most).limit(_AT_ONCE)).all()
+    if not beyond:
+        return 0
+    # Waiting for another gate's lock could be waiting for each other.
+    free = select(AccessRequest.id).where(col(AccessRequest.id).in_(beyond)).with_for_update(skip_locked=True)
+    forgotten = session.exec(free).all()
+    session.execute(sa.delete(AccessRequest).where(col(AccessRequest.id).in_(forgotten)))
+    return len(forgotten)
 
 
 # What operators do.
@@ -178,11 +223,12 @@ def approve(work: Work, id_: str, spec: ApprovalSpec) -> tuple[AccessRequest, On
 
     Raises:
         NotFoundError: `access_request_not_found`.
-        TransitionError: `already_decided`, `partner_archived`.
+        TransitionError: `already_decided`, `caller_changed`, `partner_archived`.
         InvalidError: as `onboard`; `oids_differ`, where `pin` is asked for and two object ids asked.
         ConflictError: as `onboard`.
     """
     row = _undecided(work, id_)
+    _require_seen(row, spec)
     entra = refer(work.session, Issuer, row.issuer, "issuer").kind == "entra"
     if spec.pin and row.oids_differ:
         message = "callers with different object ids asked; find out which is the partner's, then approve unpinned"
@@ -204,6 +250,13 @@ def approve(work: Work, id_: str, spec: ApprovalSpec) -> tuple[AccessRequest, On
         ),
     )
     return _decide(work, row, "approved", made.daemon.id), made
+
+
+def _require_seen(row: AccessRequest, spec: ApprovalSpec) -> None:
+    for name, seen in (("oid", spec.oid), ("tid", spec.tid), ("client_id", spec.client_id)):
+        if seen is not None and seen != getattr(row, name):
+            message = f"access request {row.id} stands for another {name} now than the one named: look at it again"
+            raise TransitionError("caller_changed", message, field=name)
 
 
 def dismiss(work: Work, id_: str) -> AccessRequest:

@@ -2,7 +2,7 @@
 
 Two are two operators: whichever credentials they use, the same operator is one. Commands on the machine run in
 nobody's name that could be checked (`cli:NAME`), so of the two at least one came with a credential. That is no wall
-against who may open the database; both are in the audit.
+against who may open the database; both are in the audit. Whom nobody here made an operator is neither of the two.
 
 What was asked is approved, or nothing: where role, subject or assignment have become others since, it is refused. Nor
 is a daemon that holds such a role pinned to another caller by one operator (`registry.approved`).
@@ -50,7 +50,10 @@ _GRANTING: Final = frozenset({"Admin", "Operator"})
 
 
 def grant_or_request(work: Work, spec: AssignmentSpec) -> RoleAssignment | PendingGrant:
-    """Grant a role, or ask for it where it is sensitive. Raises as `assignments.grant`, and `grant_pending`."""
+    """Grant a role, or ask for it where it is sensitive.
+
+    Raises as `assignments.grant`, and `grant_pending`, `operator_self_made`.
+    """
     draft = assignments.drafted(work, spec)
     if not get_row(work.session, AppRole, draft.app_role).sensitive:
         return add(work, draft, "role_assignment.granted")
@@ -66,6 +69,7 @@ def request_window(
         InvalidError: a member is at fault, `reference_unknown`, `time_in_past`.
         ConflictError: `assignment_overlap`, `grant_pending`.
         TransitionError: `state_unchanged`: the window is no wider; the assignment itself is changed then.
+            `operator_self_made`.
     """
     row = refer(work.session, RoleAssignment, assignment, "assignment")
     said = text(reason, "reason", limit=REASON_LENGTH, lines=True, empty=True)
@@ -84,12 +88,14 @@ def approve(work: Work, id_: str) -> PendingGrant:
     Raises:
         NotFoundError: `pending_grant_not_found`.
         TransitionError: `request_decided`, `request_expired`, `second_operator_needed`, `requester_not_allowed`,
-            `request_outdated`, `subject_not_active`.
+            `operator_self_made`, `request_outdated`, `subject_not_active`.
         InvalidError, ConflictError: as `assignments.grant`, of what has become of the world since.
     """
     row = _open_one(work, id_)
     _require_second(row, work.actor)
     _require_granting(work.session, row.created_by, row.scheme)
+    for operator in (row.created_by, work.actor.operator_id):
+        _require_known(work.session, operator)
     if not _is_as_asked(_asked(work.session, row), row.asked):
         raise TransitionError("request_outdated", f"what pending grant {id_} names has changed since; ask again")
     _require_active(work.session, row)
@@ -148,6 +154,7 @@ def list_(
 
 
 def _ask(work: Work, draft: RoleAssignment, kind: str, assignment: str | None) -> PendingGrant:
+    _require_known(work.session, work.actor.operator_id)  # nobody could approve it
     same = select(PendingGrant).where(
         PendingGrant.state == "open",
         PendingGrant.open_until > work.now,
@@ -221,6 +228,14 @@ def _require_second(row: PendingGrant, actor: Actor) -> None:
             f"{row.created_by} asked for it ({row.scheme}); another operator approves, at least one with a credential"
         )
         raise TransitionError("second_operator_needed", message)
+
+
+def _require_known(session: Session, operator: str) -> None:
+    """Ask that somebody here made this operator: by coming with tokens of two issuers one person would be two."""
+    found = session.get(Operator, operator)
+    if found is not None and found.created_by == operator:
+        message = f"operator {operator} came with a token and was made by nobody here: link who it is to one that was"
+        raise TransitionError("operator_self_made", message, holder=operator)
 
 
 def _require_granting(session: Session, operator: str, scheme: str) -> None:

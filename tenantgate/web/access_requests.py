@@ -34,6 +34,8 @@ from tenantgate.web.rendering import see_other
 from tenantgate.web.texts import texts
 
 FIELDS: Final = ("partner", "name", "role_ends", "reason", "pin")
+_SEEN: Final = "seen"
+"""The hidden field that says whose object id stood on the page: that caller is approved, or none."""
 ROWS: Final = 50
 _OFFERED: Final = 100
 """Partners whose ids are offered while somebody types."""
@@ -67,7 +69,15 @@ def show_one(call: Call, visitor: Visitor) -> Response:
         choices = _choices(session, row)
     filled = Filled(dict.fromkeys(FIELDS, ""))
     filled.values |= {"partner": choices.owner, "pin": "" if row.oids_differ else "yes"}
-    return call.page("access_request.html", visitor, row=row, choices=choices, filled=filled)
+    return _form(call, visitor, row, choices, filled)
+
+
+def _form(
+    call: Call, visitor: Visitor, row: AccessRequest, choices: Choices, filled: Filled, *, status: int = 200
+) -> Response:
+    # In hexadecimal: a stranger's own words, which nobody types, and which would have to come back to the letter.
+    seen = row.oid.encode(errors="surrogatepass").hex()
+    return call.page("access_request.html", visitor, status=status, row=row, choices=choices, filled=filled, seen=seen)
 
 
 def dismiss(call: Call, visitor: Visitor) -> Response:
@@ -77,9 +87,17 @@ def dismiss(call: Call, visitor: Visitor) -> Response:
     return see_other("/access-requests")
 
 
+def reopen(call: Call, visitor: Visitor) -> Response:
+    """Show a dismissed request again, and its form."""
+    id_ = _id(call)
+    with call.work(visitor) as work:
+        access_requests.reopen(work, id_)
+    return see_other(f"/access-requests/{id_}")
+
+
 def approve(call: Call, visitor: Visitor) -> Response:
     """Put the caller on the list, and go to the partner's page; or show the form again with what is wrong."""
-    filled = Filled.of(call.form, FIELDS)
+    filled = Filled.of(call.form, (*FIELDS, _SEEN))
     spec, status = _spec(filled), 422
     if spec is not None:
         try:
@@ -97,7 +115,7 @@ def approve(call: Call, visitor: Visitor) -> Response:
     with call.reading() as session:
         row = access_requests.get(session, _id(call))
         choices = _choices(session, row)
-    return call.page("access_request.html", visitor, status=status, row=row, choices=choices, filled=filled)
+    return _form(call, visitor, row, choices, filled, status=status)
 
 
 def _spec(filled: Filled) -> ApprovalSpec | None:
@@ -110,10 +128,19 @@ def _spec(filled: Filled) -> ApprovalSpec | None:
     expires_at = day(filled, "role_ends")
     if filled.errors:
         return None
-    spec = ApprovalSpec(partner=values["partner"], app_roles=filled.roles, reason=values["reason"])
+    seen = _seen(values[_SEEN])
+    spec = ApprovalSpec(partner=values["partner"], app_roles=filled.roles, reason=values["reason"], oid=seen)
     if values["name"]:
         spec = replace(spec, partner=PartnerSpec(name=values["name"]))
     return replace(spec, expires_at=expires_at, pin=bool(values["pin"]))
+
+
+def _seen(text: str) -> str:
+    """Return the object id, or `sub`, that stood on the page (untrusted: what is none is nobody's)."""
+    try:
+        return bytes.fromhex(text).decode(errors="surrogatepass")
+    except ValueError:
+        return ""
 
 
 def _field_of(error: RegistryError) -> str:

@@ -74,6 +74,7 @@ ROUTES: Final[tuple[Open | Signed, ...]] = (
     Signed("GET", "/access-requests/{id}", access_requests.show_one),
     Signed("POST", "/access-requests/{id}/approve", access_requests.approve, writes=True),
     Signed("POST", "/access-requests/{id}/dismiss", access_requests.dismiss, writes=True),
+    Signed("POST", "/access-requests/{id}/reopen", access_requests.reopen, writes=True),
     Signed("GET", "/attention", attention.show),
     Signed("POST", "/pending-grants/{id}/{change}", attention.change_grant, writes=True),
     Signed("POST", "/invitations/{id}/{change}", attention.change_invitation, writes=True),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
+from tenantgate.registry.decision_tables import AccessRequest
+from tenantgate.registry.engine import writing
 from tests.admin.world import Api
 from tests.registry.builders import Registry, an_oidc_issuer, work_on
 from tests.registry.test_access_requests import asked
@@ -49,18 +52,38 @@ def test_dismiss_and_reopen(api: Api, open_request: str):
         ({"new_partner": None}, "member_missing"),
         ({"partner": "contoso"}, "member_not_allowed"),
         ({"state": "approved"}, "request_invalid"),
-        ({"oid": "dddddddd-1111-4222-8333-444444444444"}, "request_invalid"),
-        ({"tid": "dddddddd-1111-4222-8333-444444444444"}, "request_invalid"),
+        ({"oid": "eeeeeeee-1111-4222-8333-444444444444"}, "caller_changed"),
+        ({"tid": "eeeeeeee-1111-4222-8333-444444444444"}, "caller_changed"),
+        ({"client_id": ""}, "caller_changed"),
+        ({"subject": "eeeeeeee-1111-4222-8333-444444444444"}, "request_invalid"),
         ({"new_partner": {"name": "F", "state": "archived"}}, "request_invalid"),
         ({"app_roles": ["nothing"]}, "reference_unknown"),
     ],
 )
 def test_an_approval_says_who_gets_what_and_nothing_else(api: Api, open_request: str, changed: dict, code: str):  # type: ignore[type-arg]
-    """Who asked is what the token said: no body can change it. Nothing is done."""
+    """Who asked is what the token said: no body can change it, only say who was looked at. Nothing is done."""
     body = {name: value for name, value in (BODY | changed).items() if value is not None}
     assert api.refused("POST", f"/access-requests/{open_request}/approve", json=body)["code"] == code
     assert api.get("/partners?search=fabrikam")["items"] == []
     assert api.get(f"/access-requests/{open_request}")["state"] == "open"
+
+
+@pytest.mark.threat(46)
+def test_what_was_looked_at_is_what_is_approved(api: Api, open_request: str):
+    """Pushed out and made anew for another object id, the request has its old id and its old version: refused."""
+    shown = api.get(f"/access-requests/{open_request}")
+    with writing(api.engine) as session:
+        session.execute(sa.delete(AccessRequest))
+    assert asked(Registry("", api.engine), oid=shown["tid"]) == open_request
+    assert api.get(f"/access-requests/{open_request}")["version"] == shown["version"]
+    seen = {name: shown[name] for name in ("oid", "tid", "client_id")}
+    before = api.get("/policy")
+
+    problem = api.refused("POST", f"/access-requests/{open_request}/approve", json=BODY | seen)
+    assert (problem["status"], problem["code"], problem["errors"][0]["field"]) == (409, "caller_changed", "oid")
+    assert api.get("/policy") == before
+    answer = api.ask("POST", f"/access-requests/{open_request}/approve", json=BODY | seen | {"oid": shown["tid"]})
+    assert api.get(f"/daemons/{answer.json()['daemon']}")["oid"] == shown["tid"]
 
 
 def test_a_resource_says_whether_it_wants_to_know(api: Api):

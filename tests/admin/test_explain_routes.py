@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from tenantgate.admin.explaining import Explaining, TooManyExplanations
+from tenantgate.admin.explaining import AT_ONCE, Explaining, TooManyExplanations
 from tenantgate.cli.app import app
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import StaticKeys
 from tenantgate.embed import keys_at_hand
 from tenantgate.registry import daemons, issuers, partners
 from tenantgate.registry.issuers import IssuerSpec
-from tests.admin.world import Api
+from tests.admin.world import Api, description
 from tests.builders import Signer, signer
 from tests.registry.builders import NOW, work_on
 
@@ -173,6 +175,40 @@ def test_questions_wait_for_each_other_and_not_for_ever(api: Api, monkeypatch: p
     with explaining._lock, pytest.raises(TooManyExplanations):
         explaining.run(api.engine, "a.b.c", "orders", (), NOW)
     assert explaining.run(api.engine, "a.b.c", "orders", (), NOW).view.reason == "token_malformed"
+
+
+def test_slow_explanations_leave_threads_for_the_rest(api: Api, monkeypatch: pytest.MonkeyPatch):
+    """Of forty at once a few are taken; the others are told to come again, and everything else is answered."""
+    monkeypatch.setattr("tenantgate.admin.explaining.WAIT", 600)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(index: PolicyIndex, resource: str) -> StaticKeys:
+        begun.set()
+        assert go_on.wait(60)
+        return StaticKeys(())
+
+    api.context.explaining = Explaining(slowly)
+    question = {"token": "a.b.c", "resource": "orders"}
+    description()  # made once, and by no forty threads at once
+
+    def ask(_: int) -> Any:
+        return api.ask("POST", "/explain", json=question)
+
+    with ThreadPoolExecutor(40) as pool:
+        asked = [pool.submit(ask, number) for number in range(40)]
+        assert begun.wait(60)
+        try:
+            refused = [each.result() for each in islice(as_completed(asked, timeout=60), 40 - AT_ONCE)]
+            # None of the others can have been answered yet: they wait for the one that is slow.
+            assert {(each.status_code, each.json()["code"]) for each in refused} == {(429, "rate_limited")}
+            assert all(int(each.headers["Retry-After"]) > 0 for each in refused)
+            assert api.get("/me")["role"] == "Admin"
+            api.change("/partners/contoso/suspend")
+        finally:
+            go_on.set()
+        statuses = sorted(each.result().status_code for each in asked)
+    assert statuses == [200] * AT_ONCE + [429] * (40 - AT_ONCE)
+    assert ask(0).status_code == 200
 
 
 def test_many_at_once_while_the_policy_changes(world: Api):

@@ -34,6 +34,15 @@ def test_a_caller_is_listed_by_one_command(desk: Desk, open_request: str):
     assert code == "already_decided"
 
 
+def test_another_caller_than_was_shown_is_refused(desk: Desk, open_request: str):
+    """Named by the object id that was shown."""
+    words = ("access-request", "approve", open_request, "--new-partner", "Fabrikam")
+    code, _ = desk.refused(*words, "--oid", "eeeeeeee-1111-4222-8333-444444444444")
+    assert code == "caller_changed"
+    shown = desk.json("access-request", "show", open_request)
+    assert (shown["state"], desk.json(*words, "--oid", shown["oid"])["state"]) == ("open", "approved")
+
+
 def test_a_caller_is_shown_no_more(desk: Desk, open_request: str):
     """And again where one asks for it."""
     assert desk.json("access-request", "dismiss", open_request)["revision"] is None

@@ -14,6 +14,7 @@ from tenantgate.registry import (
     assignments,
     audit,
     daemons,
+    identities,
     onboarding,
     operators,
     partners,
@@ -25,6 +26,7 @@ from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.identities import Identity
 from tenantgate.registry.onboarding import OnboardSpec
 from tenantgate.registry.pending_grants import APPROVAL_LIFETIME
 from tenantgate.registry.service import add, amend
@@ -198,6 +200,43 @@ def test_two_operators_may(world: Registry, asker: Actor, approver: Actor):
         row = pending_grants.approve(work, id_)
     assert (row.created_by, row.scheme) == (asker.operator_id, asker.scheme)
     assert (row.decided_by, row.decided_scheme) == (approver.operator_id, approver.scheme)
+
+
+def come(world: Registry, sub: str) -> Actor:
+    """Somebody comes with a token, and is made an operator by that."""
+    identity = Identity(issuer="https://id.staff.example/realms/staff", sub=sub)
+    with world.work(actor=Actor("", "bearer", "192.0.2.3")) as work:
+        made = identities.enrol(work, identity, name=sub, role="Admin")
+    return Actor(made.id, "bearer", "192.0.2.3")
+
+
+@pytest.mark.threat(46)
+def test_who_became_an_operator_by_coming_is_neither_of_the_two(world: Registry):
+    """One person with tokens of two issuers, or with a token and a key, would be both; moved by an Admin, they may."""
+    here, there = come(world, "at-one"), come(world, "at-another")
+    for actor in (here, there):
+        code, message = refused(world, lambda work: pending_grants.grant_or_request(work, spec()), actor=actor)
+        assert (code, actor.operator_id in message) == ("operator_self_made", True)
+    id_ = asked(world)
+    for actor in (here, there):
+        assert refused(world, approving(id_), actor=actor)[0] == "operator_self_made"
+    with writing(world.engine) as session:  # as one that a server of before took in
+        session.get_one(PendingGrant, id_).created_by = here.operator_id
+    for other in (there, BOB, CLI):
+        assert refused(world, approving(id_), actor=other)[0] == "operator_self_made"
+    assert roles_of(world) == {"orders-read"}
+
+    with world.work() as work:
+        (row,) = identities.list_(work.session, there.operator_id).items
+        identity = Identity(issuer=row.issuer, sub=row.sub)
+        identities.unlink(work, there.operator_id, row.id)
+        an_operator(work, id="grace", role="Operator")
+        identities.link(work, "grace", identity)
+        pending_grants.reject(work, id_)
+    again = asked(world)
+    with world.work(actor=Actor("grace", "bearer", "192.0.2.3")) as work:
+        pending_grants.approve(work, again)
+    assert roles_of(world) == {"orders-read", "orders-write"}
 
 
 def test_a_request_of_who_may_grant_no_more_is_not_approved(world: Registry):

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tenantgate.registry import access_requests, daemons, partners
+from tenantgate.registry.decision_tables import AccessRequest
 from tenantgate.registry.engine import writing
 from tenantgate.registry.tables import Resource
 from tests.registry.builders import TID, an_app_role
@@ -41,6 +42,7 @@ def filled(**changed: Any) -> dict[str, Any]:
         "role_ends": "",
         "reason": "",
         "pin": "yes",
+        "seen": OID.encode().hex(),
     } | (changed)
 
 
@@ -110,8 +112,47 @@ def test_who_comes_second_is_told_who_was_first(either: World):
             assert f"was {state} by onboarding" in Page(answer).words
         page = Page(browser.get(f"/access-requests/{id_}"))
         assert f"It was {state} by onboarding" in page.words
-        assert [form.get("action") for form in page.all("form", method="post")] == ["/sign-out"]
+        left = [f"/access-requests/{id_}/reopen"] if state == "dismissed" else []
+        assert [form.get("action") for form in page.all("form", method="post")] == ["/sign-out", *left]
     assert [row.name for row in either.ask(partners.list_).items if row.name == "Other"] == []
+
+
+@pytest.mark.parametrize("text", [OID, "repo:octo/Ünï\ndeploy \u202e", " led by a blank", ""])
+def test_what_stood_on_the_page_is_what_is_approved(either: World, text: str):
+    """Forgotten and made anew for another object id while somebody looked: shown again with what it is now."""
+    id_ = asked(either, oid=text)
+    browser = either.signed_in()
+    seen = Page(browser.get(f"/access-requests/{id_}")).one("input", name="seen").get("value") or ""
+    with writing(either.engine) as session:
+        session.execute(sa.delete(AccessRequest))
+    assert asked(either, oid=TID) == id_
+
+    for sent in (seen, "", "no hex", "ff"):
+        answer = browser.submit(f"/access-requests/{id_}/approve", **filled(seen=sent))
+        assert (answer.status_code, either.ask(access_requests.get, id_).state) == (422, "open")
+        assert "stands for another oid now" in Page(answer).words
+        assert TID in Page(answer).words
+    now = Page(answer).one("input", name="seen").get("value")
+    answer = browser.submit(f"/access-requests/{id_}/approve", **filled(seen=now))
+    assert either.ask(daemons.get, either.ask(access_requests.get, id_).daemon).oid == TID
+
+
+def test_what_was_dismissed_is_reopened(either: World):
+    """By a button on its page, with the form under it again; who comes second is told."""
+    id_ = asked(either)
+    either.change(lambda work: access_requests.dismiss(work, id_))
+    browser = either.signed_in()
+    assert [form.get("action") for form in Page(browser.get(f"/access-requests/{id_}")).all("form", method="post")] == [
+        "/sign-out",
+        f"/access-requests/{id_}/reopen",
+    ]
+    answer = browser.submit(f"/access-requests/{id_}/reopen")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/access-requests/{id_}")
+    assert either.ask(access_requests.get, id_).state == "open"
+    assert Page(browser.get(f"/access-requests/{id_}")).one("input", name="seen")
+    assert browser.submit(f"/access-requests/{id_}/reopen").status_code == 409
+    viewer = either.signed_in("Viewer")
+    assert viewer.submit(f"/access-requests/{id_}/reopen").status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ WRITING = [
     "/onboard",
     "/access-requests/acr-1/approve",
     "/access-requests/acr-1/dismiss",
+    "/access-requests/acr-1/reopen",
     "/pending-grants/pg-1/approve",
     "/invitations/inv-1/approve",
 ]
