@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -154,6 +155,29 @@ def test_rotated_keys_reach_every_server(servers: list[Server], prepared: Prepar
         assert {newer.ask("GET", "/partners").status_code for _ in range(6)} == {200}
     tenantgate(environment_of(prepared.url), tmp_path, "product-key", "rotate", "session", "--forget-older")
     eventually(lambda: {browser.ask("GET", "/partners").status_code for _ in range(2)} == {303}, seconds=60)
+
+
+def test_what_an_operator_may_ask_is_one_for_all_servers(prepared: Prepared, tmp_path: Path):
+    """By two keys at two servers in turn it is as many as by one at one; another operator has their own."""
+    a_second, burst = 1, 10
+    keys = [prepared.admin_key]
+    with running_servers(1, environment_of(prepared.url), tmp_path) as (one,):
+        one.rest(keys[0], "POST", "/operators", {"id": "grace", "name": "Grace", "role": "Viewer"})
+        for operator in ("adm", "grace"):
+            body = {"operator": operator, "name": "rates", "expires_at": "2099-01-01T00:00:00Z"}
+            keys.append(one.rest(keys[0], "POST", "/admin-keys", body).json()["value"])
+
+    with running_servers(2, environment_of(prepared.url, TENANTGATE_ADMIN_RATE=str(60 * a_second)), tmp_path) as both:
+        turns = itertools.product(range(12), both, keys[:2])
+        began = time.monotonic()
+        answers = [server.rest(key, "GET", "/me") for _, server, key in turns]
+        came_back = (time.monotonic() - began) * a_second
+        refused = [answer for answer in answers if answer.status_code != 200]
+        # Each server alone would have let through as many again.
+        assert burst <= len(answers) - len(refused) <= burst + came_back + 1
+        assert {(each.status_code, each.json()["code"]) for each in refused} == {(429, "rate_limited")}
+        assert all(int(each.headers["Retry-After"]) > 0 for each in refused)
+        assert [server.rest(keys[2], "GET", "/me").status_code for server in both] == [200, 200]
 
 
 @pytest.mark.parametrize(
