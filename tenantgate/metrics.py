@@ -42,12 +42,17 @@ Attention = Callable[[], Mapping[str, int] | None]
 """How many things of each kind need a person; None where the database could not be asked. Blocks."""
 
 
-class GateCollector(Collector):
-    """The metrics of one gate, and of what needs a person where the process can say so."""
+KeyHealth = Callable[[], list[IssuerHealth]]
+"""How other key sets of the process are doing than the gate's."""
 
-    def __init__(self, gate: Measured, attention: Attention | None = None) -> None:
+
+class GateCollector(Collector):
+    """The metrics of one gate, of other key sets beside it, and of what needs a person where the process can say so."""
+
+    def __init__(self, gate: Measured, attention: Attention | None = None, others: KeyHealth | None = None) -> None:
         self._gate = gate
         self._attention = attention
+        self._others = others
 
     def collect(self) -> Iterable[Metric]:
         """Return every metric as it is now."""
@@ -55,7 +60,8 @@ class GateCollector(Collector):
             "tenantgate_policy_revision", "Revision of the policy in force; 0 before the first."
         )
         revision.add_metric((), float(self._gate.revision[1]))
-        found = [revision, *_of_issuers(self._gate.key_health()), *_of_decisions(self._gate.recorded)]
+        keys = self._gate.key_health() + ([] if self._others is None else self._others())
+        found = [revision, *_of_issuers(keys), *_of_decisions(self._gate.recorded)]
         return found if self._attention is None else [*found, *_of_attention(self._attention())]
 
 
@@ -122,9 +128,16 @@ _SILENCE: Final = 10.0
 class MetricsServer:
     """Serves a gate's metrics in a thread of its own until `close`. Raises OSError where the address cannot be had."""
 
-    def __init__(self, gate: Measured, host: str, port: int, attention: Attention | None = None) -> None:
+    def __init__(
+        self,
+        gate: Measured,
+        host: str,
+        port: int,
+        attention: Attention | None = None,
+        others: KeyHealth | None = None,
+    ) -> None:
         registry = CollectorRegistry()
-        registry.register(GateCollector(gate, attention))
+        registry.register(GateCollector(gate, attention, others))
         self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         # Who connects and says nothing holds a thread: not for long.
         self._server.RequestHandlerClass = type(

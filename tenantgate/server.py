@@ -25,6 +25,7 @@ from fastapi import FastAPI
 from sqlalchemy.engine import Engine
 
 from tenantgate.admin.administrators import Administrators
+from tenantgate.admin.attending import Attending
 from tenantgate.admin.bearer import AdminTokens
 from tenantgate.admin.context import AdminContext
 from tenantgate.admin.explaining import Explaining, KeysAtHand
@@ -41,9 +42,9 @@ from tenantgate.embed import database_source, follow, keys_at_hand, new_gate, ne
 from tenantgate.feed.file import FileSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
-from tenantgate.registry import attention, rates
+from tenantgate.registry import rates
 from tenantgate.registry.engine import is_postgres, open_engine, reading
-from tenantgate.registry.errors import DatabaseError, RegistryError
+from tenantgate.registry.errors import DatabaseError
 from tenantgate.registry.identities import resource_accepting
 from tenantgate.registry.ids import random_ids
 from tenantgate.registry.key_opening import open_master_key
@@ -115,7 +116,7 @@ def build_service(settings: Settings, address: str) -> Service:
         if gate is not None:
             gate.close()
         raise trouble
-    inner = _application(context, _closing(gate, _measuring(settings, gate, context), administrators))
+    inner = _application(context, _closing(gate, _measuring(settings, gate, context, administrators), administrators))
     if trouble is None:
         return Service(inner, gate)
     log.critical("administration is closed until the database is there: %s", trouble, extra={"code": trouble.code})
@@ -263,28 +264,22 @@ def _open_gate(settings: Settings) -> Gate | None:
     return gate
 
 
-def _measuring(settings: Settings, gate: Gate | None, context: AdminContext | None) -> MetricsServer | None:
-    """Serve what the gate knows of itself, where the settings say."""
+def _measuring(
+    settings: Settings, gate: Gate | None, context: AdminContext | None, administrators: Administrators | None
+) -> MetricsServer | None:
+    """Serve what the gate and the administration know of themselves, where the settings say."""
     if settings.metrics_bind is None or gate is None:
         return None
     from tenantgate.metrics import MetricsServer
 
     try:
-        asked = None if context is None else functools.partial(_attention, context.engine)
-        return MetricsServer(gate, *split_address(settings.metrics_bind), asked)
+        url = settings.database_url
+        asked = None if url is None else Attending(url, None if context is None else context.engine, _now)
+        others = None if administrators is None else administrators.key_health
+        return MetricsServer(gate, *split_address(settings.metrics_bind), asked, others)
     except OSError as error:
         gate.close()
         raise SettingsError(f"TENANTGATE_METRICS_BIND: {settings.metrics_bind}: {error.strerror}") from None
-
-
-def _attention(engine: Engine) -> dict[str, int] | None:
-    """Return how many things of each kind need a person; None where the database cannot be asked now."""
-    try:
-        with reading(engine) as session:
-            return {kind: len(found) for kind, found in attention.read(session, now=_now()).items()}
-    except RegistryError as error:
-        log.info("what needs a person is not known: %s", error.message, extra={"code": error.code})
-        return None
 
 
 def _closing(

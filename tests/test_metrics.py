@@ -10,11 +10,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from tenantgate.admin.administrators import Administrators
+from tenantgate.admin.trusted import AdminIssuer, Trusted
+from tenantgate.core.keys import KeySetRef
+from tenantgate.core.policy import is_id
 from tenantgate.discovery.health import IssuerHealth
 from tenantgate.gate.recorder import Recorded
 from tenantgate.metrics import MetricsServer
 from tenantgate.server import build_service
 from tenantgate.settings import SettingsError, read_settings
+from tests.admin.staff import KEYCLOAK
 from tests.builders import signer
 from tests.discovery.fakes import JWKS, World, a_row
 
@@ -67,8 +72,6 @@ def world() -> World:
 
 async def test_what_a_gate_knows_is_measured(world: World):
     """Keys by state, their age, failures by class, the clocks; and what is not known is absent."""
-    from tenantgate.core.keys import KeySetRef
-
     world.door.date = world.wall() - 4
     await world.keyring.ensure(KeySetRef("globex"), None)
     await world.keyring.ensure(KeySetRef("gone"), None)
@@ -97,6 +100,25 @@ async def test_what_a_gate_knows_is_measured(world: World):
     assert found["tenantgate_issuer_keys_too_old"] == {well: 0.0, ill: 0.0}
     assert found["tenantgate_issuer_keys_dropped"] == {well: 0.0, ill: 0.0}
     assert JWKS not in str(found)
+
+
+async def test_keys_of_administrators_are_measured_beside_the_gates(world: World):
+    """Under a name that no issuer of the policy can have: that one of theirs fails is seen before nobody gets in."""
+    theirs = World(signer("ES256", "a"), rows=[])
+    administrators = Administrators(Trusted([AdminIssuer(**KEYCLOAK)]), theirs.keyring)
+    (row,) = Trusted([AdminIssuer(**KEYCLOAK)]).rows
+    await theirs.keyring.ensure(KeySetRef(row.id), None)
+    server = MetricsServer(FakeGate(world), "127.0.0.1", 0, others=administrators.key_health)
+    try:
+        found = read(server.port)
+    finally:
+        server.close()
+
+    named = f"administrators/{row.id}"
+    assert not is_id(named)
+    failing = {labels[:1]: value for labels, value in found["tenantgate_issuer_failures"].items()}
+    assert failing[named,] == 1.0
+    assert ("globex", "v2", "", "serving") in found["tenantgate_issuer_keys"]
 
 
 def test_every_metric_has_its_line(world: World):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from msgspec.structs import replace
+
 from tenantgate.admin.bearer import AdminTokens
 from tenantgate.admin.trusted import Trusted
 from tenantgate.core.limits import LIMITS, Limits
+from tenantgate.discovery.health import IssuerHealth
 from tenantgate.gate.gate import KeyRing
 from tenantgate.gate.keeper import Keeper
 from tenantgate.registry.operators import OperatorRole
+
+NAMED: Final = "administrators/"
+"""Before the name of an issuer of administrators' tokens, where both kinds stand together."""
 
 
 class Administrators:
@@ -23,12 +31,17 @@ class Administrators:
         limits: Limits = LIMITS,
     ) -> None:
         keys.set_issuers(trusted.rows)
+        self._keys = keys
         self._keeper = Keeper(keys)
         self.tokens = AdminTokens(trusted, keys, self._keeper.afetch, unmapped=unmapped, enrols=enrols, limits=limits)
 
     def start(self) -> None:
         """Fetch the keys, and keep them fresh. Raises RuntimeError: no thread is to be had."""
         self._keeper.start()
+
+    def key_health(self) -> list[IssuerHealth]:
+        """Return how every key set is doing, under a name that no issuer of the policy can have. Any thread."""
+        return [replace(each, issuer=f"{NAMED}{each.issuer}") for each in self._keys.health()]
 
     def close(self) -> None:
         """Fetch nothing any more."""

@@ -19,6 +19,7 @@ from tenantgate.registry.tables import Revision
 from tests.gate.world import eventually
 from tests.postgres import Postgres
 from tests.servers import Prepared, Server, environment_of, prepare, tenantgate
+from tests.test_metrics import free_port, read
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -37,9 +38,9 @@ class Away:
         """What its processes are given."""
         return environment_of(self.prepared.url, TENANTGATE_STATE_DIR=str(self.folder / "state"))
 
-    def start(self) -> Server:
+    def start(self, **more: str) -> Server:
         """Run a server."""
-        self.servers.append(Server(self.environment, self.folder))
+        self.servers.append(Server({**self.environment, **more}, self.folder))
         return self.servers[-1]
 
     def take_away(self) -> None:
@@ -102,9 +103,11 @@ def test_a_restart_without_the_database(away: Away):
     first.kill()
     away.take_away()
 
-    second = away.start()
+    port = free_port()
+    second = away.start(TENANTGATE_METRICS_BIND=f"127.0.0.1:{port}")
 
     assert (second.allows(contoso), second.allows(fabrikam)) == (False, True)
+    assert read(port)["tenantgate_attention_known"] == {(): 0.0}
     assert second.check(contoso).headers["X-TG-Reason"] == "caller_not_allowed"
     refused = second.rest(away.prepared.admin_key, "GET", "/me")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
@@ -116,6 +119,9 @@ def test_a_restart_without_the_database(away: Away):
     eventually(lambda: second.rest(away.prepared.admin_key, "GET", "/me").status_code == 200, seconds=20)
     away.change("contoso", "activate")
     eventually(lambda: second.allows(contoso) is True)
+    measured = read(port)
+    assert measured["tenantgate_attention_known"] == {(): 1.0}
+    assert measured["tenantgate_attention"]["access_request",] == 0.0
 
 
 def test_nothing_kept_and_no_database_is_no_start(away: Away):
