@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 import structlog
@@ -110,7 +110,7 @@ def build_service(settings: Settings, address: str) -> Service:
     context, trouble = _administration_or_trouble(settings, open_administration)
     if context is not None:
         _refuse_shared_audience(settings, context.engine)
-    gate = _open_gate(settings)
+    gate = _open_gate(settings, administrators)
     gates += [] if gate is None else [gate]
     if trouble is not None and (gate is None or gate.revision == NO_POLICY):
         if gate is not None:
@@ -240,7 +240,12 @@ def _refuse_shared_audience(settings: Settings, engine: Engine) -> None:
         raise SettingsError(f"TENANTGATE_ADMIN_ISSUERS: resource {shared} accepts one of the audiences")
 
 
-def _open_gate(settings: Settings) -> Gate | None:
+def _key_reports(gate: Gate, administrators: Administrators) -> list[dict[str, Any]]:
+    """Return how all keys of this process are doing, for who administers: theirs among them."""
+    return [*gate.key_reports(), *administrators.key_reports()]
+
+
+def _open_gate(settings: Settings, administrators: Administrators | None) -> Gate | None:
     """Return the gate behind /auth/check, following what the administration writes; none without a resource."""
     if settings.resource is None:
         return None
@@ -257,6 +262,8 @@ def _open_gate(settings: Settings) -> Gate | None:
                 settings.database_url, kind="server", state_dir=settings.state_folder, max_age=max_age
             )
             follow(gate, source, max_age)
+            if administrators is not None:
+                source.report(functools.partial(_key_reports, gate, administrators))
             record(gate, settings.database_url, settings.decision_days, settings.decision_sample)
     except BaseException:
         gate.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,10 +12,8 @@ from tenantgate.core.limits import LIMITS, Limits
 from tenantgate.discovery.health import IssuerHealth
 from tenantgate.gate.gate import KeyRing
 from tenantgate.gate.keeper import Keeper
+from tenantgate.registry.issuer_health import OF_ADMINISTRATORS
 from tenantgate.registry.operators import OperatorRole
-
-NAMED: Final = "administrators/"
-"""Before the name of an issuer of administrators' tokens, where both kinds stand together."""
 
 
 class Administrators:
@@ -41,7 +39,11 @@ class Administrators:
 
     def key_health(self) -> list[IssuerHealth]:
         """Return how every key set is doing, under a name that no issuer of the policy can have. Any thread."""
-        return [replace(each, issuer=f"{NAMED}{each.issuer}") for each in self._keys.health()]
+        return [replace(each, issuer=f"{OF_ADMINISTRATORS}{each.issuer}") for each in self._keys.health()]
+
+    def key_reports(self) -> list[dict[str, Any]]:
+        """Return the same for other machines."""
+        return [each | {"issuer": f"{OF_ADMINISTRATORS}{each['issuer']}"} for each in self._keys.reports()]
 
     def close(self) -> None:
         """Fetch nothing any more."""

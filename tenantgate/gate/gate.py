@@ -209,6 +209,10 @@ class Gate:
         """Return how every issuer's keys are doing in this gate. Any thread."""
         return self._keys.health()
 
+    def key_reports(self) -> list[dict[str, Any]]:
+        """Return the same for other machines. Any thread."""
+        return self._keys.reports()
+
     def install(self, news: PolicySnapshot | PolicyDelta) -> None:
         """Put a policy, or a change of it, in force. One thread calls this: the source's.
 

@@ -208,12 +208,13 @@ def _issuers(session: Session, now: int) -> list[Item]:
         if row.issuer in worst and not facts.get("too_old"):
             continue
         what = "its keys are too old to judge by" if facts.get("too_old") else "its keys cannot be refreshed"
+        ours = row.issuer.startswith(issuer_health.OF_ADMINISTRATORS)  # of the settings: no route of its own
         worst[row.issuer] = Item(
             kind="issuer_failing",
             id=row.issuer,
             text=f"{what} at {row.instance} ({row.document}): {facts.get('last_error') or 'no fetch succeeded'}, "
             f"{facts.get('failures', 0)} failed attempts",
-            path=f"/issuers/{row.issuer}/health",
+            path=f"/instances/{row.instance}" if ours else f"/issuers/{row.issuer}/health",
             since=facts.get("fetched_at"),
         )
     return list(worst.values())[:MOST]

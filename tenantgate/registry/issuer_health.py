@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tenantgate.registry.tables import Instance, IssuerHealth
+
+OF_ADMINISTRATORS: Final = "administrators/"
+"""Before the name of an issuer of administrators' tokens, among those of the policy: none of them can be called so."""
 
 Name = tuple[str, str, str]
 """Issuer, document and appid (empty for the shared key set)."""

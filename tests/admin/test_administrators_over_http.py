@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import httpx2 as httpx
 import pytest
 from starlette.testclient import TestClient
 
-from tenantgate.registry import identities, operators, resources
-from tenantgate.registry.engine import open_engine
+from tenantgate.registry import attention, identities, operators, resources
+from tenantgate.registry.attention import Item
+from tenantgate.registry.engine import open_engine, reading
 from tenantgate.registry.identities import Identity
 from tenantgate.registry.migrations import migrate
 from tenantgate.registry.operators import OperatorSpec
@@ -20,6 +22,7 @@ from tenantgate.registry.resources import ResourceSpec
 from tenantgate.server import build_service
 from tenantgate.settings import Settings, SettingsError, read_settings
 from tests.emulator.program import RunningEmulator, running_emulator
+from tests.gate.world import eventually
 from tests.registry.builders import EPOCH, url_of, work_on
 
 TID = "bbbbbbbb-0000-4000-8000-0000000000b1"
@@ -53,7 +56,7 @@ def token_of(emulator: RunningEmulator, tid: str) -> str:
     return str(httpx.post(f"{emulator.authority}/{tid}/oauth2/v2.0/token", data=form).json()["access_token"])
 
 
-def settings_for(authority: str, path: Path) -> Settings:
+def settings_for(authority: str, path: Path, **more: str) -> Settings:
     """Settings of a server that takes tokens of the publisher's tenant there."""
     issuer = {
         "authority": authority,
@@ -62,7 +65,7 @@ def settings_for(authority: str, path: Path) -> Settings:
         "operator": ["TenantGate.Operator"],
         "insecure_allow_http": True,
     }
-    return read_settings({}, database_url=url_of(path), admin_issuers=[issuer])
+    return read_settings({}, database_url=url_of(path), admin_issuers=[issuer], **more)
 
 
 @pytest.fixture
@@ -121,6 +124,25 @@ def test_without_keys_the_answer_is_503(database: Path, emulator: RunningEmulato
         assert ask(client, own).status_code == 401  # of an issuer that nobody named
         answer = ask(client, _renamed(own, emulator.authority, NOBODY))
     assert (answer.status_code, answer.json()["code"]) == (503, "keys_unavailable")
+
+
+def test_keys_that_cannot_be_had_need_a_person(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Told before nobody gets in any more: with which server, and why."""
+    monkeypatch.chdir(tmp_path)
+    engine = open_engine(url_of(database))
+
+    def failing() -> list[Item]:
+        with reading(engine) as session:
+            return attention.read(session, now=int(time.time()))["issuer_failing"]
+
+    settings = settings_for(NOBODY, database, resource="orders")
+    with TestClient(build_service(settings, NOBODY)):
+        eventually(lambda: len(failing()) == 1, seconds=30)
+        (item,) = failing()
+    engine.dispose()
+    assert item.id.startswith("administrators/")
+    assert item.path.startswith("/instances/")
+    assert "cannot be refreshed" in item.text
 
 
 def _renamed(token: str, old: str, new: str) -> str:

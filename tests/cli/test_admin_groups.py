@@ -199,6 +199,7 @@ def test_the_audit_is_listed_and_sound(desk: Desk):
     ("statement", "first_bad"),
     [
         ("UPDATE audit_entry SET operator = 'cli:somebody' WHERE sequence = 3", 3),
+        ("UPDATE audit_entry SET after = 'no JSON' WHERE sequence = 4", 4),
         ("DELETE FROM audit_entry WHERE sequence = 5", 6),
         ("DELETE FROM audit_entry WHERE sequence = 8", 8),
     ],

@@ -28,9 +28,10 @@ def world(desk: Desk) -> Desk:
 def by_key(desk: Desk, call: Any) -> Any:
     """Work in the name of Ada, who came with a key."""
     engine = open_engine(desk.url)
-    with work_on(engine, now=int(time.time()), actor=Actor("ada", "admin_key", "192.0.2.1")) as work:
+    with work_on(engine) as work:
         if work.session.get(operators.Operator, "ada") is None:
             operators.create(work, OperatorSpec(id="ada", name="Ada", role="Operator"))
+    with work_on(engine, now=int(time.time()), actor=Actor("ada", "admin_key", "192.0.2.1")) as work:
         found = call(work).id
     engine.dispose()
     return found

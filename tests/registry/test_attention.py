@@ -169,6 +169,21 @@ def test_an_issuer_that_fails(registry: Registry, changed: dict[str, Any], text:
     assert not text or text in items[0].text
 
 
+def test_an_issuer_of_administrators_tokens_that_fails(registry: Registry):
+    """Beside one of the policy that has the same id; it is found where its server is."""
+    an_instance(registry, 1)
+    facts = {"document": "v2", "appid": None, "failures": 3, "too_old": False, "last_error": "timeout"}
+    with writing(registry.engine) as session:
+        names = ("entra", f"{issuer_health.OF_ADMINISTRATORS}entra")
+        issuer_health.put(session, "gate-1", [facts | {"issuer": name} for name in names], now=NOW)
+    assert {(item.id, item.path) for item in found(registry, "issuer_failing")} == {
+        ("entra", "/issuers/entra/health"),
+        ("administrators/entra", "/instances/gate-1"),
+    }
+    with reading(registry.engine) as session:
+        assert len(issuer_health.list_(session, issuer="entra", seen_since=NOW)) == 1
+
+
 def test_a_daemon_with_two_object_ids(registry: Registry):
     """Named with both, until it is no longer to be pinned."""
     with writing(registry.engine) as session:
