@@ -166,6 +166,36 @@ def test_truncated_file_is_refused(registry: Registry):
     assert caught.value.code in {"database_corrupt", "database_not_sqlite"}
 
 
+def spoil(path: Path, statement: str) -> None:
+    """Have bytes in a file that no text has."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(statement)
+
+
+def test_a_damaged_schema_is_told_without_its_text(registry: Registry):
+    """SQLite quotes it, and the driver cannot read the quotation."""
+    registry.engine.dispose()
+    spoil(
+        registry.path,
+        "UPDATE sqlite_schema SET name = CAST(x'70ee72' AS TEXT), sql = 'CREATE nonsense' WHERE name = 'partner'",
+    )
+
+    assert code_of(registry.url) == "database_corrupt"
+
+
+def test_a_text_that_is_none_is_told_without_it(registry: Registry):
+    """The driver's own message has it, and goes to the log."""
+    spoil(registry.path, "UPDATE partner SET name = CAST(x'7061737377ee6f7264' AS TEXT) WHERE id = 'contoso'")
+
+    with pytest.raises(DatabaseError) as caught, reading(registry.engine) as session:
+        partners.get(session, "contoso")
+
+    assert caught.value.code == "database_corrupt"
+    assert "passw" not in str(caught.value)
+    assert "passw" not in repr(caught.value.__cause__)
+
+
 READ_AND_END = """
 import sys
 from tenantgate.registry.engine import open_engine, reading

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
+from tenantgate.registry.engines.sqlite_driver import connect
 from tenantgate.registry.errors import DatabaseError
 
 POLL_INTERVAL: Final = 0.020
@@ -53,7 +53,7 @@ def open_sqlite(url: str, *, create: bool, busy_timeout: float) -> Engine:
     _look_at_file(path, create=create)
     engine = sa.create_engine(
         URL.create("sqlite", database=str(path)),
-        creator=lambda: _connect(path, busy_timeout),
+        creator=lambda: connect(path, busy_timeout),
         json_deserializer=_json,
         hide_parameters=True,  # hashes of secrets are among them, and errors are logged
     )
@@ -200,21 +200,6 @@ def _require_file(path: Path, *, create: bool) -> None:
     # Made before SQLite makes it: there is no moment in which others could read it. Its -wal and -shm take this mode.
     with suppress(FileExistsError):  # another process made it at the same moment
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    # mode=rw: a file that was taken away is an error, never a new and empty database.
-    connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode=rw",
-        uri=True,
-        timeout=busy_timeout,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    connection.execute("PRAGMA foreign_keys = ON")
-    # FULL: an acknowledged suspension survives a power cut.
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
 def _json(text: str | bytes) -> Any:
