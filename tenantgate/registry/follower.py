@@ -35,10 +35,13 @@ ACKNOWLEDGE_INTERVAL: Final = 0.250
 RETRY_INTERVAL: Final = 0.250
 KEYS_INTERVAL: Final = 2.0
 HEARTBEAT_INTERVAL: Final = 10.0
-"""Seconds, all four."""
+FORK_GRACE: Final = 1.0
+"""Seconds, all five. For the last, a process that forked says nothing new: its child is to be known before."""
 
 _BUSY_TIMEOUT: Final = 0.050
 """Seconds. An acknowledgement that finds the database busy comes later; it must not hold up news."""
+_ANNOUNCING: Final = 20
+"""How often a forked child tries to say that it is there, where the database is busy, before it reads the policy."""
 
 REFUSALS: Final = frozenset(("policy_went_back", "policy_history_differs", "policy_epoch_unknown"))
 """Why a database that can be read is not followed: an operator must say which history counts (`policy adopt`)."""
@@ -82,6 +85,7 @@ class DatabaseSource:
         self._mark: Mark | None = None
         self._begins = True
         self._troubled = False
+        self._inherits = False
         self._ask_keys: Callable[[], list[dict[str, Any]]] = list
         self._forget_reports()
         let_go_at_forks(self)
@@ -283,6 +287,8 @@ class DatabaseSource:
         if self._link is None:
             self._link = self._connect()
             self._registered, self._reported_keys = False, None
+            if self._inherits:
+                self._announce(self._link)
         return self._link
 
     def _connect(self) -> _Link:
@@ -314,7 +320,10 @@ class DatabaseSource:
         return True
 
     def go_on(self) -> None:
-        """Go on after a fork, in the parent."""
+        """Go on after a fork, in the parent. A child may still judge by less than what this process enforces next."""
+        # Not beyond the next heartbeat: a process that forks all the time says what it enforces all the same.
+        grace = min(self._clock() + FORK_GRACE, self._next_heartbeat)
+        self._next_report = max(self._next_report, grace)
         self._lock.release()
 
     def begin_anew(self, *, let_go: bool) -> None:
@@ -327,7 +336,7 @@ class DatabaseSource:
         if closed:
             self._closing.set()
         # What the parent was given last may not have been applied yet when it forked.
-        self._begins = True
+        self._begins = self._inherits = True
         self._forget_reports()
         if let_go:
             # Released, not replaced: a thread that another hook has started in this child may wait for it already.
@@ -336,6 +345,24 @@ class DatabaseSource:
             self._lock = threading.Lock()
 
     # What others may know about this process.
+
+    def _announce(self, link: _Link) -> None:
+        """Say that this forked child is there before it reads the whole policy: it judges by the inherited one already.
+
+        Else all are said to enforce a suspension of which this one is still to hear.
+        """
+        if self._instance is None:
+            self._instance = self._describe()
+        for _ in range(_ANNOUNCING):
+            try:
+                with writing(link.watch.engine) as session:
+                    instances.register(session, self._instance, now=self._now())
+            except RegistryError as error:
+                if error.code != "database_busy":
+                    return  # whoever reads meets the same trouble, and says so
+            else:
+                self._registered, self._inherits = True, False
+                return
 
     def _report(self) -> None:
         """Write down that this process is there and what it enforces; not often, and never at the cost of waiting."""

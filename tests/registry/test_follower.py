@@ -21,10 +21,17 @@ from tenantgate.feed.source import FeedError, Mark, PolicySource
 from tenantgate.registry import adoption, instances, issuer_health, partners
 from tenantgate.registry.engine import open_engine, reading, writing
 from tenantgate.registry.errors import DatabaseError, NotFoundError
-from tenantgate.registry.follower import ACKNOWLEDGE_INTERVAL, HEARTBEAT_INTERVAL, KEYS_INTERVAL, DatabaseSource
+from tenantgate.registry.follower import (
+    ACKNOWLEDGE_INTERVAL,
+    FORK_GRACE,
+    HEARTBEAT_INTERVAL,
+    KEYS_INTERVAL,
+    DatabaseSource,
+)
 from tenantgate.registry.instances import InstanceSpec
 from tenantgate.registry.migrations import migrate
 from tenantgate.registry.tables import Change, Instance, Revision
+from tenantgate.registry.unit_of_work import Work
 from tests.registry.builders import EPOCH, NOW, Registry, a_partner, an_engine, everything, refresh, url_of, work_on
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -638,6 +645,98 @@ def test_source_works_in_parent_and_child_after_a_fork(registry: Registry):
         with sqlite3.connect(registry.file) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         connection.close()
+
+
+FORKED_WHILE_SUSPENDED = """
+import os, sys, threading, time
+from tenantgate.registry import enforcement, follower, instances, partners
+from tenantgate.registry.engine import open_engine, reading
+from tenantgate.registry.follower import DatabaseSource
+from tenantgate.registry.instances import InstanceSpec
+from tests.registry.builders import work_on
+url = sys.argv[1]
+describe = lambda: InstanceSpec(id=f"gate-{os.getpid()}", kind="gate", version="1")
+source = DatabaseSource(url, describe=describe, now=lambda: int(time.time()), clock=time.monotonic)
+source.acknowledge(source.load().revision)
+source.wait(0)
+read, write = os.pipe()
+child = os.fork()
+if child == 0:
+    def read_slowly(session):
+        os.write(write, b"reading")
+        time.sleep(60)
+    follower.read_snapshot = read_slowly
+    source.load()
+    os._exit(1)
+assert os.read(read, 7) == b"reading"
+engine = open_engine(url)
+with work_on(engine) as work:
+    partners.suspend(work, "contoso")
+source.acknowledge(source.wait(20).revision)
+while True:
+    source.wait(0.1)
+    with reading(engine) as session:
+        found = enforcement.read(session, now=int(time.time()))
+    if found.enforcing:
+        break
+os.kill(child, 9)
+os.waitpid(child, 0)
+source.close()
+assert not found.whole
+assert [(each.row.id, each.why) for each in found.stragglers] == [(f"gate-{child}", "starting")]
+"""
+
+
+def test_a_forked_child_that_still_reads_the_policy_is_known(registry: Registry):
+    """It judges by what it inherited: nobody may be told that all enforce a suspension before it does."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED_WHILE_SUSPENDED, registry.url],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_after_a_fork_nothing_new_is_said_until_the_child_is_known(registry: Registry):
+    """What the parent enforces next its child may not yet; forks without end do not keep it silent for ever."""
+    moment = [100.0]
+    source = DatabaseSource(registry.url, describe=lambda: GATE, now=lambda: NOW, clock=lambda: moment[0])
+    source.acknowledge(source.load().revision)
+    source.wait(0)
+    before = instance_of(registry).acknowledged_revision
+
+    def fork() -> None:
+        assert source.let_go(1)
+        source.go_on()
+
+    def enforce(change: Callable[[Work, str], object]) -> int:
+        with registry.work() as work:
+            change(work, "contoso")
+        news = source.wait(LONG)
+        assert news is not None
+        source.acknowledge(news.revision)
+        return news.revision
+
+    revision = enforce(partners.suspend)
+    fork()
+    moment[0] += FORK_GRACE / 2
+    source.wait(0)
+    assert instance_of(registry).acknowledged_revision == before
+    moment[0] += FORK_GRACE / 2
+    source.wait(0)
+    assert instance_of(registry).acknowledged_revision == revision
+
+    revision = enforce(partners.activate)
+    for _ in range(int(HEARTBEAT_INTERVAL / FORK_GRACE) * 2 + 1):
+        fork()
+        moment[0] += FORK_GRACE / 2
+        source.wait(0)
+    assert instance_of(registry).acknowledged_revision == revision
+    source.close()
 
 
 def test_migrating_while_a_gate_waits(tmp_path: Path, start: Start):
