@@ -228,6 +228,15 @@ def test_a_number_that_is_none_is_found(audited: Registry, value: str):
     assert (report.sound, report.first_bad) == (False, 11)
 
 
+def test_a_document_that_cannot_be_read_is_said_to_be_one(audited: Registry):
+    """To whoever lists entries, on both engines: no failure that nobody foresaw."""
+    tamper(audited, f"UPDATE audit_entry SET after = '{HUGE}' WHERE sequence = 6")
+
+    with pytest.raises(DatabaseError) as caught, reading(audited.engine) as session:
+        audit.list_(session)
+    assert caught.value.code == "row_malformed"
+
+
 def test_the_first_of_several_is_named(audited: Registry, monkeypatch: pytest.MonkeyPatch):
     """An unreadable entry does not hide one before it that was changed, nor one of a later batch."""
     monkeypatch.setattr(audit, "_BATCH", 4)

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
 
+from tenantgate.registry.engines.documents import read_document
 from tenantgate.registry.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def open_postgres(url: str, *, busy_timeout: float, deadline: float | None = DEA
         options += f" -c statement_timeout={int(deadline * 1000)}"
     engine = sa.create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
+        json_deserializer=read_document,
         connect_args={
             "connect_timeout": _CONNECTING,
             "options": options,

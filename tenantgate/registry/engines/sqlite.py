@@ -7,7 +7,6 @@ two writers could both read and then both write. Here a write transaction begins
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -20,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
+from tenantgate.registry.engines.documents import read_document
 from tenantgate.registry.engines.sqlite_driver import connect
 from tenantgate.registry.errors import DatabaseError
 
@@ -54,7 +54,7 @@ def open_sqlite(url: str, *, create: bool, busy_timeout: float) -> Engine:
     engine = sa.create_engine(
         URL.create("sqlite", database=str(path)),
         creator=lambda: connect(path, busy_timeout),
-        json_deserializer=_json,
+        json_deserializer=read_document,
         hide_parameters=True,  # hashes of secrets are among them, and errors are logged
     )
     event.listen(engine, "begin", _begin)
@@ -200,14 +200,6 @@ def _require_file(path: Path, *, create: bool) -> None:
     # Made before SQLite makes it: there is no moment in which others could read it. Its -wal and -shm take this mode.
     with suppress(FileExistsError):  # another process made it at the same moment
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _json(text: str | bytes) -> Any:
-    """Read a document: SQLite keeps whatever bytes it is given, or a disk gives back."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise DatabaseError("row_malformed", "a document in the database is no JSON") from None
 
 
 def _watch_over_file(engine: Engine, path: Path) -> None:
