@@ -11,7 +11,7 @@ from tenantgate.admin.csv_text import MEDIA_TYPE, csv_lines
 from tenantgate.admin.parameters import LONGEST_TEXT, Cursor, Limit, Text, moment_of
 from tenantgate.admin.route import Calling, Routes
 from tenantgate.admin.shapes_access import COLUMNS, AccessOut, HeldOut
-from tenantgate.registry import access
+from tenantgate.registry import access, access_pages
 
 routes: Final = Routes("Audit")
 
@@ -39,15 +39,16 @@ def list_access(
 ) -> object:
     """Show who held which role at a moment, as the audit knows it: also what has long been taken back.
 
-    In order of partner, tenant, daemon, resource and role. With `Accept: text/csv` all of it, as a table.
+    In order of the assignment's id. With `Accept: text/csv` all of it, as a table: in order of partner, tenant, daemon,
+    resource and role.
     """
     moment = moment_of(as_of, "as_of")
     moment = call.now if moment is None else moment
-    with call.reading() as session:
-        found = access.held_at(session, moment, partner=partner, resource=resource)
     if form == "csv" or (form is None and _wants_csv(request)):
-        return _table(found)
-    page = access.page_of(found, after=cursor, limit=limit)
+        with call.reading() as session:
+            return _table(access.held_at(session, moment, partner=partner, resource=resource))
+    with call.reading() as session:
+        page = access_pages.page_at(session, moment, after=cursor, limit=limit, partner=partner, resource=resource)
     return AccessOut(as_of=moment, items=[HeldOut.model_validate(each) for each in page.items], next=page.after)
 
 

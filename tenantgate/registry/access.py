@@ -1,9 +1,10 @@
-"""Who held which role at a moment, granted by whom: told from the audit, which keeps what the tables no longer have."""
+"""Who held which role at a moment, granted by whom: told from the audit, which keeps what the tables no longer have.
+
+What a thing was at a moment is its last entry, in the order of the chain, among those dated up to then.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,13 +12,9 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from tenantgate.registry.audit import facts_until
-from tenantgate.registry.pages import check_limit, read_cursor, write_cursor
 
-_KINDS: Final = frozenset(("role_assignment", "app_role", "daemon", "tenant", "partner"))
-
-_SORT: Final = "access"
-_PARTS: Final = 6
-"""Members of a place in the list."""
+KINDS: Final = ("role_assignment", "app_role", "daemon", "tenant", "partner")
+"""Kinds of things that say who held what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,50 +40,34 @@ class Held:
     counted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HeldPage:
-    """Some roles that were held, and the cursor for the next ones, or None at the end."""
-
-    items: tuple[Held, ...]
-    after: str | None
+Known = dict[str, dict[str, tuple[dict[str, Any], int]]]
+"""Kind → id → what it was, and since when it is there."""
 
 
 def held_at(session: Session, moment: int, *, partner: str | None = None, resource: str | None = None) -> list[Held]:
     """Return every role that was held in this second, in order of partner, tenant, daemon, resource and role.
 
-    Only what the audit knows: changes made around it are no history. Reads the whole audit up to then.
+    Only what the audit knows: changes made around it are no history. Reads the whole audit up to then, once; a page is
+    had by `access_pages`, which says the same.
     """
-    rows = _as_of(session, moment)
-    running = (each for each in rows["role_assignment"].values() if _runs(each[0], moment))
-    found = (_held(each, at, rows, moment) for each, at in running)
-    known = (each for each in found if each is not None)
-    wanted = (each for each in known if partner in (None, each.partner) and resource in (None, each.resource))
+    known = _as_of(session, moment)
+    found = (held_by(each, known, moment) for each in known["role_assignment"])
+    wanted = (each for each in found if each is not None and is_wanted(each, partner, resource))
     return sorted(wanted, key=_place)
 
 
-def page_of(found: Sequence[Held], *, after: str | None, limit: int) -> HeldPage:
-    """Return one page of what `held_at` returned. `after` is the page before's, untrusted.
-
-    Raises:
-        InvalidError: `number_out_of_range` (limit), `cursor_malformed`.
-    """
-    check_limit(limit)
-    begin = 0 if after is None else bisect_right(found, read_cursor(after, _SORT, *[str] * _PARTS), key=_place)
-    items = tuple(found[begin : begin + limit])
-    return HeldPage(items, write_cursor(_SORT, *_place(items[-1])) if begin + limit < len(found) else None)
+def is_wanted(held: Held, partner: str | None, resource: str | None) -> bool:
+    """Whether it is this partner's, on this resource (None: any)."""
+    return partner in (None, held.partner) and resource in (None, held.resource)
 
 
 def _place(held: Held) -> tuple[str, ...]:
     return held.partner or "", held.tenant, held.daemon or "", held.resource, held.role, held.assignment
 
 
-_Rows = dict[str, dict[str, tuple[dict[str, Any], int]]]
-"""Kind → id → what it was, and since when it is there."""
-
-
-def _as_of(session: Session, moment: int) -> _Rows:
-    rows: _Rows = {kind: {} for kind in _KINDS}
-    with closing(facts_until(session, moment + 1, _KINDS)) as entries:
+def _as_of(session: Session, moment: int) -> Known:
+    rows: Known = {kind: {} for kind in KINDS}
+    with closing(facts_until(session, moment + 1, KINDS)) as entries:
         for at, kind, row_id, after in entries:
             if after is None:
                 rows[kind].pop(row_id, None)
@@ -101,11 +82,14 @@ def _runs(assignment: dict[str, Any], moment: int) -> bool:
     return (begins is None or begins <= moment) and (ends is None or moment < ends)
 
 
-def _held(assignment: dict[str, Any], granted_at: int, rows: _Rows, moment: int) -> Held | None:
-    """Return what an assignment gave. None: by its server's clock something it names was not there then.
+def held_by(id_: str, rows: Known, moment: int) -> Held | None:
+    """Return what an assignment gave. None: nothing then; or by its server's clock what it names was not there yet.
 
     Clocks of two servers differ: what was made in order may be dated the other way round, by seconds.
     """
+    assignment, granted_at = rows["role_assignment"][id_]
+    if not _runs(assignment, moment):
+        return None
     role = _known(rows, "app_role", assignment["app_role"])
     daemon = _known(rows, "daemon", assignment["daemon"])
     tenant = _known(rows, "tenant", daemon["tenant"] if daemon is not None else assignment["tenant"])
@@ -132,7 +116,7 @@ def _held(assignment: dict[str, Any], granted_at: int, rows: _Rows, moment: int)
     )
 
 
-def _known(rows: _Rows, kind: str, id_: str | None) -> dict[str, Any] | None:
+def _known(rows: Known, kind: str, id_: str | None) -> dict[str, Any] | None:
     found = rows[kind].get(id_) if id_ is not None else None
     return None if found is None else found[0]
 

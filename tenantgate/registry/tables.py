@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlmodel import Field, SQLModel
 
-SCHEMA_REVISION: Final = "0018"
+SCHEMA_REVISION: Final = "0019"
 """The newest migration this code was written for; `migrations.require_known_schema` asks for it."""
 
 _NAMING: Final = {
@@ -263,7 +263,7 @@ class AuditEntry(Base, table=True):
     """One thing done by somebody. `hash` is over everything else in the entry, `previous_hash` included."""
 
     __table_args__ = (
-        sa.Index(None, "kind", "row_id"),
+        sa.Index("ix_audit_entry_of_row", "kind", "row_id", "sequence", "at"),
         sa.Index("ix_audit_entry_of_kind", "kind", "sequence"),
         sa.Index("ix_audit_entry_of_operator", "operator", "sequence"),
     )

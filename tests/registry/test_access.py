@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tenantgate.registry import assignments, daemons, partners
-from tenantgate.registry.access import Held, held_at, page_of
+from tenantgate.registry.access import Held, held_at
 from tenantgate.registry.engine import reading
-from tenantgate.registry.errors import InvalidError
 from tenantgate.registry.unit_of_work import Actor
 from tests.registry.builders import (
     CLIENT_ID,
@@ -111,46 +110,3 @@ def test_one_partners_and_one_resources_are_told_apart(several: Registry):
     assert acme == [each for each in found if each.partner == "acme"] != []
     assert stock == [each for each in found if each.resource == "stock"] != []
     assert [each.assignment for each in both] == ["hourly-stock-read"]
-
-
-def test_pages_are_the_whole_in_order(several: Registry):
-    """Of every length, each role once."""
-    found = at(several, NOW)
-    assert len(found) == 7
-    assert [(each.partner, each.daemon) for each in found][:3] == [("acme", "hourly")] * 3
-    for limit in range(1, 9):
-        pages, cursor = [], None
-        while True:
-            page = page_of(found, after=cursor, limit=limit)
-            pages += page.items
-            cursor = page.after
-            if cursor is None:
-                break
-            assert len(page.items) == limit
-        assert pages == found
-
-
-def test_a_page_goes_on_where_the_last_one_ended_whatever_has_gone(several: Registry):
-    """The role at the cursor may be gone: those after it still follow."""
-    found = at(several, NOW)
-    page = page_of(found, after=None, limit=3)
-    assert page_of(found[:2] + found[3:], after=page.after, limit=9).items == tuple(found[3:])
-
-
-BAD_CURSORS = ("", "x", "é", "[]", "e30", "WyJhIl0", "WzEsMiwzLDQsNSw2XQ", "W1tbW1tbW1tb" * 80)
-
-
-@pytest.mark.parametrize("cursor", BAD_CURSORS)
-def test_another_cursor_is_refused(cursor: str):
-    """Untrusted: no list's place, so no page."""
-    with pytest.raises(InvalidError) as refused:
-        page_of([], after=cursor, limit=1)
-    assert (refused.value.code, refused.value.field) == ("cursor_malformed", "cursor")
-
-
-@pytest.mark.parametrize("limit", [0, 501])
-def test_a_page_has_a_length(limit: int):
-    """As every page."""
-    with pytest.raises(InvalidError) as refused:
-        page_of([], after=None, limit=limit)
-    assert refused.value.code == "number_out_of_range"
