@@ -180,7 +180,8 @@ async def _requests(url: str, key: str, arguments: argparse.Namespace) -> dict[s
     transport = httpx.ASGITransport(service)
     headers = {"Authorization": f"Bearer {key}"}
     found: dict[str, dict[str, float]] = {}
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080", headers=headers) as client:
+    client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080", headers=headers)
+    async with service.lifespan(), client:
 
         async def ask(path: str) -> Any:
             answer = await client.get(f"/api/v1{path}")

@@ -84,6 +84,10 @@ class Service:
         else:
             await self._inner(scope, receive, send)
 
+    def lifespan(self) -> AbstractAsyncContextManager[object]:
+        """Return what a server runs the application in, for whoever has none: at its end everything is closed."""
+        return self._inner.router.lifespan_context(self._inner)
+
     async def _health(self, path: str, send: Send) -> None:
         """Live: this process answers. Ready: its gate, if it has one, has a policy to judge by."""
         ready = path == "/health/live" or self._gate is None or self._gate.revision[1] > 0
@@ -106,7 +110,8 @@ def build_service(settings: Settings, address: str) -> Service:
     administrators = _open_administrators(settings)
     tokens = None if administrators is None else administrators.tokens
     public_url = settings.public_url or address
-    open_administration = functools.partial(_open_administration, settings, public_url, at_hand, tokens)
+    engines: list[Engine] = []
+    open_administration = functools.partial(_open_administration, settings, public_url, at_hand, tokens, engines)
     context, trouble = _administration_or_trouble(settings, open_administration)
     if context is not None:
         _refuse_shared_audience(settings, context.engine)
@@ -116,7 +121,8 @@ def build_service(settings: Settings, address: str) -> Service:
         if gate is not None:
             gate.close()
         raise trouble
-    inner = _application(context, _closing(gate, _measuring(settings, gate, context, administrators), administrators))
+    measuring = _measuring(settings, gate, context, administrators, engines)
+    inner = _application(context, _closing(gate, measuring, administrators, engines))
     if trouble is None:
         return Service(inner, gate)
     log.critical("administration is closed until the database is there: %s", trouble, extra={"code": trouble.code})
@@ -175,13 +181,19 @@ def _open_administrators(settings: Settings) -> Administrators | None:
 
 
 def _open_administration(
-    settings: Settings, public_url: str, at_hand: KeysAtHand, tokens: AdminTokens | None
+    settings: Settings, public_url: str, at_hand: KeysAtHand, tokens: AdminTokens | None, engines: list[Engine]
 ) -> AdminContext | None:
-    """Open the database that REST API and page work on; none where the policy is a file."""
+    """Open the database that REST API and page work on, for `engines`; none where the policy is a file."""
     if settings.database_url is None:
         return None
     engine = open_engine(settings.database_url, create=False)
-    require_known_schema(engine)
+    try:
+        require_known_schema(engine)
+        keys = _open_product_keys(engine, settings)
+    except BaseException:
+        engine.dispose()
+        raise
+    engines.append(engine)
     return AdminContext(
         engine,
         _now,
@@ -189,7 +201,7 @@ def _open_administration(
         secrets.token_bytes,
         public_url,
         Probing(probe_issuer, time.monotonic),
-        _open_product_keys(engine, settings),
+        keys,
         Explaining(at_hand, TokenReader(settings.limits)),
         tokens,
         _open_rates(settings, engine),
@@ -272,7 +284,11 @@ def _open_gate(settings: Settings, administrators: Administrators | None) -> Gat
 
 
 def _measuring(
-    settings: Settings, gate: Gate | None, context: AdminContext | None, administrators: Administrators | None
+    settings: Settings,
+    gate: Gate | None,
+    context: AdminContext | None,
+    administrators: Administrators | None,
+    engines: list[Engine],
 ) -> MetricsServer | None:
     """Serve what the gate and the administration know of themselves, where the settings say."""
     if settings.metrics_bind is None or gate is None:
@@ -281,7 +297,9 @@ def _measuring(
 
     try:
         url = settings.database_url
-        asked = None if url is None else Attending(url, None if context is None else context.engine, _now)
+        asked = (
+            None if url is None else Attending(url, None if context is None else context.engine, _now, engines.append)
+        )
         others = None if administrators is None else administrators.key_health
         return MetricsServer(gate, *split_address(settings.metrics_bind), asked, others)
     except OSError as error:
@@ -290,7 +308,7 @@ def _measuring(
 
 
 def _closing(
-    gate: Gate | None, measuring: MetricsServer | None, administrators: Administrators | None
+    gate: Gate | None, measuring: MetricsServer | None, administrators: Administrators | None, engines: list[Engine]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -306,6 +324,8 @@ def _closing(
                 await anyio.to_thread.run_sync(measuring.close)
             if gate is not None:
                 await anyio.to_thread.run_sync(gate.close)
+            for engine in engines:
+                await anyio.to_thread.run_sync(engine.dispose)
 
     return lifespan
 

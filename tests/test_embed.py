@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlmodel import select
 
 from tenantgate import Denied, RequestView
@@ -20,6 +21,7 @@ from tenantgate.server import build_service
 from tenantgate.settings import SettingsError, read_settings
 from tests.gate.world import eventually
 from tests.registry.builders import an_engine, everything, url_of, work_on
+from tests.servers import MASTER_KEY
 
 POLICY = """
 version = 1
@@ -118,6 +120,21 @@ def test_the_servers_gate_keeps_keys_in_that_folder(policy: Path, tmp_path: Path
     service._gate.close()
 
     assert (tmp_path / "s" / "keys").is_dir()
+
+
+def test_at_its_end_the_service_has_nothing_of_its_database_open(tmp_path: Path):
+    """Neither of the gate, nor of the administration: SQLite then puts its log into the file, and takes it away."""
+    path = tmp_path / "registry.db"
+    with work_on(engine := an_engine(path)) as work:
+        everything(work)
+    engine.dispose()
+    settings = read_settings({}, database_url=url_of(path), resource="orders", master_key=MASTER_KEY)
+    service = build_service(settings, "http://127.0.0.1:1")
+    log = path.with_name("registry.db-wal")
+    with TestClient(service):
+        assert log.exists()
+
+    assert not log.exists()
 
 
 def test_a_database_that_is_gone_for_too_long_ends_the_judging(tmp_path: Path):

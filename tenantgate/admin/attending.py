@@ -18,10 +18,16 @@ log: Final = logging.getLogger("tenantgate.server")
 
 
 class Attending:
-    """Any thread. `url` is where the database is, `engine` what is open of it already; `now`: epoch seconds."""
+    """Any thread. `url` is where the database is, `engine` what is open of it already; `now`: epoch seconds.
 
-    def __init__(self, url: str, engine: Engine | None, now: Callable[[], int]) -> None:
+    `opened` is told of an engine that is opened here: who owns the process closes it.
+    """
+
+    def __init__(
+        self, url: str, engine: Engine | None, now: Callable[[], int], opened: Callable[[Engine], object]
+    ) -> None:
         self._url = url
+        self._tell = opened
         self._engine = engine
         self._now = now
         self._lock = threading.Lock()
@@ -46,4 +52,5 @@ class Attending:
                     engine.dispose()
                     raise
                 self._engine = engine
+                self._tell(engine)
             return self._engine

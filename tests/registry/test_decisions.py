@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from tenantgate.feed.sink import DROPPED, GRANTED, OTHER, Batch, Count, Detail, SinkError, Stranger
-from tenantgate.registry import access_requests, assignments, daemons, decisions, pins
+from tenantgate.registry import access_requests, assignments, daemons, decision_sink, decisions, pins
 from tenantgate.registry.decision_sink import DatabaseSink
 from tenantgate.registry.decision_tables import AccessRequest, Decision, DecisionCount
 from tenantgate.registry.decisions import COUNT_DAYS, DAY, STRANGERS_AN_HOUR
@@ -496,8 +496,12 @@ def test_sink_gives_its_connections_back_at_a_fork(registry: Registry):
     assert sink._engine is None
     sink.go_on()
     sink.write(Batch({a_count(): 1}))
+    parents = sink._engine
     sink.begin_anew(let_go=False)
     sink.write(Batch({a_count(): 1}))
     sink.close()
+    assert decision_sink._ABANDONED.pop() is parents
+    assert parents is not None
+    parents.dispose()  # a child's is never closed; here it is the one process
 
     assert [row.count for row in all_of(registry, DecisionCount)] == [3]
