@@ -286,9 +286,10 @@ async def test_everything_works_without_a_script(browser: Any, tmp_path: Path, w
         await page.get_by_role("button", name="Sign in").click()
         await page.fill("#search", "cont")
         await page.get_by_role("button", name="Search").click()
+        await page.wait_for_url("**cont*")
         assert await page.locator(".tg-name").all_inner_texts() == ["Contoso"]
         await page.get_by_role("button", name="Suspend Contoso").click()
-        assert page.url == f"{world.public_url}/partners/contoso"
+        await page.wait_for_url(f"{world.public_url}/partners/contoso")
         assert world.ask(partners.get, "contoso").state == "suspended"
         await page.get_by_role("link", name="Add a daemon here").click()
         await page.fill("#client_id", FABRIKAM_CLIENT)
