@@ -104,6 +104,8 @@ class PolicyIndex:
         """
         index = cls(snapshot.epoch, snapshot.revision)
         rows = snapshot.rows if isinstance(snapshot.rows, PutRows) else _put_rows(snapshot)
+        if unknown := rows.by_kind.keys() - KINDS.keys():
+            raise PolicyError("kind_unknown", f"{min(unknown)!r} is not a kind this version knows")
         for kind in KINDS:
             found, loader = rows.by_kind.get(kind, ()), LOADERS.get(kind)
             if loader is not None:

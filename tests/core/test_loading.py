@@ -152,6 +152,13 @@ def test_rows_that_are_kept_as_data_are_rows():
     assert put not in (PutRows(found, 8), in_order[:-1], tuple(reversed(in_order)), "rows")
 
 
+def test_a_kind_that_nobody_knows_is_not_passed_over():
+    """It may be one that says who may not."""
+    with pytest.raises(PolicyError) as caught:
+        PolicyIndex.from_snapshot(PolicySnapshot(epoch="e1", revision=1, rows=PutRows({"planet": []}, 1)))
+    assert caught.value.code == "kind_unknown"
+
+
 def test_a_whole_policy_deletes_nothing():
     """Whoever wrote it meant something else."""
     with pytest.raises(PolicyError) as caught:

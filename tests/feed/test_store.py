@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tenantgate.core.index import PolicyIndex
-from tenantgate.core.policy import KINDS, DaemonRow, PolicyDelta, PolicySnapshot, RoleAssignmentRow, Row
+from tenantgate.core.policy import KINDS, DaemonRow, PolicyDelta, PolicySnapshot, PutRows, RoleAssignmentRow, Row
 from tenantgate.feed.kept_lines import FIRST, UnusableKept, in_order, line_after
 from tenantgate.feed.source import Mark
 from tenantgate.feed.store import NotWhole, PolicyStore
@@ -368,17 +368,23 @@ def test_nothing_half_written_is_left_behind_for_long(tmp_path: Path, wall: Wall
     assert not left.exists()
 
 
-def test_rows_lie_beside_what_they_name():
+@pytest.mark.parametrize("by_kind", [False, True])
+def test_rows_lie_beside_what_they_name(by_kind: bool):
     """Whatever order they came in: daemons in the order of tenants, assignments in that of daemons."""
     rows = tuple(reversed(WHOLE.rows))
-    found = list(in_order(rows))
-    assert sorted(found, key=order_of) == sorted(rows, key=order_of)
-    assert [row.kind for row in found] == sorted((row.kind for row in rows), key=list(KINDS).index)
-    tenants = [row.id for row in found if row.kind == "tenant"]
-    daemons = [row for row in found if row.kind == "daemon"]
-    places = [tenants.index(row.data.tenant) for row in daemons if isinstance(row.data, DaemonRow)]
+    given = {kind: [row.data for row in rows if row.kind == kind and row.data is not None] for kind in KINDS}
+    before = {kind: list(found) for kind, found in given.items()}
+    found = dict(in_order(PutRows(given, WHOLE.revision) if by_kind else rows))
+
+    assert list(found) == list(KINDS)
+    assert given == before
+    assert {kind: sorted(each, key=lambda data: data.id) for kind, each in found.items()} == {
+        kind: sorted(each, key=lambda data: data.id) for kind, each in given.items()
+    }
+    tenants = [data.id for data in found["tenant"]]
+    places = [tenants.index(data.tenant) for data in found["daemon"] if isinstance(data, DaemonRow)]
     assert places == sorted(places)
-    order = [row.id for row in daemons]
-    holders = [row.data.daemon for row in found if isinstance(row.data, RoleAssignmentRow)]
-    places = [order.index(holder) if holder else -1 for holder in holders]
+    daemons = [data.id for data in found["daemon"]]
+    holders = [data.daemon for data in found["role_assignment"] if isinstance(data, RoleAssignmentRow)]
+    places = [daemons.index(holder) if holder else -1 for holder in holders]
     assert places == sorted(places)
