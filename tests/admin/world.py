@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -222,4 +223,7 @@ class Served:
         self._context.probing = Probing(lambda row: (looked.append(row), [FOUND])[1], clock)
         yield Api(self._client, engine, keys, clock, looked, self._context.explaining, context=self._context)
         vars(self._context).update(before)
+        for thread in threading.enumerate():
+            if thread.name == "tenantgate-import":  # an import goes on after its answer, with connections of its own
+                thread.join(60)
         engine.dispose()
