@@ -35,13 +35,14 @@ from tenantgate.core.policy import (
     PolicyDelta,
     PolicyError,
     PolicySnapshot,
-    PutRows,
     ResourceRow,
     RoleAssignmentRow,
     RoleMappingRow,
     Row,
     RowData,
     TenantRow,
+    data_of,
+    put_rows,
 )
 from tenantgate.core.recognise import Recognised
 from tenantgate.core.strict import guid_bytes
@@ -103,9 +104,7 @@ class PolicyIndex:
             PolicyError: a row refers to what is not there.
         """
         index = cls(snapshot.epoch, snapshot.revision)
-        rows = snapshot.rows if isinstance(snapshot.rows, PutRows) else _put_rows(snapshot)
-        if unknown := rows.by_kind.keys() - KINDS.keys():
-            raise PolicyError("kind_unknown", f"{min(unknown)!r} is not a kind this version knows")
+        rows = put_rows(snapshot.rows, snapshot.revision)
         for kind in KINDS:
             found, loader = rows.by_kind.get(kind, ()), LOADERS.get(kind)
             if loader is not None:
@@ -188,7 +187,7 @@ class PolicyIndex:
         if row.kind in KINDS and row.op == "delete":
             self._delete[row.kind](self, row.id)
         else:
-            self.put(row.kind, _data_of(row))
+            self.put(row.kind, data_of(row))
 
     def put(self, kind: str, data: RowData) -> None:
         """Put data in force that is of this kind, as `take` does a row. Raises PolicyError."""
@@ -378,23 +377,6 @@ class PolicyIndex:
         "role_assignment": _delete_assignment,
         "role_mapping": _delete_mapping,
     }
-
-
-def _data_of(row: Row) -> RowData:
-    """Return what a row puts in force. Raises PolicyError where it puts nothing, or not what it says."""
-    if row.kind not in KINDS:
-        raise PolicyError("kind_unknown", f"{row.kind!r} is not a kind this version knows")
-    if row.op != "put" or row.data is None or row.data.id != row.id or type(row.data) is not KINDS[row.kind]:
-        raise PolicyError("row_malformed", f"{row.op} of {row.kind} {row.id} without its data")
-    return row.data
-
-
-def _put_rows(snapshot: PolicySnapshot) -> PutRows:
-    by_kind: dict[str, list[RowData]] = {kind: [] for kind in KINDS}
-    for row in snapshot.rows:
-        data = _data_of(row)
-        by_kind[row.kind].append(data)
-    return PutRows(by_kind, snapshot.revision)
 
 
 def _standing(match: IssuerMatch) -> int:

@@ -266,12 +266,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class PutRows(Sequence[Row]):
     """Rows that each put their data in force, kept as the data by kind: of a million, the rest is half of the work.
 
-    Every key of `by_kind` is one of `KINDS`, and everything under it is of that type: whoever makes one sees to it.
+    Everything in `by_kind` is of its kind's type: whoever makes one sees to it.
+
+    Raises:
+        PolicyError: `kind_unknown`: it may be one that says who may not, and is not passed over.
     """
 
     __slots__ = ("by_kind", "revision")
 
     def __init__(self, by_kind: Mapping[str, Sequence[RowData]], revision: int) -> None:
+        if unknown := by_kind.keys() - KINDS.keys():
+            raise PolicyError("kind_unknown", f"{min(unknown)!r} is not a kind this version knows")
         self.by_kind = by_kind
         self.revision = revision
 
@@ -297,6 +302,30 @@ class PutRows(Sequence[Row]):
         return all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def data_of(row: Row) -> RowData:
+    """Return what a row puts in force.
+
+    Raises:
+        PolicyError: `kind_unknown`; `row_malformed`, where it puts nothing, or not what it says.
+    """
+    if row.kind not in KINDS:
+        raise PolicyError("kind_unknown", f"{row.kind!r} is not a kind this version knows")
+    if row.op != "put" or row.data is None or row.data.id != row.id or type(row.data) is not KINDS[row.kind]:
+        raise PolicyError("row_malformed", f"{row.op} of {row.kind} {row.id} without its data")
+    return row.data
+
+
+def put_rows(rows: Sequence[Row], revision: int) -> PutRows:
+    """Return rows of a whole policy as what they put in force. Raises PolicyError as `data_of` does."""
+    if isinstance(rows, PutRows):
+        return rows
+    by_kind: dict[str, list[RowData]] = {kind: [] for kind in KINDS}
+    for row in rows:
+        data = data_of(row)
+        by_kind[row.kind].append(data)
+    return PutRows(by_kind, revision)
 
 
 class PolicySnapshot(msgspec.Struct, frozen=True, kw_only=True):

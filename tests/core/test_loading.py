@@ -155,7 +155,7 @@ def test_rows_that_are_kept_as_data_are_rows():
 def test_a_kind_that_nobody_knows_is_not_passed_over():
     """It may be one that says who may not."""
     with pytest.raises(PolicyError) as caught:
-        PolicyIndex.from_snapshot(PolicySnapshot(epoch="e1", revision=1, rows=PutRows({"planet": []}, 1)))
+        PutRows({"planet": []}, 1)
     assert caught.value.code == "kind_unknown"
 
 

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tenantgate.core.index import PolicyIndex
-from tenantgate.core.policy import KINDS, DaemonRow, PolicyDelta, PolicySnapshot, PutRows, RoleAssignmentRow, Row
+from tenantgate.core.policy import (
+    KINDS,
+    DaemonRow,
+    PolicyDelta,
+    PolicySnapshot,
+    PutRows,
+    RoleAssignmentRow,
+    Row,
+    put_rows,
+)
 from tenantgate.feed.kept_lines import FIRST, UnusableKept, in_order, line_after
 from tenantgate.feed.source import Mark
 from tenantgate.feed.store import NotWhole, PolicyStore
@@ -374,7 +383,7 @@ def test_rows_lie_beside_what_they_name(by_kind: bool):
     rows = tuple(reversed(WHOLE.rows))
     given = {kind: [row.data for row in rows if row.kind == kind and row.data is not None] for kind in KINDS}
     before = {kind: list(found) for kind, found in given.items()}
-    found = dict(in_order(PutRows(given, WHOLE.revision) if by_kind else rows))
+    found = dict(in_order(PutRows(given, WHOLE.revision) if by_kind else put_rows(rows, WHOLE.revision)))
 
     assert list(found) == list(KINDS)
     assert given == before
