@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
-from tenantgate.registry import access_pages, app_roles, assignments, daemons, partners, tenants
+from tenantgate.registry import access_pages, app_roles, assignments, audit, daemons, partners, tenants
 from tenantgate.registry.access import Held, held_at
 from tenantgate.registry.access_pages import page_at
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import InvalidError, RegistryError
+from tenantgate.registry.tables import AuditEntry
 from tenantgate.registry.unit_of_work import Work
 from tests.registry.builders import (
     NOW,
@@ -224,5 +225,12 @@ def test_a_damaged_entry_keeps_nobody_from_writing(registry: Registry):
     """Text that is no JSON any more is the chain's to find: the next change is made all the same."""
     with registry.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE audit_entry SET after = '{not json' WHERE kind = 'daemon'")
+        before = connection.exec_driver_sql("SELECT max(sequence) FROM audit_entry").scalar_one()
     with registry.work() as work:
         assignments.revoke(work, "nightly-read")
+
+    with reading(registry.engine) as session:
+        assert assignments.list_(session).items == ()
+        last = session.exec(select(AuditEntry).where(col(AuditEntry.sequence) > before)).one()
+        assert (last.sequence, last.kind, last.row_id) == (before + 1, "role_assignment", "nightly-read")
+        assert not audit.verify_chain(session).sound
