@@ -22,13 +22,15 @@ HOUR: Final = 3600
 class SinkError(Exception):
     """A batch cannot be kept now; nothing of it was. `code` is stable.
 
-    It may be handed over again, but for one that is `hopeless`: it would be refused for ever.
+    It may be handed over again, but for one that is `hopeless`: it would be refused for ever. One that is `passing`
+    gave way to others, and is no trouble unless it goes on.
     """
 
-    def __init__(self, code: str, message: str, *, hopeless: bool = False) -> None:
+    def __init__(self, code: str, message: str, *, hopeless: bool = False, passing: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.hopeless = hopeless
+        self.passing = passing
 
 
 class Count(NamedTuple):

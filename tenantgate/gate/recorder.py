@@ -29,6 +29,8 @@ INTERVAL: Final = 1.0
 PAUSE: Final = 3.0
 CLOSING: Final = 5.0
 """Seconds: between two looks, between two writings, after a failed one, and for the last one when a gate is closed."""
+PATIENCE: Final = 3
+"""Writings in a row that may give way to others before it is trouble that is told."""
 OF_ONE: Final = 10
 AN_HOUR_OF_LISTED: Final = 5_000
 AN_HOUR_OF_OTHERS: Final = 1_000
@@ -91,6 +93,7 @@ class Recorder:
         self._stop = threading.Event()
         self._complaint = ""
         self._failing = ""
+        self._gave_way = 0
 
     def note(self, entry: Entry) -> None:
         """Keep a decision for the next look. No lock; never waits."""
@@ -187,7 +190,9 @@ class Recorder:
             try:
                 self._sink.write(batch)
             except SinkError as error:
-                self._complain(error, error.code)
+                self._gave_way = self._gave_way + 1 if error.passing else 0
+                if not 0 < self._gave_way < PATIENCE:
+                    self._complain(error, error.code)
                 if error.hopeless:
                     self._give_up(batch)
                 return False
@@ -199,6 +204,7 @@ class Recorder:
             with undivided():
                 log.warning("decisions are kept again", extra={"code": "kept_again"})
         self._complaint = self._failing = ""
+        self._gave_way = 0
         return True
 
     def _give_up(self, batch: Batch) -> None:

@@ -91,9 +91,11 @@ class DatabaseSink:
         try:
             yield
         except RegistryError as error:
-            if error.code != "database_busy":
+            busy = error.code == "database_busy"
+            if not busy:
                 self._disconnect()
-            raise SinkError(error.code, error.message, hopeless=isinstance(error, InvalidError)) from error
+            hopeless = isinstance(error, InvalidError)
+            raise SinkError(error.code, error.message, hopeless=hopeless, passing=busy) from error
 
     def _connected(self) -> Engine:
         if self._engine is None:

@@ -21,7 +21,7 @@ from tenantgate.core.strict import guid_bytes
 from tenantgate.feed.sink import DROPPED, GRANTED, OTHER, Batch, Count, Detail, SinkError, Stranger, lifetime_of
 from tenantgate.gate import tallies
 from tenantgate.gate.gate import Gate
-from tenantgate.gate.recorder import OF_ONE, Budget, Recorder
+from tenantgate.gate.recorder import OF_ONE, PATIENCE, Budget, Recorder
 from tenantgate.gate.tallies import ASKING, ASKING_OF_A_TENANT, HOLDERS, Tallies
 from tests.builders import ACME_CLIENT, ACME_OID, ACME_TID, NOW, STRANGE_TID, a_snapshot, v2_issuer, v2_token
 from tests.gate.test_fork import Child, fork
@@ -273,6 +273,34 @@ def test_a_sink_that_is_down_loses_no_count():
     eventually(lambda: recorder.recorded.failing == "")
     recorder.close()
     assert sink.outcomes() == {"token_malformed": 50}
+
+
+def test_who_gives_way_to_others_is_in_no_trouble_unless_it_goes_on(caplog: pytest.LogCaptureFixture):
+    """Ten gates that count in one database wait for each other all the time: nobody is to be alarmed."""
+    sink = FakeSink()
+    recorder = a_recorder(sink)
+    recorder.note((Denied(R.TOKEN_MALFORMED, id="t-1"), None, READ, 0.0, 0.0, NOW))
+    recorder._look()
+    sink.error = SinkError("database_busy", "others are at it", passing=True)
+    for _ in range(PATIENCE - 1):
+        assert not recorder._write()
+    assert (recorder.recorded.failing, caplog.records) == ("", [])
+    sink.error = None
+    assert recorder._write()
+    assert caplog.records == []
+    assert sink.outcomes() == {"token_malformed": 1}
+
+    recorder.note((Denied(R.TOKEN_MALFORMED, id="t-2"), None, READ, 0.0, 0.0, NOW))
+    recorder._look()
+    sink.error = SinkError("database_busy", "others are at it", passing=True)
+    for _ in range(PATIENCE):
+        assert not recorder._write()
+    assert recorder.recorded.failing == "database_busy"
+    sink.error = None
+    assert recorder._write()
+    assert recorder.recorded.failing == ""
+    assert [each.levelname for each in caplog.records] == ["WARNING", "WARNING"]
+    assert sink.outcomes() == {"token_malformed": 2}
 
 
 @pytest.mark.parametrize("error", [SinkError("text_not_allowed", "no", hopeless=True), KeyError("a defect")])
