@@ -192,13 +192,13 @@ def test_of_many_approvals_one_wins(registry: Registry):
 
     def approve(number: int) -> None:
         spec = replace(SPEC, partner=PartnerSpec(id=f"partner-{number}", name=f"Partner {number}"))
-        while True:
+        for _ in range(50):
             try:
                 with registry.work() as work:
                     access_requests.approve(work, id_, spec)
             except RegistryError as error:
-                if error.code == "database_busy":
-                    continue
+                if error.code in {"database_busy", "database_unavailable"}:
+                    continue  # told to ask again: fifty at once are more than a busy machine connects in time
                 outcomes.append(error.code)
             else:
                 outcomes.append("won")

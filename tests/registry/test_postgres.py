@@ -16,6 +16,7 @@ from tenantgate.core.policy import PolicyDelta, PolicySnapshot
 from tenantgate.registry import partners
 from tenantgate.registry.audit import verify_chain
 from tenantgate.registry.engine import open_engine, reading, writing
+from tenantgate.registry.engines import postgres as postgresql
 from tenantgate.registry.engines.postgres import POLL_INTERVAL
 from tenantgate.registry.errors import ConflictError, DatabaseError, RegistryError, TransitionError
 from tenantgate.registry.follower import DatabaseSource
@@ -54,6 +55,33 @@ def test_what_cannot_be_opened_says_why(postgres: Postgres, tmp_path: Path):
     assert code_of(postgres.url_of("nowhere")) == "database_missing"
     assert code_of(f"postgresql://me:{PASSWORD}@127.0.0.1:1/x") == "database_unavailable"
     assert code_of(f"postgresql://me:{PASSWORD}@/x?host={tmp_path}") == "database_unavailable"
+
+
+def test_a_server_without_a_free_connection_is_busy(postgres: Postgres):
+    """It refuses the connection in words alone, without the state that a statement gets."""
+    postgres.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    try:
+        assert code_of(postgres.url.replace("postgres:@", "crowded:@")) == "database_busy"
+    finally:
+        postgres.run("DROP ROLE crowded")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FATAL:  sorry, too many clients already",
+        "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        "FATAL:  remaining connection slots are reserved for non-replication superuser connections",
+    ],
+)
+def test_every_way_of_having_no_connection_left_is_known(said: str):
+    """PostgreSQL 15 to 18 say it in these words (proc.c, postinit.c)."""
+    import psycopg
+
+    error = psycopg.OperationalError(
+        f'connection failed: connection to server at "127.0.0.1", port 5432 failed: {said}'
+    )
+    assert postgresql.code_of(error) == "database_busy"
 
 
 def test_libpqs_other_scheme_is_the_same(own: Registry):

@@ -50,7 +50,11 @@ _BY_STATE: Final = {
 }
 _BY_CLASS: Final = {"XX": "database_corrupt"}
 _COUNTER: Final = "SELECT epoch, revision, audit_sequence, audit_hash FROM revision"
-_NO_DATABASE: Final = re.compile(r'database "[^"]*" does not exist')
+# What a connection is refused with comes without its state.
+_BY_REFUSAL: Final = (
+    (re.compile(r'database "[^"]*" does not exist'), "database_missing"),
+    (re.compile("too many (?:clients|connections)|remaining connection slots"), "database_busy"),
+)
 
 
 def open_postgres(url: str, *, busy_timeout: float, deadline: float | None = DEADLINE) -> Engine:
@@ -106,8 +110,9 @@ def checked_address(url: URL) -> None:
 def code_of(error: psycopg.Error) -> str:
     """Return the code of what the driver says."""
     state = error.sqlstate or ""
-    if not state and _NO_DATABASE.search(str(error)):  # what a connection is refused with comes without its state
-        return "database_missing"
+    for refusal, code in () if state else _BY_REFUSAL:
+        if refusal.search(str(error)):
+            return code
     return _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or "database_unavailable"
 
 
