@@ -126,14 +126,14 @@ class Failures:
         Raises:
             RateLimited: ask again later.
         """
-        wait = self._wrong.wait(_place(address))
+        wait = self._wrong.wait(place_of(address))
         if wait > 0 and not self._knows(credential):
             message = "too many wrong credentials came from your address"
             raise RateLimited("rate_limited", message, retry_after=math.ceil(wait))
 
     def note(self, address: str) -> None:
         """Remember that a credential of this address let nobody in."""
-        place = _place(address)
+        place = place_of(address)
         if self._wrong.take(place) == 0 and self._wrong.wait(place) > 0:
             log.warning("an address sends wrong credentials without end", extra={"address": address})
 
@@ -151,7 +151,7 @@ def _digest(credential: str) -> bytes:
     return hashlib.sha256(credential.encode(errors="replace")).digest()
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
     """Return what counts as one address: of IPv6 the network, in which one machine has as many as it likes."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -1,7 +1,8 @@
 """How often one address may ask for what needs no sign-in.
 
 A code has 256 bits, so this keeps nobody from guessing who could; it keeps log and database from being filled. By
-process, by the address we see: behind a proxy that is the proxy's, and then all who come through it share it.
+process, by the address we see (of IPv6 by its network, as `admin.rates` counts): behind a proxy that is the proxy's,
+and then all who come through it share it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 from cachetools import TTLCache
 
+from tenantgate.admin.rates import place_of
 from tenantgate.web.errors import TooOften
 
 WINDOW: Final = 60
@@ -36,7 +38,7 @@ class Turnstile:
         """
         with self._lock:
             # A list, changed in place: to set it anew would begin the window anew.
-            count = self._counts.setdefault(address, [0])
+            count = self._counts.setdefault(place_of(address), [0])
             count[0] += 1
             if count[0] > POSTS:
                 raise TooOften("too_often", "too many posts from this address")

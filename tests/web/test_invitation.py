@@ -169,3 +169,14 @@ def test_the_turnstile_forgets_and_is_bounded():
     with pytest.raises(TooOften):
         turnstile.enter("198.51.100.1")
     assert len(turnstile._counts) <= 4_096
+
+
+def test_a_machine_has_as_many_ipv6_addresses_as_it_likes():
+    """So its network is counted (RFC 6177 §2), and the network beside it is somebody else's."""
+    turnstile = Turnstile(lambda: 0.0)
+    for place in range(POSTS):
+        turnstile.enter(f"2001:db8:0:1::{place + 1:x}")
+    with pytest.raises(TooOften):
+        turnstile.enter("2001:db8:0:1:ffff::1")
+    turnstile.enter("2001:db8:0:2::1")
+    assert len(turnstile._counts) == 2
