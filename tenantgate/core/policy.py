@@ -32,6 +32,7 @@ PartnerState = Literal["invited", "active", "suspended", "archived"]
 TenantState = Literal["active", "suspended"]
 DaemonState = Literal["active", "suspended"]
 CredentialStrength = Literal["none", "secret", "certificate"]
+"""The weakest first."""
 AppOnlyRule = Literal["strict", "compatible"]
 TokenRoles = Literal["ignore", "intersect"]
 TokenVersion = Literal["1.0", "2.0"]

@@ -1,7 +1,8 @@
 """The last look before a commit: no assignment of a sensitive role is made or widened but by an approval beside it.
 
 Nor does another caller get what was approved: a daemon that holds such a role keeps the object id or `sub` it is pinned
-to. An issuer's client id alone may stand for many callers (every branch of a repository), so the pin is who it is.
+to. An issuer's client id alone may stand for many callers (every branch of a repository), so the pin is who it is. And
+it goes on showing a credential as strong as was looked at: one operator exchanges no certificate for a secret.
 
 Services ask before they change anything, and say which member is at fault (`assignments.require_alone`). This asks
 again, of what the unit of work is about to write, so that a door that forgot to ask opens nothing.
@@ -10,17 +11,22 @@ again, of what the unit of work is about to write, so that a door that forgot to
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, get_args
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from tenantgate.core.policy import CredentialStrength
 from tenantgate.registry.errors import TransitionError
 from tenantgate.registry.tables import AppRole, RoleAssignment
 
 _SUBJECT: Final = ("app_role", "daemon", "tenant")
-PINS: Final = ("oid", "subject")
+_PINS: Final = ("oid", "subject")
 """What says which caller a daemon is, besides its client id."""
+_STRENGTH: Final = "min_credential"
+ASSURED: Final = (*_PINS, _STRENGTH)
+"""What an approval relies on of a daemon that can be changed: which caller it is, and by what it has to prove so."""
+_RANK: Final = {strength: rank for rank, strength in enumerate(get_args(CredentialStrength))}
 
 
 class Entry(Protocol):
@@ -47,8 +53,8 @@ def require_approved(session: Session, entries: Iterable[Entry], *, now: int) ->
     entries = list(entries)
     approved = {each.after["assignment"] for each in entries if each.action == "pending_grant.approved" and each.after}
     for each in entries:
-        if each.kind == "daemon" and each.before and each.after and moves_pin(each.before, each.after):
-            _refuse_moved(session, each.row_id, now)
+        if each.kind == "daemon" and each.before and each.after and (name := loosened(each.before, each.after)):
+            _refuse_loosened(session, each.row_id, name, now)
         if each.kind != "role_assignment" or each.after is None or each.row_id in approved:
             continue
         role = session.get(AppRole, each.after["app_role"])
@@ -67,17 +73,29 @@ def gives_more(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bo
     return begins_earlier or ends_later
 
 
-def moves_pin(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether a daemon lets in a caller that it did not before. To pin one that was not pinned lets in fewer."""
-    return any(before.get(name) is not None and before.get(name) != after.get(name) for name in PINS)
+def loosened(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Return the member by which a daemon lets in a caller that it did not before, or one that shows less; else empty.
+
+    To pin one that was not pinned, or to ask for a stronger credential, lets in fewer.
+    """
+    for name in _PINS:
+        if before.get(name) is not None and before.get(name) != after.get(name):
+            return name
+    return _STRENGTH if _rank(after) < _rank(before) else ""
 
 
-def _refuse_moved(session: Session, daemon: str, now: int) -> None:
+def _rank(daemon: Mapping[str, Any]) -> int:
+    """Return how strong a credential is asked for; one nobody knows is stronger than all, as a gate has it."""
+    return _RANK.get(daemon.get(_STRENGTH), len(_RANK))
+
+
+def _refuse_loosened(session: Session, daemon: str, name: str, now: int) -> None:
     going_on = sa.or_(col(RoleAssignment.expires_at).is_(None), col(RoleAssignment.expires_at) > now)
     held = select(RoleAssignment).join(AppRole).where(RoleAssignment.daemon == daemon, col(AppRole.sensitive), going_on)
     if (row := session.exec(held.order_by(col(RoleAssignment.id))).first()) is not None:
+        what = "the credential it has to show" if name == _STRENGTH else "the caller it is pinned to"
         message = (
-            f"daemon {daemon} holds the sensitive role {row.app_role}, which was approved for the caller it is pinned "
-            f"to: revoke assignment {row.id}, change the pin, and ask for the role again"
+            f"daemon {daemon} holds the sensitive role {row.app_role}, which was approved for {what}: revoke "
+            f"assignment {row.id}, change `{name}`, and ask for the role again"
         )
-        raise TransitionError("approval_needed", message, holder=row.id)
+        raise TransitionError("approval_needed", message, field=name, holder=row.id)

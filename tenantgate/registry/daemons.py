@@ -91,7 +91,8 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Daemon:
     Raises:
         NotFoundError: `daemon_not_found`.
         InvalidError: a member is at fault.
-        TransitionError: `partner_archived`.
+        TransitionError: `partner_archived`. At the end of the unit of work: `approval_needed`, where it holds a
+            sensitive role and is to be another caller's, or to show a weaker credential (`registry.approved`).
     """
     row = get_row(work.session, Daemon, id_, for_change=True)
     require_open(work.session, row)

@@ -4,13 +4,14 @@ Two are two operators: whichever credentials they use, the same operator is one.
 nobody's name that could be checked (`cli:NAME`), so of the two at least one came with a credential. That is no wall
 against who may open the database; both are in the audit. Whom nobody here made an operator is neither of the two.
 
-What was asked is approved, or nothing: where role, subject or assignment have become others since, it is refused. Nor
-is a daemon that holds such a role pinned to another caller by one operator (`registry.approved`).
+What was asked is approved, or nothing: where role, subject or assignment have become others since, it is refused
+(`registry.as_asked`). Nor is a daemon that holds such a role pinned to another caller by one operator, or let in with a
+weaker credential (`registry.approved`).
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 from sqlmodel import Session, col, select
@@ -18,7 +19,7 @@ from sqlmodel import Session, col, select
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.registry import assignments
 from tenantgate.registry.approval_tables import PendingGrant
-from tenantgate.registry.approved import PINS, moves_pin
+from tenantgate.registry.as_asked import asked_of, is_as_asked
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import partner_of
 from tenantgate.registry.errors import ConflictError, TransitionError
@@ -96,7 +97,7 @@ def approve(work: Work, id_: str) -> PendingGrant:
     _require_granting(work.session, row.created_by, row.scheme)
     for operator in (row.created_by, work.actor.operator_id):
         _require_known(work.session, operator)
-    if not _is_as_asked(_asked(work.session, row), row.asked):
+    if not is_as_asked(asked_of(work.session, row), row.asked):
         raise TransitionError("request_outdated", f"what pending grant {id_} names has changed since; ask again")
     _require_active(work.session, row)
     made = _granted(work, row) if row.kind == "grant" else _widened(work, row)
@@ -182,34 +183,8 @@ def _ask(work: Work, draft: RoleAssignment, kind: str, assignment: str | None) -
         open_until=work.now + APPROVAL_LIFETIME,
         **written_by(work),
     )
-    row.asked = _asked(work.session, row)
+    row.asked = asked_of(work.session, row)
     return add(work, row, "pending_grant.requested", policy=False)
-
-
-def _asked(session: Session, row: PendingGrant) -> dict[str, Any]:
-    """Return what a request's ids stand for now: an id may have been given to something else since."""
-    role = session.get(AppRole, row.app_role)
-    found: dict[str, Any] = {"role": role and {"resource": role.resource, "value": role.value}}
-    daemon = session.get(Daemon, row.daemon) if row.daemon is not None else None
-    tenant = session.get(Tenant, daemon.tenant if daemon is not None else row.tenant or "")
-    if tenant is not None:
-        found["tenant"] = {"id": tenant.id, "issuer": tenant.issuer, "tid": tenant.tid, "partner": tenant.partner}
-    if daemon is not None:
-        pins = {name: getattr(daemon, name) for name in PINS}
-        found["daemon"] = {"client_id": daemon.client_id, "partner": daemon.partner, **pins}
-    if row.kind == "widen":
-        there = session.get(RoleAssignment, row.assignment)
-        found["assignment"] = there and {"not_before": there.not_before, "expires_at": there.expires_at}
-    return found
-
-
-def _is_as_asked(now: dict[str, Any], asked: dict[str, Any]) -> bool:
-    """Whether it is still what was asked for. A daemon may have been pinned since: those who may come got fewer."""
-    daemon, before = now.get("daemon"), asked.get("daemon")
-    if daemon and before and not moves_pin(before, daemon):
-        now = now | {"daemon": daemon | {name: before.get(name) for name in PINS}}
-        asked = asked | {"daemon": before | {name: before.get(name) for name in PINS}}
-    return now == asked
 
 
 def _open_one(work: Work, id_: str) -> PendingGrant:

@@ -333,6 +333,67 @@ def test_who_holds_a_sensitive_role_is_made_nobody_else_by_one(branch: Registry,
         repinned(subject)(work)
 
 
+def shows(strength: str) -> Callable[[Work], Any]:
+    """Ada says how strong a credential the nightly program has to show."""
+    return lambda work: daemons.change(work, "nightly", {"min_credential": strength})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("certificate", "none", "request_outdated"),
+        ("certificate", "secret", "request_outdated"),
+        ("secret", "none", "request_outdated"),
+        ("none", "certificate", None),
+        ("secret", "certificate", None),
+    ],
+)
+def test_a_weaker_credential_meanwhile_gets_nothing(world: Registry, before: str, after: str, code: str | None):
+    """Bob saw a daemon that has to show a certificate. One that has to show more since is what he saw."""
+    with world.work(actor=ADA) as work:
+        shows(before)(work)
+    id_ = asked(world)
+    with world.work(actor=ADA) as work:
+        shows(after)(work)
+    if code is not None:
+        assert refused(world, approving(id_))[0] == code
+        return
+    with world.work(actor=BOB) as work:
+        assert pending_grants.approve(work, id_).state == "approved"
+
+
+@pytest.mark.parametrize("strength", ["none", "secret"])
+def test_who_holds_a_sensitive_role_shows_no_less_by_one(world: Registry, strength: str):
+    """Two approved it for a daemon with a certificate. Taken back, or ended, it may show less."""
+    with world.work(actor=ADA) as work:
+        shows("certificate")(work)
+    id_ = asked(world)
+    with world.work(actor=BOB) as work:
+        held = pending_grants.approve(work, id_).assignment or ""
+    code, message = refused(world, shows(strength), actor=ADA)
+    assert (code, held in message, "`min_credential`" in message) == ("approval_needed", True, True)
+    with world.work(actor=ADA, now=NOW + 30 * DAY) as work:
+        shows(strength)(work)
+    with world.work(actor=ADA) as work:
+        shows("certificate")(work)
+        assignments.revoke(work, held)
+        shows(strength)(work)
+
+
+def test_a_request_of_a_version_before_is_asked_for_anew(world: Registry):
+    """It does not say how strong a credential was looked at: nobody can know whether it is as it was."""
+    id_ = asked(world)
+    with writing(world.engine) as session:
+        row = session.get_one(PendingGrant, id_)
+        row.asked = row.asked | {"daemon": {k: v for k, v in row.asked["daemon"].items() if k != "min_credential"}}
+    assert refused(world, approving(id_))[0] == "request_outdated"
+    with world.work(actor=ADA) as work:
+        pending_grants.withdraw(work, id_)
+    again = asked(world)
+    with world.work(actor=BOB) as work:
+        assert pending_grants.approve(work, again).state == "approved"
+
+
 def test_a_request_does_not_wait_for_ever(world: Registry):
     """Two weeks; expired is judged with the time, and it is asked for again then."""
     id_ = asked(world)
