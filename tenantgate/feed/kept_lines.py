@@ -58,13 +58,27 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a policy file ends: which file, after how many bytes (`base` of them the whole), by which last hash."""
+    """Where a policy file ends: which file, after how many bytes (`base` of them the whole), by which last hash.
+
+    `last` is where the line with that hash begins.
+    """
 
     file: tuple[int, int]
     base: int
+    last: int
     size: int
     digest: bytes
     mark: Mark
+
+    def stands_in(self, handle: int) -> bool:
+        """Whether an open file is the one this is a place of: what it is called by is given to another one in time.
+
+        The hash of the last line stands for all that is before it.
+        """
+        if identity(handle) != self.file:
+            return False
+        shown = self.digest.hex().encode() + b" "
+        return os.pread(handle, len(shown), self.last) == shown and os.pread(handle, 1, self.size - 1) == b"\n"
 
 
 _HEADS: Final = msgspec.json.Decoder(_Head)
@@ -80,20 +94,19 @@ class PolicyReader:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._digest = FIRST
-        self._size = 0
+        self._last = self._size = 0
 
     def scan(self, last: Place | None) -> Place:
-        """Return where the sound part ends; `last` is where an earlier scan of this file ended.
+        """Return where the sound part ends. From `last` on, where an earlier scan of this very file ended there.
 
         Raises:
-            UnusableKept: the whole is not sound, or the file got shorter.
+            UnusableKept: the whole is not sound.
         """
         file = identity(self._file.fileno())
-        if last is not None:
-            if self._file.seek(0, os.SEEK_END) < last.size:
-                raise UnusableKept("kept_damaged", "the file got shorter")
+        if last is not None and last.stands_in(self._file.fileno()):
             self._file.seek(last.size)
-            self._digest, self._size, base, mark = last.digest, last.size, last.base, last.mark
+            self._digest, self._last, self._size = last.digest, last.last, last.size
+            base, mark = last.base, last.mark
         else:
             mark = self._head().mark
             for tag, _ in self._until_end():
@@ -102,7 +115,7 @@ class PolicyReader:
             base = self._size
         for change in self._later():
             mark = change.mark
-        return Place(file=file, base=base, size=self._size, digest=self._digest, mark=mark)
+        return Place(file=file, base=base, last=self._last, size=self._size, digest=self._digest, mark=mark)
 
     def read_policy(self) -> tuple[PolicySnapshot, Mark, float]:
         """Return the policy with every change in it, how far it got, and the epoch second of the last change.
@@ -163,7 +176,7 @@ class PolicyReader:
     def _next(self) -> tuple[str, bytes]:
         line = self._file.readline()
         tag, content, digest = parsed(self._digest, line)
-        self._digest, self._size = digest, self._size + len(line)
+        self._digest, self._last, self._size = digest, self._size, self._size + len(line)
         return tag, content
 
 

@@ -185,8 +185,9 @@ class PolicyStore:
         place = self._append(place, news, mark)
         if place.size - place.base > max(_SMALL, place.base):
             kept = self.read()
-            assert kept is not None
-            place = self._write_whole(kept.snapshot, mark)
+            if kept is None or not kept.mark.covers(mark):
+                raise NotWhole  # taken away, or the disk lost a line that it had taken
+            place = self._write_whole(kept.snapshot, kept.mark)
         return place
 
     def _append(self, place: Place, news: PolicyDelta, mark: Mark) -> Place:
@@ -194,25 +195,28 @@ class PolicyStore:
         rows = [msgspec.Raw(msgspec.json.encode(row)) for row in news.rows if row.revision > since]
         content = msgspec.json.encode(Changes(since=since, at=self._wall(), mark=mark, rows=rows))
         digest, line = line_after(place.digest, "change", content)
-        handle = open_own(self._folder / _POLICY, os.O_WRONLY)
+        handle = open_own(self._folder / _POLICY, os.O_RDWR)
         try:
+            if not place.stands_in(handle):
+                raise NotWhole
             os.ftruncate(handle, place.size)  # what a killed process left of its line
             os.lseek(handle, 0, os.SEEK_END)
             write(handle, line)
         finally:
             os.close(handle)
-        return msgspec.structs.replace(place, size=place.size + len(line), digest=digest, mark=mark)
+        end = place.size + len(line)
+        return msgspec.structs.replace(place, last=place.size, size=end, digest=digest, mark=mark)
 
     def _write_whole(self, snapshot: PolicySnapshot, mark: Mark) -> Place:
         path = self._folder / _POLICY
         beside, handle = begin(path)
         try:
             try:
-                digest, size = FIRST, 0
+                digest, last, size = FIRST, 0, 0
                 for tag, content in contents_of(snapshot, mark, self._wall()):
                     digest, line = line_after(digest, tag, content)
                     write_all(handle, line)
-                    size += len(line)
+                    last, size = size, size + len(line)
                 os.fsync(handle)
                 file = identity(handle)
             finally:
@@ -221,7 +225,7 @@ class PolicyStore:
         except BaseException:
             discard(beside)
             raise
-        return Place(file=file, base=size, size=size, digest=digest, mark=mark)
+        return Place(file=file, base=size, last=last, size=size, digest=digest, mark=mark)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -248,11 +252,8 @@ class PolicyStore:
         except FileNotFoundError:
             return None
         with os.fdopen(handle, "rb") as file:
-            last = self._place
-            if last is not None and last.file != identity(handle):
-                last = None
             try:
-                return PolicyReader(file).scan(last)
+                return PolicyReader(file).scan(self._place)
             except UnusableKept:
                 return None
 
