@@ -33,7 +33,11 @@ def list_identities(call: Calling, id_: PathId, cursor: Cursor = None, limit: Li
 
 @routes.change("/operators/{id}/unlink-identity", NotFoundError, policy=False, body=True)
 def unlink_identity(call: Calling, id_: PathId, body: UnlinkIn) -> IdentityOut:
-    """Let an identity be this operator no more, at once; the answer shows what it was."""
+    """Let an identity be this operator no more, at once; the answer shows what it was.
+
+    It shuts nobody out where `TENANTGATE_ADMIN_UNLINKED` is `create`: the identity's next token with a role makes
+    another operator of it, with that role. To shut somebody out, suspend the operator.
+    """
     with call.changing() as work:
         row = identities.unlink(work, id_, body.identity)
     return IdentityOut.model_validate(row)

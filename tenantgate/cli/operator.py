@@ -128,7 +128,11 @@ def unlink(
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """Let an identity be this operator no more, at once."""
+    """Let an identity be this operator no more, at once.
+
+    It shuts nobody out where TENANTGATE_ADMIN_UNLINKED is `create`: the identity's next token with a role makes another
+    operator of it. To shut somebody out, suspend the operator.
+    """
     with office(database) as desk:
         with desk.changing() as work:
             row = identities.unlink(work, id_, identity)

@@ -100,6 +100,8 @@ def link(work: Work, operator: str, identity: Identity) -> OperatorIdentity:
 def unlink(work: Work, operator: str, id_: str) -> OperatorIdentity:
     """Let an identity be this operator no more, at once. It is gone then; what it was stays in the audit.
 
+    Where operators are made on first use (`enrol`) that shuts nobody out: suspending the operator does.
+
     Raises:
         NotFoundError: `operator_not_found`, `operator_identity_not_found` (another operator's is not there either).
     """

@@ -18,7 +18,7 @@ from tenantgate.registry.identities import Identity
 from tenantgate.registry.operators import OperatorSpec
 from tenantgate.registry.resources import ResourceSpec
 from tests.admin import staff
-from tests.admin.world import Api
+from tests.admin.world import V1, Api, operation
 from tests.registry.builders import NOW, work_on
 
 
@@ -274,6 +274,23 @@ def test_where_it_is_set_the_first_use_makes_an_operator(api: Api):
     api.change(f"/operators/{made['id']}/suspend")
     assert me(api, staff.token("newcomer")).status_code == 401  # and no second operator is made of them
     assert len([each for each in api.get("/operators")["items"] if each["name"] == made["name"]]) == 1
+
+
+def test_unlinking_shuts_nobody_out_where_the_first_use_makes_an_operator(api: Api):
+    """They come back as another operator, with the token's role; the route's description says so, and what to do."""
+    api.context.tokens = staff.tokens(enrols=True)
+    first = welcome(api, staff.token("newcomer", ("TenantGate.Viewer",)))["operator"]
+    (identity,) = api.get(f"/operators/{first['id']}/identities", role="Admin")["items"]
+    path = f"/operators/{first['id']}/unlink-identity"
+    assert api.ask("POST", path, role="Admin", json={"identity": identity["id"]}).status_code == 200
+    again = welcome(api, staff.token("newcomer"))
+    assert again["operator"]["id"] != first["id"]
+    assert again["role"] == "Admin"
+    said = operation("POST", f"{V1}/operators/{{id}}/unlink-identity")["description"]
+    assert "`TENANTGATE_ADMIN_UNLINKED` is `create`" in said
+    assert "suspend the operator" in said
+    api.change(f"/operators/{again['operator']['id']}/suspend")
+    assert me(api, staff.token("newcomer")).status_code == 401
 
 
 def test_a_resource_cannot_take_the_audience_of_administrators(api: Api):
