@@ -97,6 +97,24 @@ def test_a_fork_waits_for_a_piece_of_work():
         assert work.halves == 2
 
 
+class Starter:
+    """Starts a thread at the moment from which a fork is wanted."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+
+    def let_go(self, timeout: float) -> bool:
+        """Start it."""
+        self._thread.start()
+        return True
+
+    def go_on(self) -> None:
+        """It goes on by itself."""
+
+    def begin_anew(self, *, let_go: bool) -> None:
+        """The child does not have it."""
+
+
 def test_no_work_begins_during_a_fork():
     """Who comes while a fork is wanted waits for it to be over: no fork has to wait for ever."""
     work, order = Work(), list[str]()
@@ -111,9 +129,10 @@ def test_no_work_begins_during_a_fork():
             order.append("second began")
 
     one, two = threading.Thread(target=first), threading.Thread(target=second)
+    starter = Starter(two)  # in the middle of the waiting
+    forks.let_go_at_forks(starter)
     one.start()
     assert work.begun.wait(10)
-    threading.Timer(A_MOMENT / 3, two.start).start()  # in the middle of the waiting
     assert fork(lambda: order in ([], ["first ended"]))
     one.join(10)
     two.join(10)

@@ -199,7 +199,7 @@ def test_a_child_begins_with_the_whole_policy(fork: Fork):
     source.whole = a_fetched_snapshot(revision=7)
 
     def work() -> Any:
-        eventually(lambda: gate.revision[1] == 7, seconds=SECONDS)
+        eventually(lambda: source.acknowledged == [1, 7], seconds=SECONDS)  # said after it is in force
         return source.loads, source.acknowledged
 
     try:

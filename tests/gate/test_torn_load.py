@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import pytest
@@ -24,6 +24,8 @@ from tests.builders import a_snapshot, v1_token, v2_token
 from tests.gate.test_torn import switching_often
 from tests.gate.world import a_delta, a_row_of_policy, a_view, reason_of
 
+MOST: Final = 60.0
+"""Seconds after which a machine that has done too little by SECONDS is too slow."""
 SECONDS: Final = float(os.environ.get("TENANTGATE_TORN_SECONDS", "2"))
 READERS: Final = 3
 REPORT: Final = logging.getLogger(__name__)
@@ -85,6 +87,16 @@ class Reader(threading.Thread):
                     self.wrong.append(decision)
 
 
+def seen_by(readers: Sequence[Reader]) -> set[int]:
+    """Return the revisions they have judged by."""
+    return set().union(*(reader.revisions.copy() for reader in readers))
+
+
+def enough(readers: Sequence[Reader]) -> bool:
+    """Whether they have judged often, and by many revisions."""
+    return sum(reader.judged for reader in readers) > 200 and len(seen_by(readers)) > 20
+
+
 @pytest.mark.slow
 def test_no_decision_under_load_mixes_two_revisions(
     make: Callable[..., Gate], record_property: Callable[[str, object], None]
@@ -97,8 +109,8 @@ def test_no_decision_under_load_mixes_two_revisions(
     with switching_often():
         for reader in readers:
             reader.start()
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
+        begun = time.monotonic()
+        while (passed := time.monotonic() - begun) < SECONDS or (passed < MOST and not enough(readers)):
             gate.install(next(news))
             time.sleep(0)
         done.set()
@@ -106,11 +118,10 @@ def test_no_decision_under_load_mixes_two_revisions(
             reader.join()
 
     judged, granted = sum(reader.judged for reader in readers), sum(reader.granted for reader in readers)
-    seen = set().union(*(reader.revisions for reader in readers))
+    seen = seen_by(readers)
     for name, value in (("judged", judged), ("granted", granted), ("applied", gate.revision[1]), ("seen", len(seen))):
         record_property(name, value)
     REPORT.info("%d judgements, %d granted, by %d of %d revisions", judged, granted, len(seen), gate.revision[1])
     assert [decision for reader in readers for decision in reader.wrong] == []
-    assert judged > 200
+    assert enough(readers), "this machine is too slow"
     assert granted > judged / 2
-    assert len(seen) > 20

@@ -34,6 +34,8 @@ from tests.discovery.fakes import FakeDoor, checked
 CLOUD_V2 = KeySetRef("cloud", "v2")
 METADATA_URL = "https://login.cloud.example/organizations/v2.0/.well-known/openid-configuration"
 KEYS_URL = "https://login.cloud.example/organizations/discovery/v2.0/keys"
+PATIENT: dict[str, Any] = {"wait": 60.0, "deadline": 60.0}
+"""Limits of a keyring, and of fetches, on a machine that may stand still for seconds at any moment."""
 
 
 # Requests
@@ -194,8 +196,9 @@ def a_fetched_snapshot(revision: int = 1) -> PolicySnapshot:
 
 
 def a_keyring(door: FakeDoor, **limits: Any) -> Keyring:
-    """Return the real Keyring over a fake door, on the real monotonic clock."""
-    return Keyring(door.open, clock=time.monotonic, wall=time.time, jitter=lambda: 0.5, limits=KeyLimits(**limits))
+    """Return the real Keyring over a fake door, on the real monotonic clock, with `limits` beside PATIENT's."""
+    merged = KeyLimits(**(PATIENT | limits))
+    return Keyring(door.open, clock=time.monotonic, wall=time.time, jitter=lambda: 0.5, limits=merged)
 
 
 # Gates
@@ -206,7 +209,7 @@ def a_gate(
     news: PolicySnapshot | None = None,
     *,
     now: Callable[[], float] = lambda: NOW,
-    deadline: float = 10.0,
+    deadline: float = 60.0,
     resource: str = "orders",
 ) -> Gate:
     """Return a gate for orders with the built policy in force."""
@@ -222,6 +225,12 @@ def a_gate(
     return gate
 
 
+def patient(gate: Gate) -> Gate:
+    """Have an opened gate's requests wait for keys as long as PATIENT's do; return it."""
+    gate._keeper._deadline = PATIENT["wait"]
+    return gate
+
+
 def reason_of(decision: Decision) -> DenialReason:
     """Return why it was denied; fail where it was not."""
     assert isinstance(decision, Denied), decision
@@ -233,7 +242,7 @@ def is_granted(decision: Decision) -> bool:
     return isinstance(decision, Granted) and decision.principal.partner == "acme"
 
 
-def eventually(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Wait until `condition` holds; fail when it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
