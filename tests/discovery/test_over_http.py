@@ -14,6 +14,7 @@ from tenantgate.discovery.limits import KeyLimits
 from tenantgate.net.http import HttpDoor
 from tests.builders import Signer, signer
 from tests.discovery.fakes import a_row, key_document, metadata
+from tests.gate.world import PATIENT
 from tests.net.servers import Server, answer, serving
 
 A, B = (signer("ES256", name) for name in "ab")
@@ -47,9 +48,8 @@ async def provided(provider: Provider) -> AsyncIterator[Keyring]:
     """Yield a keyring with that provider as its issuer; cooldowns last no time."""
     async with serving(provider) as server:
         provider.server = server
-        keyring = Keyring(
-            HttpDoor, clock=time.monotonic, wall=time.time, jitter=lambda: 0.5, limits=KeyLimits(cooldown=0.0)
-        )
+        limits = KeyLimits(cooldown=0.0, **PATIENT)
+        keyring = Keyring(HttpDoor, clock=time.monotonic, wall=time.time, jitter=lambda: 0.5, limits=limits)
         keyring.set_issuers([a_row(issuer=f"http://127.0.0.1:{server.port}", insecure_allow_http=True)])
         try:
             yield keyring

@@ -129,6 +129,7 @@ def test_what_was_acknowledged_is_there_and_nobody_noticed(
         before = load.granted
         with fault(world):
             time.sleep(HOLD)
+            wait_for(lambda: load.refused.total() > 0 and load.granted > before)
             refused, during = load.refused.total(), load.granted - before
         seconds = load.healed()
         load.stop()
@@ -211,6 +212,7 @@ def test_a_full_disk_refuses_changes_and_nothing_else(small_disk: Path, tmp_path
         fill(filler)
         wait_for(lambda: "database_full" in {code for _, code, _ in load.refused})
         time.sleep(HOLD)
+        wait_for(lambda: load.granted > before)
         during = load.granted - before
         filler.unlink()
         seconds = load.healed()

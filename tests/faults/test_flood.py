@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from tenantgate.core.decision import DenialReason as R
 from tests.builders import b64url, json_bytes, oidc_claims
@@ -23,6 +24,8 @@ KIDS: Final = 10_000
 MINUTE: Final = 60 * SCALE
 ISSUERS: Final = max(20_000, round(1_000_000 * SCALE))
 MIB: Final = 1 << 20
+QUIET: Final = replace(LIMITS, deadline=30.0, refresh_other=3600.0, refresh_least=3600.0)
+"""Without a fetch of the background's: each that is counted was asked for."""
 
 
 @pytest.fixture
@@ -40,10 +43,10 @@ def issuer(simulator: Simulator) -> Issuer:
 @pytest.fixture
 def process(simulator: Simulator, issuer: Issuer, tmp_path: Path) -> Iterator[Process]:
     """A gate that knows the issuer's keys and may fetch them again."""
-    process = Process(simulator, [issuer], tmp_path / "state")
+    process = Process(simulator, [issuer], tmp_path / "state", QUIET)
     process.start()
     assert wait_until(lambda: bool(process.health(issuer).kids), 30)
-    time.sleep(LIMITS.cooldown + 0.05)
+    assert wait_until(lambda: (process.health(issuer).tried_ago or 0.0) > QUIET.cooldown, 60)
     yield process
     process.gate.close()
 
@@ -74,11 +77,11 @@ def test_ten_thousand_random_kids_in_a_minute_are_two_fetches(process: Process, 
     stop.set()
     caller.join(30)
 
-    assert seconds < MINUTE * 1.5, "this machine is too slow for the flood"
+    most = 1 + int(seconds / QUIET.cooldown)  # two, unless the machine was too slow for a minute
     assert flood == {R.SIGNING_KEY_UNKNOWN: KIDS}
     assert list(good) == [None]
     assert good[None] > 100
-    assert 1 <= issuer.requests[KEYS] - before[KEYS] <= 2
+    assert 1 <= issuer.requests[KEYS] - before[KEYS] <= most
     assert issuer.requests[METADATA] == before[METADATA]
 
 

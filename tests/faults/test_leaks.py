@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 import pytest
 
+from tests import postgres
 from tests.builders import signer
 from tests.faults.process import LIMITS, Process, token_of, wait_until
 from tests.faults.simulator import Issuer, Simulator
@@ -48,7 +49,12 @@ def held(process: Process | None = None) -> Held:
 
 @pytest.fixture(autouse=True)
 def _little_to_collect() -> Iterator[None]:
-    """What the tests before left is looked at once: each count here collects, and may not take a second to."""
+    """What the tests before left is looked at once: each count here collects, and may not take a second to.
+
+    A database that one of them left is dropped first: that opens a connection.
+    """
+    for each in postgres.RUNNING:
+        each.settle()
     gc.collect()
     gc.freeze()
     yield

@@ -17,7 +17,7 @@ from tenantgate.discovery.limits import KeyLimits
 from tenantgate.gate.gate import Gate
 from tests.emulator.program import running_emulator
 from tests.emulator.world import CLIENT, OID, TID
-from tests.gate.world import eventually
+from tests.gate.world import PATIENT, eventually, patient
 from tests.http import get, post_json
 
 ORDERS = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -108,8 +108,8 @@ def opened(tmp_path: Path, cloud: Cloud) -> Iterator[Opened]:
 
     def open_one(*, resource: str = "orders", cooldown: float = 0.0, retire: float = 86_400, **orders: Any) -> Gate:
         path = write_policy(tmp_path, cloud, **orders)
-        limits = KeyLimits(cooldown=cooldown, retire_entra=retire)
-        gates.append(open_gate(path, resource=resource, key_limits=limits))
+        limits = KeyLimits(cooldown=cooldown, retire_entra=retire, **PATIENT)
+        gates.append(patient(open_gate(path, resource=resource, key_limits=limits)))
         return gates[-1]
 
     yield open_one

@@ -16,6 +16,7 @@ from tests.builders import b64url, json_bytes
 from tests.discovery.flapping import BOUND, CHANGES, KEYS
 from tests.emulator.program import running_emulator
 from tests.emulator.world import CLIENT, CONFIG, OID, ORDERS, TID
+from tests.gate.world import PATIENT, eventually, patient
 from tests.http import get, post_json
 
 pytestmark = pytest.mark.slow
@@ -74,7 +75,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         }
         (folder / "policy.json").write_text(json.dumps(policy))
         post_json(f"{emulator.authority}/_emulator/hide", {"kids": [kids[key] for key in KEYS - CHANGES[0].listed]})
-        gate = open_gate(folder / "policy.json", resource="orders", key_limits=KeyLimits(cooldown=0.0))
+        limits = KeyLimits(cooldown=0.0, **PATIENT)
+        gate = patient(open_gate(folder / "policy.json", resource="orders", key_limits=limits))
+        eventually(lambda: all(each.tried_ago is not None for each in gate.key_health()))  # nobody has asked for that
         yield World(emulator.authority, gate, kids)
         gate.close()
 

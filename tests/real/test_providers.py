@@ -14,7 +14,7 @@ import pytest
 from tenantgate import DenialReason, Denied, Granted, RequestView, open_gate
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.gate.gate import Gate
-from tests.gate.world import eventually
+from tests.gate.world import PATIENT, eventually, patient
 from tests.real.glewlwyd import running_glewlwyd
 from tests.real.oidc_provider import running_oidc_provider
 from tests.real.provider import Provider
@@ -30,7 +30,7 @@ class World(NamedTuple):
         """Open a gate for which each issuer is a partner's own."""
         policy = self.folder / f"{time.monotonic_ns()}.toml"
         policy.write_text(_policy(self.provider, profile, self.provider.issuers if issuers is None else issuers))
-        return open_gate(policy, resource="orders", key_limits=KeyLimits(**limits))
+        return patient(open_gate(policy, resource="orders", key_limits=KeyLimits(**(PATIENT | limits))))
 
 
 def _policy(provider: Provider, profile: str, issuers: tuple[str, ...]) -> str:
