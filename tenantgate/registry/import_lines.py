@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from sqlmodel import col, select
 
-from tenantgate.core.policy import is_guid, one_spelling
+from tenantgate.core.policy import one_spelling
 from tenantgate.registry import assignments, daemons, partners, tenants
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import DaemonSpec
@@ -82,6 +82,11 @@ def apply_line(work: Work, row: ImportRow, made: Made) -> LineResult:
         return LineResult(row.line, partner, "refused", error.code, cell, _by_lines(error.message, made))
     made.update(dict.fromkeys(line.made, row.line))
     return result
+
+
+def listed_client_id(given: str, *, entra: bool) -> str:
+    """Return a cell's client id as a daemon has it: a GUID of Entra's in lower case, any other to the letter."""
+    return one_spelling(given) if entra else given
 
 
 def _by_lines(message: str, made: Made) -> str:
@@ -160,9 +165,10 @@ class _Line:
     def _daemon(self, partner: Partner, tenant: Tenant) -> Daemon:
         row = self._row
         given = row.cell("client_id")
-        spellings = {given, one_spelling(given)} if tenant.tid is not None or is_guid(given) else {given}
-        here = select(Daemon).where(Daemon.tenant == tenant.id, col(Daemon.client_id).in_(spellings))
-        found = self._work.session.exec(here.order_by(col(Daemon.client_id))).first()
+        listed = listed_client_id(given, entra=tenant.tid is not None)
+        found = self._work.session.exec(
+            select(Daemon).where(Daemon.tenant == tenant.id, Daemon.client_id == listed)
+        ).first()
         if found is None:
             spec = DaemonSpec(
                 tenant=tenant.id,

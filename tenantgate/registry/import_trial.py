@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlmodel import Session, col, select
 
-from tenantgate.core.policy import one_spelling
 from tenantgate.registry.audit import GENESIS
 from tenantgate.registry.engines.sqlite import open_scratch
 from tenantgate.registry.import_file import ImportRow
+from tenantgate.registry.import_lines import listed_client_id
 from tenantgate.registry.tables import (
     AppRole,
     Base,
@@ -42,7 +42,9 @@ def open_trial(session: Session, rows: Sequence[ImportRow]) -> Engine:
     """
     partners = {row.cell("partner") for row in rows}
     tids = {row.cell("tid").lower() for row in rows if row.cell("tid")}
-    clients = {each for row in rows if row.cell("client_id") for each in _spellings(row.cell("client_id"))}
+    clients = {
+        listed_client_id(row.cell("client_id"), entra=bool(row.cell("tid"))) for row in rows if row.cell("client_id")
+    }
     issuers = {row.cell("issuer") for row in rows if row.cell("issuer") and not row.cell("tid")}
     tenants = list(_where(session, Tenant, col(Tenant.tid), tids))
     tenants += [each for each in _where(session, Tenant, col(Tenant.issuer), issuers) if each.tid is None]
@@ -63,10 +65,6 @@ def open_trial(session: Session, rows: Sequence[ImportRow]) -> Engine:
         _copy(trial, _where(session, RoleAssignment, col(RoleAssignment.daemon), held))
         trial.commit()
     return engine
-
-
-def _spellings(client_id: str) -> tuple[str, str]:
-    return client_id, one_spelling(client_id)
 
 
 def _where(session: Session, table: type[Any], column: Any, values: Iterable[str]) -> Iterator[Any]:

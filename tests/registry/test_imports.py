@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import select
+from sqlmodel import col, select
 
 from tenantgate.registry import app_roles, assignments, audit, imports, partners
 from tenantgate.registry.engine import reading
@@ -29,6 +29,7 @@ from tests.registry.builders import (
     TID,
     Registry,
     a_daemon,
+    a_grant,
     a_tenant,
     an_app_role,
     an_oidc_issuer,
@@ -589,3 +590,22 @@ def test_a_file_gives_no_sensitive_role_nor_more_of_one(importing: Importing):
     with reading(importing.registry.engine) as session:
         (only,) = session.exec(select(RoleAssignment)).all()
     assert (only.id, only.expires_at) == ("nightly-read", LATER_SECONDS)
+
+
+@pytest.mark.parametrize("dry_run", [True, False], ids=["dry", "real"])
+def test_another_issuers_client_id_is_meant_to_the_letter(importing: Importing, dry_run: bool):
+    """A GUID too: to every gate `AAAA…` and `aaaa…` are two callers, and roles go to the one that the file names."""
+    with importing.registry.work() as work:
+        an_oidc_issuer(work)
+        a_tenant(work, id="realm", issuer="keycloak", tid=None)
+        a_daemon(work, id="lower", tenant="realm", client_id=OTHER_CLIENT)
+        a_grant(work, id="lower-read", daemon="lower")
+    line = {"partner": "contoso", "issuer": "keycloak", "client_id": OTHER_CLIENT.upper(), "roles": "orders-read"}
+    job, _ = importing.run(a_file(line), dry_run=dry_run)
+
+    assert (job.created, job.refused) == (1, 0)
+    with reading(importing.registry.engine) as session:
+        held = session.exec(
+            select(Daemon.client_id).join(RoleAssignment, col(RoleAssignment.daemon) == col(Daemon.id))
+        ).all()
+    assert set(held) == {CLIENT_ID, OTHER_CLIENT} | (set() if dry_run else {OTHER_CLIENT.upper()})
