@@ -86,7 +86,8 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Daemon:
     """Change what `members` names (`CHANGEABLE`); the rest stays. Where it is so already nothing is written.
 
     An `oid` that is given ends the wait for the first grant's. Whoever says anything of the two has looked: what was
-    seen of object ids is forgotten.
+    seen of object ids is forgotten. Where the wait begins, or begins anew, that makes a revision, though gates judge as
+    before: by it a grant of before is told from one of after (`registry.pins`).
 
     Raises:
         NotFoundError: `daemon_not_found`.
@@ -97,8 +98,8 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Daemon:
     row = get_row(work.session, Daemon, id_, for_change=True)
     require_open(work.session, row)
     wanted = dict(only(members, CHANGEABLE))
-    if not wanted.keys().isdisjoint({"oid", "pin_object_id"}):
-        pins.forget(work.session, id_)
+    said = not wanted.keys().isdisjoint({"oid", "pin_object_id"})
+    forgot = said and pins.forget(work.session, id_)
     pin = wanted.pop("pin_object_id", row.pin_object_id and wanted.get("oid") is None)
     notes = text(wanted.pop("notes", row.notes), "notes", limit=NOTES_LENGTH, lines=True, empty=True)
     before = data_of_row("daemon", row)
@@ -108,7 +109,8 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Daemon:
     found = _fitting(
         work.session, checked(changed(before, **wanted)), get_row(work.session, Tenant, row.tenant), pin=begins
     )
-    return amend(work, row, columns_of(found) | {"pin_object_id": pin, "notes": notes}, "daemon.changed")
+    columns = columns_of(found) | {"pin_object_id": pin, "notes": notes}
+    return amend(work, row, columns, "daemon.changed", anew=begins or (pin and forgot and found.oid is None))
 
 
 def delete(work: Work, id_: str) -> Daemon:

@@ -53,7 +53,8 @@ def note(session: Session, counts: Iterable[Count], *, now: int) -> None:
 
 def _said_at(session: Session, daemon: str) -> int:
     """Return the revision since which somebody wants it as it is. Gates may tell of what was before: hours later, after
-    an outage; and who was let in then may be the very one it is not to be pinned to."""
+    an outage; and who was let in then may be the very one it is not to be pinned to. Pinning begins with a revision of
+    its own (`daemons.change`): what is of that one came after it."""
     said = (AuditEntry.kind == "daemon", AuditEntry.row_id == daemon, col(AuditEntry.action).in_(_SAID))
     return session.exec(select(sa.func.max(AuditEntry.revision)).where(*said)).one() or 0
 
@@ -97,9 +98,11 @@ def _ready(session: Session) -> list[str]:
     return list(session.exec(ready.limit(_AT_ONCE)))
 
 
-def forget(session: Session, daemon: str) -> None:
-    """Forget what was seen of a daemon: an operator changed what it is pinned to."""
+def forget(session: Session, daemon: str) -> bool:
+    """Forget what was seen of a daemon: an operator changed what it is pinned to. Whether anything was."""
+    seen = session.exec(select(ObjectIdSighting.oid).where(ObjectIdSighting.daemon == daemon)).all()
     session.execute(sa.delete(ObjectIdSighting).where(col(ObjectIdSighting.daemon) == daemon))
+    return bool(seen)
 
 
 def conflicts(session: Session, *, limit: int) -> list[tuple[Daemon, list[ObjectIdSighting]]]:

@@ -167,20 +167,21 @@ def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = Tru
     return row
 
 
-def amend(work: Work, row: W, columns: dict[str, Any], action: str) -> W:
+def amend(work: Work, row: W, columns: dict[str, Any], action: str, *, anew: bool = False) -> W:
     """Give a row other columns and say so; where it has them already nothing is done.
 
-    Gates hear of it where a column is one of the policy's: a note makes no revision.
+    Gates hear of it where a column is one of the policy's: a note makes no revision. `anew`: it is done, and makes one,
+    whatever the columns are.
     """
     kind = kind_of_table(type(row))
     before = facts_of(row)
-    if columns.items() <= before.items():
+    if columns.items() <= before.items() and not anew:
         return row
     row.sqlmodel_update({**columns, "updated_at": work.now, "version": row.version + 1})
     work.session.add(row)
     work.session.flush()
     work.record(action, kind, row.id, before, facts_of(row))
-    if any(columns.get(name, before[name]) != before[name] for name in MEMBERS.get(kind, ())):
+    if anew or any(columns.get(name, before[name]) != before[name] for name in MEMBERS.get(kind, ())):
         work.change(kind, row.id, "put")
     return row
 

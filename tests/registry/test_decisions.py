@@ -17,6 +17,7 @@ from tenantgate.registry.decision_tables import AccessRequest, Decision, Decisio
 from tenantgate.registry.decisions import COUNT_DAYS, DAY, STRANGERS_AN_HOUR
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import InvalidError, NotFoundError
+from tenantgate.registry.snapshot import read_state
 from tenantgate.registry.tables import Daemon, Resource
 from tests.registry.builders import CLIENT_ID, NOW, TID, Registry, a_daemon, counting_ids
 
@@ -420,6 +421,40 @@ def test_one_that_was_pinned_is_changed_like_any_other(registry: Registry):
     sink.write(Batch({a_count(oid=TID, revision=3): 1}))
     sink.close()
     assert oid_of(registry) == TID
+
+
+def test_who_was_let_in_before_the_pin_was_asked_for_is_not_pinned(registry: Registry):
+    """Told after it, by a gate that was slow or away: it may be the very one that is to be kept out."""
+    with reading(registry.engine) as session:
+        before = read_state(session).revision
+    change(registry, pin_object_id=True)
+    with reading(registry.engine) as session:
+        assert read_state(session).revision == before + 1
+    sink = a_sink(registry)
+    sink.write(Batch({a_count(oid=TID, revision=before): 1}))
+    assert oid_of(registry) is None
+    sink.write(Batch({a_count(revision=before + 1): 1}))
+    sink.close()
+    assert oid_of(registry) == OID
+
+
+def test_who_was_forgotten_is_not_told_again(registry: Registry):
+    """Two were seen and somebody looked: the wait begins anew, with a revision. Said once more, nothing is written."""
+    change(registry, pin_object_id=True)
+    sink = a_sink(registry)
+    sink.write(Batch({a_count(revision=2): 1, a_count(oid=TID, revision=2): 1}))
+    row = change(registry, pin_object_id=True)
+    with reading(registry.engine) as session:
+        state = read_state(session)
+    assert (state.revision, row.version) == (3, 3)
+    assert change(registry, pin_object_id=True).version == 3
+    with reading(registry.engine) as session:
+        assert read_state(session) == state
+    sink.write(Batch({a_count(oid=TID, revision=2): 1}))
+    assert oid_of(registry) is None
+    sink.write(Batch({a_count(revision=3): 1}))
+    sink.close()
+    assert oid_of(registry) == OID
 
 
 def test_a_conflict_ends_when_somebody_has_looked(registry: Registry):
