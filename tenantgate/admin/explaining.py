@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from sqlalchemy.engine import Engine
+from sqlmodel import Session
 
 from tenantgate.admin.problems import RateLimited
 from tenantgate.core.index import PolicyIndex
@@ -20,9 +21,11 @@ from tenantgate.core.policy import PolicyError
 from tenantgate.core.rendering import OperatorView, for_operator
 from tenantgate.core.token import READER, TokenReader
 from tenantgate.core.trace import explain
+from tenantgate.feed.source import Mark
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import DatabaseError
-from tenantgate.registry.snapshot import read_changes, read_snapshot, read_state
+from tenantgate.registry.snapshot import mark_of, read_changes, read_snapshot, read_state, remembers
+from tenantgate.registry.tables import Revision
 
 WAIT: Final = 5.0
 """Seconds that one question waits for those before it: the first one reads the whole policy."""
@@ -58,6 +61,7 @@ class Explaining:
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._index: PolicyIndex | None = None
+        self._mark: Mark | None = None
 
     def run(
         self, engine: Engine, token: str, resource: str, roles: tuple[str, ...], at: float, peer: str | None = None
@@ -92,20 +96,31 @@ class Explaining:
 
     def _refreshed(self, engine: Engine) -> PolicyIndex:
         """Return the index of the database's revision. Under the lock: nobody judges by it meanwhile."""
-        index = self._index
         try:
             with reading(engine) as session:
                 state = read_state(session)
-                if index is not None and index.epoch == state.epoch:
-                    if index.revision == state.revision:
-                        return index
-                    changes = read_changes(session, index.revision)
-                    if changes is not None:
-                        index.apply(changes)
-                        return index
-                self._index = index = None  # never two of them in memory
-                self._index = PolicyIndex.from_snapshot(read_snapshot(session))
+                index = self._followed(session, state)
+                if index is None:
+                    self._index = None  # never two of them in memory
+                    index = PolicyIndex.from_snapshot(read_snapshot(session))
+                self._index, self._mark = index, mark_of(state)
         except PolicyError as error:
             self._index = None
             raise DatabaseError("row_malformed", str(error)) from None
-        return self._index
+        return index
+
+    def _followed(self, session: Session, state: Revision) -> PolicyIndex | None:
+        """Return the index there was with what changed since; None where the whole is needed: it is of another history.
+
+        A backup that was put back goes on from its own revision, and passes ours.
+        """
+        index, last = self._index, self._mark
+        if index is None or last is None or last.epoch != state.epoch or not remembers(session, state, last):
+            return None
+        if index.revision == state.revision:
+            return index
+        changes = read_changes(session, index.revision)
+        if changes is None:
+            return None
+        index.apply(changes)
+        return index

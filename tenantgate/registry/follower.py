@@ -28,8 +28,7 @@ from tenantgate.registry.engine import Watch, check_address, open_watch, transla
 from tenantgate.registry.errors import DatabaseError, NotFoundError, RegistryError
 from tenantgate.registry.instances import InstanceSpec
 from tenantgate.registry.migrations import require_known_schema
-from tenantgate.registry.snapshot import read_ahead, read_changes, read_snapshot, read_state
-from tenantgate.registry.tables import AuditEntry, Revision
+from tenantgate.registry.snapshot import mark_of, read_ahead, read_changes, read_snapshot, read_state, remembers
 
 ACKNOWLEDGE_INTERVAL: Final = 0.250
 RETRY_INTERVAL: Final = 0.250
@@ -249,16 +248,10 @@ class DatabaseSource:
             if state.revision < last.revision:
                 message = f"the database is at revision {state.revision}, {last.revision} was delivered: a backup?"
                 raise FeedError("policy_went_back", message)
-            if not _remembers(session, state, last):
+            if not remembers(session, state, last):
                 message = f"the database has another history at audit entry {last.audit_sequence}: a backup?"
                 raise FeedError("policy_history_differs", message)
-        return Mark(
-            epoch=state.epoch,
-            revision=state.revision,
-            audit_sequence=state.audit_sequence,
-            audit_hash=state.audit_hash,
-            supersedes=tuple(state.supersedes),
-        )
+        return mark_of(state)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -415,12 +408,3 @@ class DatabaseSource:
             if keys is not self._reported_keys:
                 issuer_health.put(session, instance.id, keys, now=now)
         self._registered, self._reported, self._reported_keys = True, enforced, keys
-
-
-def _remembers(session: Session, state: Revision, last: Mark) -> bool:
-    if (state.audit_sequence, state.audit_hash) == (last.audit_sequence, last.audit_hash):
-        return True
-    if last.audit_sequence == 0:
-        return True
-    entry = session.get(AuditEntry, last.audit_sequence)
-    return entry is not None and entry.hash == last.audit_hash

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import PolicyDelta, PolicyError, PolicySnapshot, PutRows, Row, RowData, decode_row
+from tenantgate.feed.source import Mark
 from tenantgate.registry.errors import DatabaseError, SchemaError
 from tenantgate.registry.rows import MEMBERS, TABLES, data_of
 from tenantgate.registry.tables import AuditEntry, Change, Revision
@@ -27,6 +28,27 @@ def read_state(session: Session) -> Revision:
     if state is None:
         raise SchemaError("revision_missing", "the database lost its revision counter")
     return state
+
+
+def mark_of(state: Revision) -> Mark:
+    """Return how far a database got."""
+    return Mark(
+        epoch=state.epoch,
+        revision=state.revision,
+        audit_sequence=state.audit_sequence,
+        audit_hash=state.audit_hash,
+        supersedes=tuple(state.supersedes),
+    )
+
+
+def remembers(session: Session, state: Revision, last: Mark) -> bool:
+    """Whether a database of the same epoch has the history in which `last` was read: else it was put back since."""
+    if (state.audit_sequence, state.audit_hash) == (last.audit_sequence, last.audit_hash):
+        return True
+    if last.audit_sequence == 0:
+        return True
+    entry = session.get(AuditEntry, last.audit_sequence)
+    return entry is not None and entry.hash == last.audit_hash
 
 
 def read_snapshot(session: Session) -> PolicySnapshot:

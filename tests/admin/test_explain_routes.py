@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,37 @@ def test_it_follows_the_policy(world: Api):
         daemons.suspend(work, "theirs-nightly")
     assert ask(world, a_token())["reason"] == "daemon_suspended"
     assert _index(world) is index
+
+
+@pytest.mark.file
+@pytest.mark.parametrize("later", [1, 3], ids=["at the same revision", "beyond it"])
+def test_a_backup_that_was_put_back_is_explained_by_itself(world: Api, later: int):
+    """It went on to the revision of the index, and further: nothing of what was known before is in an answer."""
+    path = world.engine.url.database
+    assert path is not None
+    backup = Path(path).with_name("backup.db")
+    _copied(path, backup)
+    with work_on(world.engine) as work:
+        partners.suspend(work, "fabrikam")
+    assert ask(world, a_token())["reason"] == "partner_suspended"
+
+    _copied(backup, path)
+    for number in range(later):
+        with work_on(world.engine) as work:
+            partners.change(work, "contoso", {"name": f"Contoso {number}"})
+
+    found = ask(world, a_token())
+    assert (found["granted"], found["revision"]) == (True, world.get("/policy")["revision"])
+    index = _index(world)
+    with work_on(world.engine) as work:
+        daemons.suspend(work, "theirs-nightly")
+    assert ask(world, a_token())["reason"] == "daemon_suspended"
+    assert _index(world) is index
+
+
+def _copied(source: str | Path, target: str | Path) -> None:
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
 
 
 def test_as_of_another_time(world: Api):
