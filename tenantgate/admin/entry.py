@@ -32,9 +32,7 @@ class Need:
             RoleTooLow: `role_too_low`.
             ScopeTooSmall: `scope_too_small`.
         """
-        if RANK[admitted.role] < RANK[self.role]:
-            name = admitted.operator.name
-            raise RoleTooLow("role_too_low", f"this needs the role {self.role}; {name} has {admitted.role} here")
+        require_role(admitted, self.role)
         if not admitted.scopes or self.scope == EVERYBODYS:
             return
         if self.scope not in admitted.scopes:
@@ -42,6 +40,17 @@ class Need:
             raise ScopeTooSmall("scope_too_small", f"this needs the scope {self.scope}; the admin key is for {has}")
         if self.changes and self.scope in _OF_CREDENTIALS:
             raise ScopeTooSmall("scope_too_small", f"a key that has scopes changes nothing of {self.scope}")
+
+
+def require_role(admitted: Admitted, role: OperatorRole, what: str = "this", *, field: str = "") -> None:
+    """Refuse whose role does not reach for `what`; `field` is the member that asks for so much.
+
+    Raises:
+        RoleTooLow: `role_too_low`.
+    """
+    if RANK[admitted.role] < RANK[role]:
+        name = admitted.operator.name
+        raise RoleTooLow("role_too_low", f"{what} needs the role {role}; {name} has {admitted.role} here", field=field)
 
 
 def need_of(method: str, path: str) -> Need:

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 from msgspec import to_builtins
 
+from tenantgate.admin.entry import require_role
 from tenantgate.admin.parameters import Cursor, Limit, PathId, listing, searching, sorting
-from tenantgate.admin.route import Calling, Routes
+from tenantgate.admin.route import Call, Calling, Routes
 from tenantgate.admin.shapes import (
     FindingOut,
     IssuerChange,
@@ -20,7 +21,7 @@ from tenantgate.admin.shapes import (
 )
 from tenantgate.admin.standing import HEARD_OF
 from tenantgate.admin.wire import Listing
-from tenantgate.core.policy import IssuerKind
+from tenantgate.core.policy import IssuerKind, IssuerRow
 from tenantgate.registry import issuer_health, issuers
 from tenantgate.registry.errors import ConflictError, NotFoundError
 
@@ -111,10 +112,27 @@ def trust_issuer_key(call: Calling, id_: PathId, body: KeyIn) -> IssuerOut:
 
 @routes.look("/issuers/probe")
 def probe_issuer(call: Calling, body: IssuerIn) -> ProbeOut:
-    """Look at an issuer that may not be in the policy: can its keys be had, and what are they? Nothing is kept."""
+    """Look at an issuer that may not be in the policy: can its keys be had, and what are they? Nothing is kept.
+
+    With `allow_private_addresses`, `insecure_allow_http`, `ca_bundle` or `proxy` it is for Admins, as making such an
+    issuer is, unless one is listed that is reached in the same way.
+    """
     row = issuers.check(body.to_spec(), body.id or "probed")
+    _require_reach(call, row)
     findings = call.context.probing.run(call.operator.id, row)
     return ProbeOut(
         ok=all(each.state != "failed" for each in findings),
         findings=[FindingOut(**to_builtins(each)) for each in findings],
     )
+
+
+def _require_reach(call: Call, row: IssuerRow) -> None:
+    """Refuse a look to where only an Admin may send one: whoever only onboards must not search our own network."""
+    further = issuers.further(row)
+    if not further:
+        return
+    with call.reading() as session:
+        listed = issuers.is_reached_alike(session, row)
+    if not listed:
+        what = f"a look with {', '.join(further)} at an issuer that is not listed so"
+        require_role(call.admitted, "Admin", what, field=further[0])

@@ -20,6 +20,7 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("PATCH", "/issuers/{id}"): "Admin",
     ("POST", "/issuers/{id}/delete"): "Admin",
     ("GET", "/issuers/{id}/health"): "Viewer",
+    # By ways that only an Admin may list an issuer with, it is for Admins (`issuers.probe_issuer`).
     ("POST", "/issuers/probe"): "Operator",
     # Shutting a stolen key out is daily work, as suspending is; letting it in again is not.
     ("POST", "/issuers/{id}/distrust-key"): "Operator",

@@ -78,6 +78,27 @@ def check(spec: IssuerSpec, id_: str) -> IssuerRow:
     return data
 
 
+_FURTHER: Final = ("allow_private_addresses", "insecure_allow_http", "ca_bundle", "proxy")
+_REACHING: Final = (
+    "kind", "authority", "issuer", "v1_issuer", "v2_issuer", "metadata_url", "v1_metadata_url", "jwks", "v1_jwks",
+    "jwks_hosts", *_FURTHER,
+)  # fmt: skip
+
+
+def further(data: IssuerRow) -> tuple[str, ...]:
+    """Return the members by which a checked row's addresses reach beyond public https with the usual authorities."""
+    return tuple(name for name in _FURTHER if getattr(data, name) not in (False, None))
+
+
+def is_reached_alike(session: Session, data: IssuerRow) -> bool:
+    """Whether an issuer is listed whose keys are fetched from where a checked row's are, and by the same ways."""
+    query = select(Issuer).where(Issuer.issuer == data.issuer, Issuer.authority == data.authority)
+    return any(
+        all(getattr(other, name) == getattr(data, name) for name in _REACHING)
+        for other in (data_of_row("issuer", row) for row in session.exec(query))
+    )
+
+
 def get(session: Session, id_: str) -> Issuer:
     """Return an issuer. Raises NotFoundError."""
     return get_row(session, Issuer, id_)

@@ -10,6 +10,7 @@ import pytest
 from tenantgate.admin.probing import A_MINUTE, AT_ONCE, Probing, TooManyProbes
 from tenantgate.core.policy import IssuerRow
 from tests.admin.world import FOUND, Api
+from tests.core.test_fetching import certificate
 from tests.discovery.fakes import a_row
 
 NEW: dict[str, Any] = {"kind": "oidc", "issuer": "https://id.fabrikam.example/realms/main"}
@@ -65,6 +66,46 @@ def test_nobody_else_causes_a_fetch(api: Api, role: str | None):
     """Neither who only reads, nor who is nobody."""
     assert api.ask("POST", PATH, role=role, json=NEW).status_code in (401, 403)
     assert api.looked == []
+
+
+FURTHER: list[dict[str, Any]] = [
+    {"allow_private_addresses": True},
+    {"proxy": "http://proxy.fabrikam.example:3128"},
+    {"ca_bundle": certificate()},
+    {"insecure_allow_http": True, "issuer": "http://127.0.0.1:8200/realms/main"},
+]
+
+
+@pytest.mark.parametrize("ways", FURTHER, ids=lambda ways: next(iter(ways)))
+@pytest.mark.parametrize("scheme", ["admin_key", "bearer"])
+@pytest.mark.threat(46)
+def test_only_an_admin_looks_where_only_an_admin_may_trust(api: Api, scheme: str, ways: dict[str, Any]):
+    """Private networks, other authorities, another way out: an Operator sends nobody there, and costs no look."""
+    api.scheme, member = scheme, next(iter(ways))
+    problem = api.refused("POST", PATH, role="Operator", json=NEW | ways)
+    assert (problem["status"], problem["code"], problem["errors"][0]["field"]) == (403, "role_too_low", member)
+    assert f"a look with {member} at an issuer that is not listed so needs the role Admin" in problem["detail"]
+    assert api.looked == []
+    assert api.ask("POST", PATH, json=NEW | ways).status_code == 200
+    assert len(api.looked) == 1
+
+
+@pytest.mark.parametrize("ways", FURTHER, ids=lambda ways: next(iter(ways)))
+def test_an_operator_looks_at_what_is_listed_so(api: Api, ways: dict[str, Any]):
+    """Everything that says where a look goes is as an Admin has it; how tokens are read does not matter."""
+    api.make("/issuers", id="inside", **NEW | ways)
+    body = NEW | ways | {"profile": "keycloak", "max_key_age": 86_400}
+    assert api.ask("POST", PATH, role="Operator", json=body).status_code == 200
+    elsewhere: list[dict[str, Any]] = [
+        {"issuer": body["issuer"] + "/other"},
+        {"metadata_url": body["issuer"] + "/other"},
+        {"jwks_hosts": ["keys.fabrikam.example"]},
+        {"allow_private_addresses": True, "proxy": "http://another.fabrikam.example:3128", "insecure_allow_http": False}
+        | {"issuer": NEW["issuer"]},
+    ]
+    for other in elsewhere:
+        assert api.refused("POST", PATH, role="Operator", json=body | other)["code"] == "role_too_low"
+    assert len(api.looked) == 1
 
 
 def test_an_operator_looks_a_few_times_a_minute(api: Api):
