@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from tests.postgres import Postgres, running_postgres
+from tests.postgres import PATIENT, SHIPPED, Postgres, running_postgres, wait_for_databases
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,8 +21,25 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Databases are waited for longer: a machine that stands still for some seconds is no failure.
+
+    Where deadlines are what a test is about, it names them; so do the processes that tests start, by being the product.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        wait_for_databases(patch, PATIENT)
+        yield
+
+
+@pytest.fixture
+def as_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases are waited for as long as the product waits."""
+    wait_for_databases(monkeypatch, SHIPPED)
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres(patience: None) -> Iterator[Postgres]:
     """A PostgreSQL server, started when the first test asks for it."""
     with running_postgres() as server:
         server.hurry()

@@ -12,15 +12,40 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
+from tenantgate.registry import engines
+from tenantgate.registry.engine import open_engine
 from tests.real_parts import missing
 
 RUNNING: Final[list[Postgres]] = []
 """The servers that are running."""
 _NAMES = itertools.count(1)
+
+
+class Waits(NamedTuple):
+    """Seconds: for a statement, for a lock or a free connection, and for a connection to come about."""
+
+    statement: float | None
+    lock: float
+    connection: int
+
+
+SHIPPED = Waits(
+    open_engine.__kwdefaults__["deadline"],
+    open_engine.__kwdefaults__["busy_timeout"],
+    engines.postgres._CONNECTING,
+)
+PATIENT = Waits(60.0, 60.0, 60)
+
+
+def wait_for_databases(patch: pytest.MonkeyPatch, waits: Waits) -> None:
+    """Let what this process opens be waited for so long, where nothing else is said."""
+    patch.setitem(open_engine.__kwdefaults__, "deadline", waits.statement)
+    patch.setitem(open_engine.__kwdefaults__, "busy_timeout", waits.lock)
+    patch.setattr(engines.postgres, "_CONNECTING", waits.connection)
 
 
 class Postgres:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -64,17 +65,46 @@ def token_of(issuer: Issuer, key: Signer | None = None, *, kid: str | None = Non
     return (key or issuer.old).sign({**claims, "iat": now, "nbf": now, "exp": now + 3600}, **header)
 
 
+class Clock:
+    """Monotonic seconds that stand still while it is held: no pause of the machine then ends a cooldown."""
+
+    def __init__(self) -> None:
+        self._behind = 0.0
+        self._held_at: float | None = None
+
+    def __call__(self) -> float:
+        """Return the seconds."""
+        now = time.monotonic() if self._held_at is None else self._held_at
+        return now - self._behind
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no time pass."""
+        self._held_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._behind += time.monotonic() - self._held_at
+            self._held_at = None
+
+
 class Process:
     """A gate as a process has it, over the simulator's issuers, with keys kept in a folder."""
 
     def __init__(
-        self, simulator: Simulator, issuers: Sequence[Issuer], folder: Path, limits: KeyLimits = LIMITS
+        self,
+        simulator: Simulator,
+        issuers: Sequence[Issuer],
+        folder: Path,
+        limits: KeyLimits = LIMITS,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.keyring = Keyring(
             lambda: HttpDoor(resolve=simulator.resolve),
-            clock=time.monotonic,
+            clock=clock,
             wall=time.time,
-            jitter=random.random,
+            jitter=jitter,
             limits=limits,
             store=Disk(folder, time.time),
         )
