@@ -216,8 +216,9 @@ class Phases:
 
     def was_tried(self, cell: Cell) -> bool:
         """Whether a fetch ended since the faults began."""
+        now = self.clock()  # before the age is told: a stall between the two makes it look older, never younger
         tried_ago = self.process.health(cell.issuer).tried_ago
-        return tried_ago is not None and tried_ago < self.clock() - self.begun
+        return tried_ago is not None and now - tried_ago > self.begun
 
     def is_told(self, cell: Cell) -> bool:
         """Whether the class of the error is the one expected: it takes the last fetch, which a stall may have ended."""
