@@ -40,13 +40,18 @@ LONG = 20.0
 
 
 class Clock:
-    """A monotonic clock that also runs by itself, and that a test can put forward."""
+    """A monotonic clock that also runs by itself, until a test stops it, and that a test can put forward."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._stopped_at: float | None = None
+
+    def stop(self) -> None:
+        """Go forward by what the test says, and by nothing else."""
+        self._stopped_at = time.monotonic()
 
     def __call__(self) -> float:
-        return time.monotonic() + self.ahead
+        return (time.monotonic() if self._stopped_at is None else self._stopped_at) + self.ahead
 
 
 Start = Callable[..., DatabaseSource]
@@ -433,6 +438,7 @@ def test_gate_is_known_while_it_runs(registry: Registry, start: Start):
 def test_what_is_enforced_is_written_seldom(registry: Registry, start: Start, clock: Clock):
     """An acknowledgement is written at once if the last is old, later if not, and never twice."""
     writes: list[int] = []
+    clock.stop()
     source = start(registry.url)
     source.load()
     source.acknowledge(1)
@@ -481,6 +487,7 @@ def test_health_of_keys_is_asked_for_seldom_and_written_when_it_changed(registry
         with reading(registry.engine) as session:
             return [row.facts["failures"] for row in issuer_health.list_(session, seen_since=0)]
 
+    clock.stop()
     source = start(registry.url)
     source.report(keys)
     source.load()
