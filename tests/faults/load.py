@@ -103,7 +103,7 @@ class Load:
     def __enter__(self) -> Load:
         """Suspend one partner everywhere, then begin."""
         token = self.prepared.token("fabrikam")
-        answer = self.servers[0].rest(self.prepared.admin_key, "POST", "/partners/fabrikam/suspend")
+        answer = self.servers[0].sure(self.prepared.admin_key, "POST", "/partners/fabrikam/suspend")
         assert answer.status_code in {200, 409}, answer.text
         for server in self.servers:
             wait_for(lambda server=server: server.allows(token) is False)  # type: ignore[misc]

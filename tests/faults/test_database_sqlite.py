@@ -243,7 +243,7 @@ def test_a_backup_put_in_place_lets_nobody_in_again(one: World, tmp_path: Path):
     (server,) = one.servers
     token, key = one.prepared.token("contoso"), one.prepared.admin_key
     backup(one.path, tmp_path / "yesterday.db")
-    assert server.rest(key, "POST", "/partners/contoso/suspend").status_code == 200
+    assert server.sure(key, "POST", "/partners/contoso/suspend").status_code == 200
     wait_for(lambda: server.allows(token) is False)
     with closing(sqlite3.connect(one.path)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the log beside it would bring today back

@@ -68,7 +68,7 @@ def test_a_killed_server_loses_its_last_second_and_no_change(world: World):
     """What was handed over is there to the last one, what was not is lost, and nothing is counted twice."""
     world.call(50)
     wait_for(lambda: world.counted() == 50)
-    answer = world.server.rest(world.prepared.admin_key, "POST", "/partners/fabrikam/suspend")
+    answer = world.server.sure(world.prepared.admin_key, "POST", "/partners/fabrikam/suspend")
     assert answer.status_code == 200
     world.call(20)
     world.server.kill()

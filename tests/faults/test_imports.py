@@ -48,7 +48,7 @@ class World:
 
     def done(self, path: str, body: dict[str, Any]) -> None:
         """Make something."""
-        answer = self.servers[0].rest(self.prepared.admin_key, "POST", path, body)
+        answer = self.servers[0].sure(self.prepared.admin_key, "POST", path, body)
         assert answer.status_code == 201, answer.text
 
     def send(self, server: Server, raw: bytes) -> str:
@@ -70,7 +70,7 @@ class World:
 
     def read(self, server: Server, job: str) -> dict[str, Any]:
         """How an import is doing, as a server says."""
-        found: dict[str, Any] = server.rest(self.prepared.admin_key, "GET", f"/imports/{job}").json()
+        found: dict[str, Any] = server.sure(self.prepared.admin_key, "GET", f"/imports/{job}").json()
         return found
 
     def starts_again(self, number: int) -> bool:

@@ -63,14 +63,14 @@ class Away:
     def change(self, partner: str, what: str) -> int:
         """Suspend or activate a partner by the newest server; wait until it says that it enforces that."""
         server = self.servers[-1]
-        answer = server.rest(self.prepared.admin_key, "POST", f"/partners/{partner}/{what}")
+        answer = server.sure(self.prepared.admin_key, "POST", f"/partners/{partner}/{what}")
         assert answer.status_code == 200, answer.text
         revision = int(answer.headers["X-TG-Revision"])
         eventually(lambda: self._enforced() >= revision)
         return revision
 
     def _enforced(self) -> int:
-        policy = self.servers[-1].rest(self.prepared.admin_key, "GET", "/policy").json()
+        policy = self.servers[-1].sure(self.prepared.admin_key, "GET", "/policy").json()
         return max([each["acknowledged_revision"] or 0 for each in policy["instances"]], default=0)
 
     @property
@@ -116,7 +116,7 @@ def test_a_restart_without_the_database(away: Away):
     assert "is in force" in second.log.read_text()
 
     away.bring_back()
-    eventually(lambda: second.rest(away.prepared.admin_key, "GET", "/me").status_code == 200, seconds=20)
+    eventually(lambda: second.rest(away.prepared.admin_key, "GET", "/me").status_code == 200)
     away.change("contoso", "activate")
     eventually(lambda: second.allows(contoso) is True)
     measured = read(port)
@@ -193,24 +193,24 @@ def test_a_restored_backup_lets_nobody_in_again_before_it_is_adopted(away: Away)
 
     second = away.start()
     assert second.allows(contoso) is False
-    eventually(lambda: "policy_went_back" in refusing(away, second), seconds=20)
+    eventually(lambda: "policy_went_back" in refusing(away, second))
     assert second.allows(contoso) is False
 
     # It goes on beyond the old revision by other changes: it is still another history.
     for _ in range(2):
         for what in ("activate", "suspend"):
-            assert second.rest(away.prepared.admin_key, "POST", f"/partners/fabrikam/{what}").status_code == 200
-    eventually(lambda: "policy_history_differs" in refusing(away, second), seconds=20)
+            assert second.sure(away.prepared.admin_key, "POST", f"/partners/fabrikam/{what}").status_code == 200
+    eventually(lambda: "policy_history_differs" in refusing(away, second))
     assert second.allows(contoso) is False
 
-    policy = second.rest(away.prepared.admin_key, "GET", "/policy").json()
+    policy = second.sure(away.prepared.admin_key, "GET", "/policy").json()
     assert second.rest(away.prepared.admin_key, "POST", "/policy/adopt", {"epoch": "ep-of-yore"}).status_code == 409
     adopted = second.rest(away.prepared.admin_key, "POST", "/policy/adopt", {"epoch": policy["epoch"]})
     assert adopted.status_code == 200, adopted.text
     assert adopted.json()["supersedes"] == [policy["epoch"]]
     assert adopted.json()["revision"] > suspended
     eventually(lambda: second.allows(contoso) is True)
-    eventually(lambda: set(refusing(away, second)) == {None}, seconds=20)
+    eventually(lambda: set(refusing(away, second)) == {None})
     assert "policy.adopted" in tenantgate(away.environment, away.folder, "audit", "list")
     assert "in order" in tenantgate(away.environment, away.folder, "audit", "verify")
 
@@ -219,13 +219,13 @@ def test_a_restored_backup_lets_nobody_in_again_before_it_is_adopted(away: Away)
     second.kill()
     restore(away, backup)
     third = away.start()
-    eventually(lambda: "policy_epoch_unknown" in refusing(away, third), seconds=20)
+    eventually(lambda: "policy_epoch_unknown" in refusing(away, third))
     assert third.allows(contoso) is False
 
 
 def refusing(away: Away, server: Server) -> list[str | None]:
     """What the running instances say against the database."""
-    policy = server.rest(away.prepared.admin_key, "GET", "/policy").json()
+    policy = server.sure(away.prepared.admin_key, "GET", "/policy").json()
     return [each["refuses"] for each in policy["instances"]]
 
 
@@ -241,7 +241,7 @@ def test_another_installations_folder_is_refused(away: Away, tmp_path: Path):
     engine.dispose()
 
     second = away.start()
-    eventually(lambda: "policy_epoch_unknown" in refusing(away, second), seconds=20)
+    eventually(lambda: "policy_epoch_unknown" in refusing(away, second))
     said = tenantgate(away.environment, tmp_path, "policy", "adopt", "--epoch", "epoch-elsewhere")
     assert said.startswith("adopted: epoch ep-")
-    eventually(lambda: set(refusing(away, second)) == {None}, seconds=20)
+    eventually(lambda: set(refusing(away, second)) == {None})

@@ -55,7 +55,7 @@ class World:
 
     def change(self, what: str) -> int:
         """Suspend or activate the changing partner; return the revision that was acknowledged."""
-        answer = self.server.rest(self.prepared.admin_key, "POST", f"/partners/{CHANGING}/{what}")
+        answer = self.server.sure(self.prepared.admin_key, "POST", f"/partners/{CHANGING}/{what}")
         assert answer.status_code == 200, answer.text
         return int(answer.headers["X-TG-Revision"])
 
@@ -92,7 +92,7 @@ class World:
         return all(said.get(pid, 0) >= revision for pid in self.workers.enforcing())
 
     def _instances(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.server.rest(self.prepared.admin_key, "GET", "/policy").json()["instances"]
+        found: list[dict[str, Any]] = self.server.sure(self.prepared.admin_key, "GET", "/policy").json()["instances"]
         return [each for each in found if each["kind"] == "embedded"]
 
     def counted(self, *partners: str) -> int:
