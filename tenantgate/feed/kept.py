@@ -23,6 +23,8 @@ NOTE_INTERVAL: Final = 30.0
 RETRY_INTERVAL: Final = 10.0
 """Seconds between two attempts to keep the policy again where the disk refused."""
 
+_UNKNOWN_AGE: Final = "was written at a time that is yet to come by this machine's clock: how old it is is not known"
+
 log: Final = logging.getLogger("tenantgate.feed")
 
 
@@ -104,6 +106,7 @@ class KeptSource:
         pending, self._pending = self._pending, None
         if pending is not None and pending.news.revision == revision:
             self._keep(pending)
+            self._note_heard()  # after it: else a crash in between would make what was kept before young
         if not self._outdated:
             self._source.acknowledge(revision)
 
@@ -144,10 +147,13 @@ class KeptSource:
         if kept is None:
             raise trouble
         if self._max_age is not None and kept.snapshot.age > self._max_age:
-            message = f"{trouble}; what was kept is {kept.snapshot.age:.0f} s old, {self._max_age:.0f} are allowed"
+            how_old = f"is {kept.snapshot.age:.0f} s old, {self._max_age:.0f} are allowed"
+            message = f"{trouble}; what was kept {_UNKNOWN_AGE if kept.heard_at is None else how_old}"
             raise FeedError(trouble.code, message) from trouble
         self._take(kept)
         message = f"revision {kept.mark.revision} from {self._store.folder} is in force: {trouble}"
+        if kept.heard_at is None:
+            message += f"; it {_UNKNOWN_AGE}"
         with undivided():
             log.critical("%s", message, extra={"code": trouble.code, "revision": kept.mark.revision})
         return kept.snapshot

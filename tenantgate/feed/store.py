@@ -10,6 +10,7 @@ Several processes may share a folder. Each change is written by the first that h
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,8 @@ _SMALL: Final = 64 << 10
 _LOCK_TRIES: Final = 200
 _LOCK_PAUSE: Final = 0.025
 """How often another process is waited for, and seconds between two looks."""
+CLOCK_SLACK: Final = 60.0
+"""Seconds by which a time in a file may be ahead of our clock, or of the last note that the source was heard of."""
 _LONGEST_WRITING: Final = 3600.0
 """Seconds after which what is half-written was left by a process that is gone."""
 
@@ -69,11 +72,14 @@ class NotWhole(Exception):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy as it was kept. `heard_at` is the epoch second in which its source was last heard of."""
+    """A policy as it was kept. `heard_at` is the epoch second in which its source was last heard of.
+
+    None where nobody can say, because all that was written down is yet to come: its age is infinite then.
+    """
 
     mark: Mark
     snapshot: PolicySnapshot
-    heard_at: float
+    heard_at: float | None
 
 
 class _Heard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,9 +146,9 @@ class PolicyStore:
         if not mark.covers(reached):
             message = f"it ends at revision {mark.revision}, {reached.revision} was acknowledged"
             raise UnusableKept("kept_behind", message)
-        heard = self._read_heard()
-        at = kept_at if heard is None else max(kept_at, heard.at)
-        age = max(0.0, self._wall() - at, 0.0 if heard is None else heard.age)
+        heard, now = self._read_heard(), self._wall()
+        at = _heard_at(kept_at, heard, now)
+        age = math.inf if at is None else max(0.0, now - at, 0.0 if heard is None else heard.age)
         return Kept(mark=mark, snapshot=msgspec.structs.replace(snapshot, age=age), heard_at=at)
 
     def keep(self, news: PolicySnapshot | PolicyDelta, mark: Mark) -> None:
@@ -290,6 +296,18 @@ class PolicyStore:
             return decoder.decode(content)
         except msgspec.MsgspecError as error:
             raise UnusableKept("kept_malformed", f"{name} makes no sense: {error}") from None
+
+
+def _heard_at(kept_at: float, heard: _Heard | None, now: float) -> float | None:
+    """Return when the source was last heard of by what the files say, None where nobody can say. Epoch seconds.
+
+    What is yet to come was written by a clock that ran ahead, or is read by one that lags: it says nothing. Also once
+    its time has come: the source is noted beforehand, so that what was kept long after the note has a wrong time too.
+    """
+    latest = now + CLOCK_SLACK
+    if heard is None or heard.at > latest:
+        return kept_at if kept_at <= latest else None
+    return kept_at if heard.at < kept_at <= min(latest, heard.at + CLOCK_SLACK) else heard.at
 
 
 def _lock(handle: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,7 @@ def test_what_was_kept_too_long_ago_is_no_start(away: Away):
     first.kill()
     away.take_away()
     heard = away.folder / "state" / "policy" / "heard.jsonl"
-    content = json.dumps({"at": 0, "age": 86_401.0}).encode()
+    content = json.dumps({"at": round(time.time()), "age": 86_401.0}).encode()
     heard.write_bytes(line_after(FIRST, "heard", content)[1])
 
     said = tenantgate(away.environment, away.folder, "serve", status=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from tenantgate.feed.store import PolicyStore
 from tests.builders import NOW, a_snapshot
 from tests.gate.world import suspended
 
+MONTH = 30 * 86_400.0
 AWAY = FeedError("database_missing", "there is no database")
 NewsOrTrouble = PolicySnapshot | PolicyDelta | FeedError | None
 
@@ -215,7 +217,7 @@ def test_what_is_too_old_is_not_used(store: FullStore, clocks: Clocks):
 
 
 def test_hearing_that_nothing_is_new_keeps_it_young(store: FullStore, clocks: Clocks):
-    """Written down now and then; while the source is away its age grows, also by a wall clock set back."""
+    """Written down now and then; while the source is away its age grows, also by a wall clock set back a little."""
     filled(store, clocks)
     inner = FakeSource(a_snapshot(revision=2))
     source = over(inner, store, clocks)
@@ -228,9 +230,67 @@ def test_hearing_that_nothing_is_new_keeps_it_young(store: FullStore, clocks: Cl
     inner.news = [AWAY]
     with pytest.raises(FeedError):
         source.wait(0)
-    clocks.wall -= 10_000
+    clocks.wall -= 50
 
     assert over(FakeSource(AWAY), store, clocks).load().age == 500
+
+
+def test_a_clock_that_ran_ahead_makes_nothing_young(store: FullStore, clocks: Clocks):
+    """A change was kept while it was a month ahead. It is as old as the source's last word by the right clock."""
+    filled(store, clocks)
+    inner = FakeSource(a_snapshot(revision=2, acme={"state": "suspended"}))
+    source = over(inner, store, clocks)
+    run(source, source.load())
+    clocks.wall += MONTH
+    inner.news = [suspended(since=2)]
+    run(source, source.wait(0))
+    clocks.wall -= MONTH
+    clocks.go_on(NOTE_INTERVAL)
+    source.wait(0)
+
+    for days in (10, 29, 30, 31, 100):
+        clocks.wall = NOW + days * 86_400.0
+        age = over(FakeSource(AWAY), store, clocks, max_age=None).load().age
+        assert age == days * 86_400.0 - NOTE_INTERVAL, days
+
+
+def test_what_is_of_a_time_yet_to_come_is_as_old_as_can_be(
+    store: FullStore, clocks: Clocks, caplog: pytest.LogCaptureFixture
+):
+    """Either clock may be the wrong one. Used only where there is no limit of age; it is said."""
+    filled(store, clocks)
+    clocks.wall -= MONTH
+
+    with pytest.raises(FeedError, match="yet to come by this machine's clock: how old it is is not known") as caught:
+        over(FakeSource(AWAY), store, clocks, max_age=1e12).load()
+    assert caught.value.code == "database_missing"
+
+    inner = FakeSource(AWAY)
+    source = over(inner, store, clocks, max_age=None)
+    with caplog.at_level(logging.CRITICAL, "tenantgate.feed"):
+        assert source.load().age == math.inf
+    assert "there is no database; it was written at a time that is yet to come" in caplog.text
+    inner.news = [AWAY]
+    with pytest.raises(FeedError):
+        source.wait(0)
+    assert over(FakeSource(AWAY), store, clocks, max_age=None).load().age == math.inf  # and no note made it younger
+
+    inner.whole = a_snapshot(revision=3)
+    run(source, source.load())
+    assert over(FakeSource(AWAY), store, clocks).load().age == 0
+
+
+def test_what_was_just_loaded_is_young_and_what_was_before_is_not(store: FullStore, clocks: Clocks):
+    """After an outage: the source is noted with the whole policy it gave, and not before that is on the disk."""
+    filled(store, clocks)
+    clocks.go_on(10 * MONTH)
+    source = over(FakeSource(a_snapshot(revision=3)), store, clocks)
+    found = source.load()
+    assert over(FakeSource(AWAY), store, clocks, max_age=None).load().age == 10 * MONTH
+
+    run(source, found)
+    kept = over(FakeSource(AWAY), store, clocks).load()
+    assert (kept.revision, kept.age) == (3, 0)
 
 
 def test_a_policy_from_disk_goes_on_ageing(store: FullStore, clocks: Clocks):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -283,7 +284,7 @@ def test_changes_are_folded_in_before_they_outgrow_the_whole(store: PolicyStore)
 
 @pytest.mark.parametrize(
     ("age", "later", "expected"),
-    [(0.0, 50.0, 50.0), (40.0, 10.0, 40.0), (40.0, 90.0, 90.0), (40.0, -3_600.0, 40.0)],
+    [(0.0, 50.0, 50.0), (40.0, 10.0, 40.0), (40.0, 90.0, 90.0), (40.0, -60.0, 40.0)],
     ids=["as long as it lies there", "as old as it was", "or longer", "a clock set back makes nothing younger"],
 )
 def test_a_kept_policy_is_as_old_as_it_is(store: PolicyStore, wall: Wall, age: float, later: float, expected: float):
@@ -295,6 +296,53 @@ def test_a_kept_policy_is_as_old_as_it_is(store: PolicyStore, wall: Wall, age: f
     found = store.read()
     assert found is not None
     assert (found.snapshot.age, found.heard_at) == (expected, NOW)
+
+
+H = 3_600.0
+
+
+@pytest.mark.parametrize(
+    ("kept_at", "heard_at", "expected"),
+    [
+        (-H, None, H),
+        (61.0, None, math.inf),
+        (-H, 61.0, H),
+        (61.0, -H, H),
+        (61.0, 61.0, math.inf),
+        (60.0, None, 0.0),
+        (-H, 60.0, 0.0),
+        (-H, -2 * H, 2 * H),
+        (-H, -H - 60.0, H),
+        (-2 * H, -H, H),
+    ],
+    ids=[
+        "never heard of since",
+        "kept by a clock that was ahead",
+        "heard of by one",
+        "kept by one, heard of by a right one",
+        "both by one",
+        "a little ahead",
+        "heard of a little ahead",
+        "kept by one that was ahead, and its time has come",
+        "kept soon after the last note",
+        "heard of since",
+    ],
+)
+def test_a_time_that_is_yet_to_come_says_nothing(
+    store: PolicyStore, wall: Wall, kept_at: float, heard_at: float | None, expected: float
+):
+    """Each of the two may have been written by a clock that was wrong; seconds from now."""
+    now = wall.now
+    wall.now = now + kept_at
+    kept(store, WHOLE)
+    if heard_at is not None:
+        store.note_heard(now + heard_at, 0.0)
+    wall.now = now
+
+    found = store.read()
+    assert found is not None
+    assert found.snapshot.age == expected
+    assert (found.heard_at is None) == math.isinf(expected)
 
 
 def test_a_policy_that_was_discarded_leaves_its_mark(store: PolicyStore):
