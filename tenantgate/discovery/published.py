@@ -27,7 +27,8 @@ class Published(msgspec.Struct, frozen=True, eq=False):
 
     `absent`: kids that the last successful fetch did not list, with the time of the first that did not.
     `first_seen`, `last_seen`: when each kid was first and last listed. From `stale_at` on nothing is judged with them.
-    `fetched_wall`: epoch seconds of the last success, by the clock of the process that had it.
+    `fetched_wall`: epoch seconds of the last success, by the clock of the process that had it; by the issuer's, where
+    that clock was far ahead.
     """
 
     keys: KeySet

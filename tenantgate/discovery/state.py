@@ -16,6 +16,8 @@ from tenantgate.discovery.metadata import Document, Metadata
 from tenantgate.discovery.published import KeyEvent, Published
 from tenantgate.discovery.youngest import YoungestToken
 
+CLOCK_SLACK: Final = 60.0
+"""Seconds by which our wall clock may be ahead of an issuer's before a fetch is dated by the issuer's."""
 HISTORY: Final = 32
 """Key events that are remembered per key set."""
 
@@ -85,7 +87,9 @@ class IssuerState:
         self, published: Published, events: tuple[KeyEvent, ...], wall: float, date: float | None = None
     ) -> None:
         """Publish what a fetch brought at `wall`, by the issuer's own clock at `date`; epoch seconds both."""
-        self.published, self.restored = msgspec.structs.replace(published, fetched_wall=wall), False
+        # A time yet to come would make the keys young after a restart until it has come; an earlier one only ages them.
+        fetched_wall = date if date is not None and wall > date + CLOCK_SLACK else wall
+        self.published, self.restored = msgspec.structs.replace(published, fetched_wall=fetched_wall), False
         if date is not None:
             self.clock_ahead = wall - date
         self.history = (*self.history, *events)[-HISTORY:]

@@ -110,6 +110,20 @@ async def test_a_clock_set_back_makes_no_key_immortal(tmp_path: Path):
     assert kids(last) == NoKeys(too_old=True, age=72 * HOUR)
 
 
+@pytest.mark.parametrize(("ahead", "known_by"), [(30 * DAY, 0.0), (61.0, 0.0), (60.0, 60.0)])
+async def test_a_clock_that_ran_ahead_makes_no_key_young(tmp_path: Path, ahead: float, known_by: float):
+    """The last fetch was made while it did. The answer has the issuer's own time, and the keys are of that."""
+    world = World(A, folder=tmp_path)
+    world.door.date = world.wall()
+    world.epoch += ahead
+    await world.keyring.ensure(REF, None)
+    await world.end()
+
+    again = restarted(tmp_path, 71 * HOUR)
+    assert (kids(again), again.health().age) == ({A.kid}, 71 * HOUR - known_by)
+    assert kids(restarted(tmp_path, 80 * HOUR)) == NoKeys(too_old=True, age=80 * HOUR - known_by)
+
+
 async def test_withdrawn_keys_go_on_retiring(tmp_path: Path):
     """A restart neither brings a withdrawn key back nor drops it early; time without a fetch retires nothing."""
     world = World(A, B, folder=tmp_path)
