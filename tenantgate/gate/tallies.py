@@ -27,7 +27,8 @@ BUSIEST: Final = 50
 """Strangers that are told apart in one writing."""
 ASKING: Final = 50
 ASKING_OF_A_TENANT: Final = 20
-"""Strangers that are told of as such in one writing, and of them callers of one tenant: each is looked up there."""
+"""Strangers that are told of as such in one writing, and of them callers of one tenant: each is looked up there.
+Where more ask, tenants share the places evenly."""
 HOLDERS: Final = 20
 """Object ids or `sub`s of one listed daemon that are told apart in an hour: at some issuers they are as many as its
 owner likes, and every one of them would be a row for a year."""
@@ -174,7 +175,7 @@ class Tallies:
             asking.oids_differ = asking.oids_differ or asking.oid != caller.holder
             return
         of_tenant = self._asking_of.get(key[:2], 0)
-        if len(self._asking) < ASKING and of_tenant < ASKING_OF_A_TENANT:
+        if of_tenant < ASKING_OF_A_TENANT and self._has_room(of_tenant):
             self._asking_of[key[:2]] = of_tenant + 1
             self._asking[key] = Stranger(
                 resource=self._resource,
@@ -187,6 +188,21 @@ class Tallies:
                 last_at=at,
                 count=number,
             )
+
+    def _has_room(self, of_tenant: int) -> bool:
+        """Whether there is a place for one more of a tenant that has so many; if need be, of the one that has most.
+
+        Else a few tenants that flood a gate would have all places before anybody else comes.
+        """
+        if len(self._asking) < ASKING:
+            return True
+        most = max(self._asking_of.values())
+        if most <= of_tenant + 1:
+            return False
+        last = next(key for key in reversed(self._asking) if self._asking_of[key[:2]] == most)
+        del self._asking[last]
+        self._asking_of[last[:2]] = most - 1
+        return True
 
     def _row_of(self, entry: Entry) -> tuple[Count, Who | None]:
         decision, caller, roles, issued_at, expires_at, at = entry

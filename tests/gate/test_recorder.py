@@ -17,7 +17,7 @@ from tenantgate.core.claims import Caller
 from tenantgate.core.decision import DenialReason as R
 from tenantgate.core.decision import Denied
 from tenantgate.core.index import PolicyIndex
-from tenantgate.core.strict import guid_bytes
+from tenantgate.core.strict import guid_bytes, guid_text
 from tenantgate.feed.sink import DROPPED, GRANTED, OTHER, Batch, Count, Detail, SinkError, Stranger, lifetime_of
 from tenantgate.gate import tallies
 from tenantgate.gate.gate import Gate
@@ -425,13 +425,36 @@ def test_who_asks_is_looked_up_so_many_times_a_writing():
         one = a_caller(1)
         one.client_id = f"client-{each}"
         added_up.add((denied, one, READ, NOW, NOW + 60, NOW))
+    of_one = added_up.take()
     for each in range(2, 100):
         added_up.add((denied, a_caller(each), READ, NOW, NOW + 60, NOW))
+    of_all = added_up.take()
+
+    assert of_one is not None
+    assert of_all is not None
+    assert (len(of_one.strangers), len(of_all.strangers)) == (ASKING_OF_A_TENANT, ASKING)
+
+
+@pytest.mark.parametrize("tenants", [3, ASKING - 1])
+def test_tenants_share_the_places_of_who_asks(tenants: int):
+    """A few that flood a gate leave a place for whoever comes late and once; and none of them has more than another."""
+    index = PolicyIndex.from_snapshot(a_snapshot())
+    added_up = Tallies("orders", lambda: index)
+    denied = Denied(R.TENANT_NOT_LISTED, id="t-1")
+    flood = [(tid, client) for tid in range(1, tenants + 1) for client in range(ASKING_OF_A_TENANT + 5)]
+    for tid, client in [*flood, (99, 0), *flood]:
+        one = a_caller(tid)
+        one.client_id = f"client-{client}"
+        added_up.add((denied, one, READ, NOW, NOW + 60, NOW))
     batch = added_up.take()
 
     assert batch is not None
     assert len(batch.strangers) == ASKING
-    assert Counter(each.tid for each in batch.strangers).most_common(1)[0][1] == ASKING_OF_A_TENANT
+    shares = Counter(each.tid for each in batch.strangers)
+    late = shares.pop(guid_text((99).to_bytes(16, "big")))
+    assert late == 1
+    assert len(shares) == tenants
+    assert max(shares.values()) - min(shares.values()) <= 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
