@@ -83,7 +83,7 @@ class Written(Out):
     created_at: Instant
     created_by: str = Field(description="Id of the operator; `cli:NAME` for the command line.")
     updated_at: Instant
-    version: int = Field(description="Counts the changes of this row, from 1.")
+    version: int = Field(description="Counts the changes; never used twice for one id.")
 
 
 def arguments(body: In) -> dict[str, Any]:

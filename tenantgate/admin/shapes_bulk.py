@@ -28,7 +28,7 @@ class MovedOut(Out):
     id: str
     outcome: Literal["changed", "unchanged"] = Field(description="Unchanged: it was in that state already.")
     state: str = Field(examples=["suspended"])
-    version: int = Field(description="Counts the changes of this row, from 1.")
+    version: int = Field(description="Counts the changes; never used twice for one id.")
 
 
 class BulkOut(Out):

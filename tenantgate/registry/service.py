@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from tenantgate.core.fields import check_id, check_text
 from tenantgate.core.policy import PolicyError, RowData, is_id
@@ -138,12 +138,27 @@ def written_by(work: Work) -> dict[str, Any]:
 def add(work: Work, row: N, action: str, *, policy: bool = True) -> N:
     """Add a row, say so in the audit and, if it is `policy`, in the change feed."""
     kind = kind_of_table(type(row))
+    if policy and isinstance(row, tables.Written):
+        row.version = _first_version(work.session, kind, row.id)
     work.session.add(row)
     work.session.flush()
     work.record(action, kind, row.id, None, facts_of(row))
     if policy:
         work.change(kind, row.id, "put")
     return row
+
+
+def _first_version(session: Session, kind: str, id_: str) -> int:
+    """Return the version of a new row: 1, or one that no earlier row of this id ever had, as the audit knows it.
+
+    Whoever has seen the earlier one must not change this one in the belief that it is the same (`preconditions`).
+    """
+    entries = select(tables.AuditEntry).where(tables.AuditEntry.kind == kind, tables.AuditEntry.row_id == id_)
+    last = session.exec(entries.order_by(col(tables.AuditEntry.sequence).desc()).limit(1)).first()
+    if last is None:
+        return 1
+    # No row has more versions than the audit has entries, for one whose entry does not say which it was in.
+    return int((last.before or last.after or {}).get("version", last.sequence)) + 1
 
 
 def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = True, reason: str = "") -> W:

@@ -49,7 +49,7 @@ class Named(Base):
 
 
 class Written(Named):
-    """Who wrote a row and when. `version` counts the changes of this row, from 1."""
+    """Who wrote a row and when. `version` counts the changes, from 1 or where an earlier row of the same id ended."""
 
     created_at: int = Field(sa_type=sa.BigInteger)
     created_by: str

@@ -102,6 +102,22 @@ def test_a_condition_where_nothing_has_a_version_is_refused(api: Api):
     assert (problem["status"], problem["code"]) == (400, "precondition_malformed")
 
 
+def test_a_tag_is_not_of_what_is_made_anew_under_the_same_id(api: Api):
+    """Revoked and granted again, the assignment is another one: who saw the first neither changes nor keeps it."""
+    changed = api.ask("PATCH", "/role-assignments/nightly-read", json={"ticket": "REQ-4711"})
+    seen = {"If-Match": changed.headers["ETag"]}
+    api.change("/role-assignments/nightly-read/revoke")
+    other = {"id": "nightly-read", "app_role": "orders-read", "daemon": "nightly", "expires_at": "2027-06-01T00:00:00Z"}
+    made = api.make("/role-assignments", **other)
+    assert (seen["If-Match"], made["version"]) == ('"2"', 3)
+    problem = api.refused("PATCH", "/role-assignments/nightly-read", json={"expires_at": None}, headers=seen)
+    assert (problem["status"], problem["code"]) == (412, "version_changed")
+    assert api.refused("POST", "/role-assignments/nightly-read/revoke", headers=seen)["status"] == 412
+    known = {"If-None-Match": seen["If-Match"]}
+    assert api.ask("GET", "/role-assignments/nightly-read", headers=known).status_code == 200
+    assert api.get("/role-assignments/nightly-read")["version"] == 3
+
+
 def test_a_condition_on_what_is_not_there(api: Api):
     """404 says more than 412."""
     for tags in ("*", '"1"'):

@@ -23,7 +23,7 @@ from tenantgate.registry.daemons import DaemonSpec
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError, RegistryError, TransitionError
 from tenantgate.registry.issuers import IssuerSpec
-from tenantgate.registry.rows import data_of_row
+from tenantgate.registry.rows import TABLES, data_of_row
 from tenantgate.registry.service import LARGEST_PAGE
 from tenantgate.registry.tables import Tenant
 from tenantgate.registry.tenants import TenantSpec
@@ -646,3 +646,31 @@ def test_a_key_is_distrusted_once_and_trusted_by_the_same_name(registry: Registr
     assert (caught.value.code, caught.value.field) == ("key_not_found", "key")
     with registry.work() as work:
         assert issuers.trust_key(work, "entra", "stolen").distrusted_keys == []
+
+
+REMOVALS: list[tuple[Callable[..., str], str, Callable[[Work, str], Any]]] = [
+    (an_oidc_issuer, "issuer", issuers.delete),
+    (a_tenant, "tenant", tenants.delete),
+    (a_daemon, "daemon", daemons.delete),
+    (a_resource, "resource", resources.delete),
+    (an_app_role, "app_role", app_roles.delete),
+    (a_grant, "role_assignment", assignments.revoke),
+    (a_mapping, "role_mapping", role_mappings.delete),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "remove"), REMOVALS, ids=[kind for _, kind, _ in REMOVALS])
+def test_no_version_is_used_twice_for_an_id(
+    registry: Registry, make: Callable[..., str], kind: str, remove: Callable[[Work, str], Any]
+):
+    """What is made anew under the same id goes on counting, however often."""
+    seen: list[int] = []
+    with registry.work() as work:
+        assignments.revoke(work, "nightly-read")  # the second may give the same role
+    for _ in range(3):
+        with registry.work() as work:
+            id_ = make(work, **SECOND[make])
+            seen.append(work.session.get_one(TABLES[kind], id_).version)
+        with registry.work() as work:
+            remove(work, id_)
+    assert seen == [1, 2, 3]
