@@ -64,13 +64,24 @@ class ApprovalSpec:
 
 
 def note(session: Session, strangers: Iterable[Stranger]) -> int:
-    """Take in who asked, for resources that want to know. How many were forgotten for it."""
+    """Take in who asked, for resources that want to know. How many were forgotten for it.
+
+    Gates may tell late: who was seen before resource or issuer was made asked one that had the id before it.
+    """
     asked = sorted(strangers, key=lambda each: (each.issuer, each.tid, each.client_id))  # in one order for all gates
-    wanting = select(Resource.id).where(
+    wanting = select(Resource.id, Resource.created_at).where(
         col(Resource.access_requests), col(Resource.id).in_({s.resource for s in asked})
     )
-    wanted = set(session.exec(wanting)) if asked else set[str]()
-    taken = [each for each in asked if each.resource in wanted]
+    known = select(Issuer.id, Issuer.created_at).where(col(Issuer.id).in_({s.issuer for s in asked}))
+    wanted = dict(session.exec(wanting).all()) if asked else {}
+    issuers = dict(session.exec(known).all()) if wanted else {}
+    taken = [
+        each
+        for each in asked
+        if each.resource in wanted
+        and each.issuer in issuers
+        and each.first_at >= max(wanted[each.resource], issuers[each.issuer])
+    ]
     new = {_Place(each.resource, each.issuer, each.tid) for each in taken if _take_in(session, each)}
     session.flush()
     forgotten = sum(_forget_in(session, place) for place in sorted(new))

@@ -23,8 +23,9 @@ from tenantgate.registry.tables import AppRole, RoleAssignment
 _SUBJECT: Final = ("app_role", "daemon", "tenant")
 _PINS: Final = ("oid", "subject")
 """What says which caller a daemon is, besides its client id."""
-_STRENGTH: Final = "min_credential"
-ASSURED: Final = (*_PINS, _STRENGTH)
+STRENGTH: Final = "min_credential"
+"""What says how strong a credential is asked for, of a daemon and of a resource."""
+ASSURED: Final = (*_PINS, STRENGTH)
 """What an approval relies on of a daemon that can be changed: which caller it is, and by what it has to prove so."""
 _RANK: Final = {strength: rank for rank, strength in enumerate(get_args(CredentialStrength))}
 
@@ -81,19 +82,24 @@ def loosened(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     for name in _PINS:
         if before.get(name) is not None and before.get(name) != after.get(name):
             return name
-    return _STRENGTH if _rank(after) < _rank(before) else ""
+    return STRENGTH if is_weaker(before, after) else ""
 
 
-def _rank(daemon: Mapping[str, Any]) -> int:
+def is_weaker(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a daemon, or a resource, asks for a weaker credential than it did."""
+    return _rank(after) < _rank(before)
+
+
+def _rank(asking: Mapping[str, Any]) -> int:
     """Return how strong a credential is asked for; one nobody knows is stronger than all, as a gate has it."""
-    return _RANK.get(daemon.get(_STRENGTH), len(_RANK))
+    return _RANK.get(asking.get(STRENGTH), len(_RANK))
 
 
 def _refuse_loosened(session: Session, daemon: str, name: str, now: int) -> None:
     going_on = sa.or_(col(RoleAssignment.expires_at).is_(None), col(RoleAssignment.expires_at) > now)
     held = select(RoleAssignment).join(AppRole).where(RoleAssignment.daemon == daemon, col(AppRole.sensitive), going_on)
     if (row := session.exec(held.order_by(col(RoleAssignment.id))).first()) is not None:
-        what = "the credential it has to show" if name == _STRENGTH else "the caller it is pinned to"
+        what = "the credential it has to show" if name == STRENGTH else "the caller it is pinned to"
         message = (
             f"daemon {daemon} holds the sensitive role {row.app_role}, which was approved for {what}: revoke "
             f"assignment {row.id}, change `{name}`, and ask for the role again"

@@ -7,23 +7,36 @@ because a version before made it, cannot be compared, and is asked for anew.
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import json
+from typing import Any, Final
 
 from sqlmodel import Session
 
 from tenantgate.registry.approval_tables import PendingGrant
-from tenantgate.registry.approved import ASSURED, loosened
-from tenantgate.registry.tables import AppRole, Daemon, RoleAssignment, Tenant
+from tenantgate.registry.approved import ASSURED, STRENGTH, is_weaker, loosened
+from tenantgate.registry.tables import AppRole, Daemon, Issuer, Resource, RoleAssignment, Tenant
+
+_WHO: Final = ("kind", "authority", "issuer", "v1_issuer", "v2_issuer")
+"""Whose tokens an issuer's are."""
+_READING: Final = ("metadata_url", "v1_metadata_url", "profile", "client_id_claim", "subject_pin")
+"""Where its keys are had, and by what a caller is told from others."""
+_KEYS: Final = ("jwks", "v1_jwks")
+"""Keys that were given; kept as a digest."""
 
 
 def asked_of(session: Session, row: PendingGrant) -> dict[str, Any]:
     """Return what a request's ids stand for now."""
     role = session.get(AppRole, row.app_role)
+    resource = session.get(Resource, role.resource) if role is not None else None
     found: dict[str, Any] = {"role": role and {"resource": role.resource, "value": role.value}}
+    if resource is not None:
+        found["resource"] = {"audiences": sorted(resource.audiences), STRENGTH: resource.min_credential}
     daemon = session.get(Daemon, row.daemon) if row.daemon is not None else None
     tenant = session.get(Tenant, daemon.tenant if daemon is not None else row.tenant or "")
     if tenant is not None:
         found["tenant"] = {"id": tenant.id, "issuer": tenant.issuer, "tid": tenant.tid, "partner": tenant.partner}
+        found["issuer"] = _issuer(session, tenant.issuer)
     if daemon is not None:
         assured = {name: getattr(daemon, name) for name in ASSURED}
         found["daemon"] = {"client_id": daemon.client_id, "partner": daemon.partner, **assured}
@@ -33,9 +46,23 @@ def asked_of(session: Session, row: PendingGrant) -> dict[str, Any]:
     return found
 
 
+def _issuer(session: Session, id_: str) -> dict[str, Any] | None:
+    row = session.get(Issuer, id_)
+    if row is None:
+        return None
+    return {name: getattr(row, name) for name in (*_WHO, *_READING)} | {
+        name: keys and hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()
+        for name in _KEYS
+        for keys in [getattr(row, name)]
+    }
+
+
 def is_as_asked(now: dict[str, Any], asked: dict[str, Any]) -> bool:
     """Whether it is still what was asked for. A daemon may have been pinned since, or have to show more."""
     daemon, before = now.get("daemon"), asked.get("daemon")
     if daemon and before and not loosened(before, daemon):
         now = now | {"daemon": daemon | {name: before[name] for name in ASSURED if name in before}}
+    resource, before = now.get("resource"), asked.get("resource")
+    if resource and before and not is_weaker(before, resource):
+        now = now | {"resource": resource | {STRENGTH: before[STRENGTH]}}
     return now == asked

@@ -151,7 +151,7 @@ CONFLICT_CODES: Final[dict[str, str]] = {
     "resource_in_use": "An app role or something else names the resource.",
     "app_role_in_use": "A role assignment, a role mapping or something else names the app role.",
     "identity_linked": "The identity is already an operator's.",
-    "issuer_in_use": "A tenant, a role mapping or a resource names the issuer.",
+    "issuer_in_use": "A tenant, a role mapping, a resource or an invitation names the issuer.",
     "epoch_changed": "The database is of another epoch than the one looked at.",
     "secret_not_repeated": "It was made before, and its secret is shown once alone.",
     "conflict": "Another change made at the same moment is in the way.",

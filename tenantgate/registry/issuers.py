@@ -14,7 +14,9 @@ from tenantgate.core.fields import PLACEHOLDER
 from tenantgate.core.keys import PRIVATE_MEMBERS, MalformedKeySet, build_key_set
 from tenantgate.core.policy import IssuerKind, IssuerRow
 from tenantgate.core.references import check_issuers, check_profile
+from tenantgate.registry.decision_tables import AccessRequest
 from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError
+from tenantgate.registry.invitation_tables import Invitation
 from tenantgate.registry.ordering import bytewise, folded, orders_of
 from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row
@@ -161,11 +163,13 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Issuer:
 
 
 def delete(work: Work, id_: str) -> Issuer:
-    """Trust an issuer no more. It is gone then; what it was stays in the audit.
+    """Trust an issuer no more. It is gone then; what it was stays in the audit. So are its access requests: what is
+    decided by its id later must not be about another issuer that has the id by then.
 
     Raises:
         NotFoundError: `issuer_not_found`.
-        ConflictError: `issuer_in_use`: a tenant, a role mapping or a resource names it; `holder` is its id.
+        ConflictError: `issuer_in_use`: a tenant, a role mapping, a resource, or an invitation that may still be
+            redeemed or approved names it; `holder` is its id.
     """
     row = get_row(work.session, Issuer, id_, for_change=True)
     for table, kind in ((Tenant, "tenant"), (RoleMapping, "role mapping")):
@@ -175,7 +179,20 @@ def delete(work: Work, id_: str) -> Issuer:
     for resource in work.session.exec(select(Resource).order_by(col(Resource.id))):  # resources are few
         if id_ in resource.issuers:
             raise ConflictError("issuer_in_use", f"resource {resource.id} names this issuer", holder=resource.id)
+    if (invitation := _invitation_of(work, id_)) is not None:
+        message = f"invitation {invitation} is for daemons of this issuer: revoke or reject it"
+        raise ConflictError("issuer_in_use", message, holder=invitation)
+    work.session.execute(sa.delete(AccessRequest).where(col(AccessRequest.issuer) == id_))
     return remove(work, row, "issuer.deleted")
+
+
+def _invitation_of(work: Work, id_: str) -> str | None:
+    """Return the first invitation that may still list a daemon of an issuer: one that was redeemed, or can be."""
+    redeemable = sa.and_(col(Invitation.state) == "open", col(Invitation.expires_at) > work.now)
+    waiting = select(Invitation.id).where(
+        Invitation.issuer == id_, sa.or_(col(Invitation.state) == "redeemed", redeemable)
+    )
+    return work.session.exec(waiting.order_by(col(Invitation.id))).first()
 
 
 def distrust_key(work: Work, id_: str, key: str) -> Issuer:

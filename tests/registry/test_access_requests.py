@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from tenantgate.registry import access_requests, audit, resources, snapshot
+from tenantgate.registry import access_requests, audit, issuers, resources, snapshot
 from tenantgate.registry.access_requests import LATE, ApprovalSpec
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import InvalidError, NotFoundError, RegistryError, TransitionError
@@ -226,3 +226,37 @@ def test_requests_go_with_their_resource(registry: Registry):
         resources.delete(work, "stock")
     with reading(registry.engine) as session, pytest.raises(NotFoundError):
         access_requests.get(session, id_)
+
+
+def test_requests_go_with_their_issuer(registry: Registry):
+    """Made anew under its id it may be anybody; and who asked the one of before, told late, asks nothing here."""
+    with registry.work() as work:
+        an_oidc_issuer(work)
+    caller: dict[str, Any] = {"issuer": "keycloak", "tid": "", "client_id": "nightly", "oid": "service-account-nightly"}
+    id_ = asked(registry, **caller)
+    other = asked(registry)
+    with registry.work() as work:
+        issuers.delete(work, "keycloak")
+    asked(registry, **caller)
+    with registry.work(now=NOW + 10) as work:
+        an_oidc_issuer(work, issuer="https://id.evil.example/realms/main")
+    asked(registry, **caller, last_at=NOW + 20)
+    with registry.work() as work, pytest.raises(NotFoundError):
+        access_requests.approve(work, id_, SPEC)
+    assert state_of(registry, other) == "open"
+    assert asked(registry, **caller, first_at=NOW + 10, last_at=NOW + 20) == id_
+    assert state_of(registry, id_) == "open"
+
+
+def test_who_asked_a_resource_of_before_does_not_ask_this_one(registry: Registry):
+    """It has the id alone in common with the one that was asked."""
+    with registry.work() as work:
+        a_resource(work, id="stock", audiences=("api://stock",))
+    with registry.work(now=NOW + 10) as work:
+        resources.delete(work, "stock")
+        a_resource(work, id="stock", audiences=("api://shares",))
+    id_ = asked(registry, resource="stock", last_at=NOW + 20)
+    with reading(registry.engine) as session, pytest.raises(NotFoundError):
+        access_requests.get(session, id_)
+    asked(registry, resource="stock", first_at=NOW + 10, last_at=NOW + 20)
+    assert state_of(registry, id_) == "open"

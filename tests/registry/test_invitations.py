@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tenantgate.registry import app_roles, assignments, audit, daemons, invitations, partners, pending_grants
+from tenantgate.registry import app_roles, assignments, audit, daemons, invitations, issuers, partners, pending_grants
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import CredentialError, RegistryError
 from tenantgate.registry.invitations import LIFETIME, InvitationSpec, NewInvitation
@@ -256,6 +256,29 @@ def test_a_partner_who_gets_nothing_new_redeems_nothing(world: Registry, state: 
         with world.work() as work:
             partners.activate(work, "fabrikam")
         redeemed(world, made.code)
+
+
+def test_an_issuer_stays_while_an_invitation_may_list_a_daemon_of_it(world: Registry):
+    """Deleted and made anew at another address it would be approved unseen. One decided or ended is in no way."""
+    with world.work() as work:
+        an_oidc_issuer(work)
+    gone = lambda work: issuers.delete(work, "keycloak")  # noqa: E731
+    first, second = (invited(world, start=start, issuer="keycloak") for start in (71, 72))
+    error = refused(world, gone)
+    assert (error.code, error.holder) == ("issuer_in_use", min(first.row.id, second.row.id))
+    redeemed(world, first.code, tid=None, client_id="svc")
+    with world.work() as work:
+        invitations.revoke(work, second.row.id)
+    for now in (NOW, NOW + LIFETIME):
+        error = refused(world, gone, now=now)
+        assert (error.code, error.holder) == ("issuer_in_use", first.row.id)
+    with world.work() as work:
+        invitations.reject(work, first.row.id)
+    third = invited(world, start=73, issuer="keycloak")
+    error = refused(world, gone, now=NOW + LIFETIME - 1)
+    assert (error.code, error.holder) == ("issuer_in_use", third.row.id)
+    with world.work(now=NOW + LIFETIME) as work:
+        issuers.delete(work, "keycloak")
 
 
 def test_a_partner_archived_after_redeeming_is_not_listed(world: Registry):

@@ -15,10 +15,12 @@ from tenantgate.registry import (
     audit,
     daemons,
     identities,
+    issuers,
     onboarding,
     operators,
     partners,
     pending_grants,
+    resources,
     role_mappings,
     tenants,
 )
@@ -33,6 +35,7 @@ from tenantgate.registry.service import add, amend
 from tenantgate.registry.snapshot import read_snapshot, read_state
 from tenantgate.registry.tables import RoleAssignment
 from tenantgate.registry.unit_of_work import Actor, Work
+from tests.builders import signer
 from tests.registry.builders import (
     NOW,
     TID,
@@ -380,18 +383,95 @@ def test_who_holds_a_sensitive_role_shows_no_less_by_one(world: Registry, streng
         shows(strength)(work)
 
 
-def test_a_request_of_a_version_before_is_asked_for_anew(world: Registry):
-    """It does not say how strong a credential was looked at: nobody can know whether it is as it was."""
+@pytest.mark.parametrize("without", ["issuer", "resource", "daemon.min_credential"])
+def test_a_request_of_a_version_before_is_asked_for_anew(world: Registry, without: str):
+    """It does not say all that is looked at: nobody can know whether it is as it was."""
     id_ = asked(world)
+    kind, _, member = without.partition(".")
     with writing(world.engine) as session:
         row = session.get_one(PendingGrant, id_)
-        row.asked = row.asked | {"daemon": {k: v for k, v in row.asked["daemon"].items() if k != "min_credential"}}
+        there = {name: value for name, value in row.asked[kind].items() if name != member}
+        row.asked = {name: value for name, value in row.asked.items() if name != kind} | (
+            {kind: there} if member else {}
+        )
     assert refused(world, approving(id_))[0] == "request_outdated"
     with world.work(actor=ADA) as work:
         pending_grants.withdraw(work, id_)
     again = asked(world)
     with world.work(actor=BOB) as work:
         assert pending_grants.approve(work, again).state == "approved"
+
+
+def test_an_issuer_made_anew_elsewhere_meanwhile_gets_nothing(branch: Registry):
+    """Every id is as it was asked for, and whoever signs is somebody else. Made anew as it was, it may be approved."""
+    id_ = asked(branch, daemon="builder")
+
+    def anew(issuer: str) -> None:
+        with branch.work() as work:
+            daemons.delete(work, "builder")
+            tenants.delete(work, "fabrikam-realm")
+            issuers.delete(work, "keycloak")
+            an_oidc_issuer(work, issuer=issuer)
+            a_tenant(work, id="fabrikam-realm", issuer="keycloak", tid=None)
+            a_daemon(work, id="builder", tenant="fabrikam-realm", client_id="builder", subject="main")
+
+    anew("https://id.evil.example/realms/main")
+    assert refused(branch, approving(id_))[0] == "request_outdated"
+    anew("https://id.fabrikam.example/realms/main")
+    with branch.work(actor=BOB) as work:
+        assert pending_grants.approve(work, id_).state == "approved"
+
+
+KEYS = {"keys": [signer("ES256", "own").jwk(alg="ES256")]}
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"metadata_url": "https://id.evil.example/metadata"}, "request_outdated"),
+        ({"jwks": KEYS}, "request_outdated"),
+        ({"client_id_claim": "sub"}, "request_outdated"),
+        ({"subject_pin": True}, "request_outdated"),
+        ({"profile": "keycloak"}, "request_outdated"),
+        ({"max_key_age": 7200}, None),
+    ],
+    ids=["metadata", "keys", "client id", "pin", "profile", "age"],
+)
+def test_an_issuer_read_otherwise_meanwhile_gets_nothing(branch: Registry, members: dict[str, Any], code: str | None):
+    """Other keys, or another claim that says who calls: it is another caller. How old keys may be is no such thing."""
+    id_ = asked(branch, daemon="builder")
+    with branch.work() as work:
+        issuers.change(work, "keycloak", members)
+    if code is not None:
+        assert refused(branch, approving(id_))[0] == code
+        return
+    with branch.work(actor=BOB) as work:
+        assert pending_grants.approve(work, id_).state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"audiences": ("api://payments",)}, "request_outdated"),
+        ({"audiences": ("api://orders", "api://payments")}, "request_outdated"),
+        ({"min_credential": "none"}, "request_outdated"),
+        ({"min_credential": "certificate"}, None),
+        ({"max_lifetime": 3600}, None),
+    ],
+    ids=["another", "one more", "weaker", "stronger", "lifetime"],
+)
+def test_another_api_meanwhile_is_not_what_was_asked(world: Registry, members: dict[str, Any], code: str | None):
+    """The role is one of an API, which is known by its audiences, and by what it asks callers to show."""
+    with world.work() as work:
+        resources.change(work, "orders", {"min_credential": "secret"})
+    id_ = asked(world)
+    with world.work() as work:
+        resources.change(work, "orders", members)
+    if code is not None:
+        assert refused(world, approving(id_))[0] == code
+        return
+    with world.work(actor=BOB) as work:
+        assert pending_grants.approve(work, id_).state == "approved"
 
 
 def test_a_request_does_not_wait_for_ever(world: Registry):
