@@ -90,6 +90,6 @@ def slug(*examples: str) -> WithJsonSchema:
 
 
 def words(limit: int, *examples: str) -> WithJsonSchema:
-    """Describe a text of at most `limit` characters, NFC, without control or bidi characters."""
+    """Describe a text of at most `limit` characters, NFC, without control characters or such as nobody sees."""
     shown = {"examples": list(examples)} if examples else {}
     return WithJsonSchema({"type": "string", "maxLength": limit, **shown})

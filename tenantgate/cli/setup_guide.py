@@ -10,7 +10,7 @@ import typer
 
 from tenantgate.cli.policies import read_either, unusable
 from tenantgate.cli.registration import Registration, az, graph, terraform
-from tenantgate.core.fields import IDENTITY_LENGTH, check_guid, check_id, check_text, check_url
+from tenantgate.core.fields import check_guid, check_id, check_identity, check_text, check_url
 from tenantgate.core.policy import AppRoleRow, IssuerRow, PolicyError, PolicySnapshot, ResourceRow, is_guid
 from tenantgate.core.rules import check_row
 
@@ -105,7 +105,7 @@ def _checked(registration: Registration) -> Registration:
     check_id(registration.id, "--id")
     check_text(registration.name, "--name")
     if registration.app_id_uri is not None:
-        check_text(registration.app_id_uri, "--app-id-uri", limit=IDENTITY_LENGTH, spaces=False)
+        check_identity(registration.app_id_uri, "--app-id-uri", spaces=False)
     if registration.client_id is not None:
         check_guid(registration.client_id, "--client-id")
     if registration.redirect_uri is not None:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from tenantgate.core.policy import PolicyError, RowData, is_guid, is_id
+from tenantgate.core.strict import is_identity
 
 NAME_LENGTH: Final = 200
 IDENTITY_LENGTH: Final = 256
@@ -21,8 +22,15 @@ PLACEHOLDER: Final = "{tenantid}"
 LATEST: Final = 253_402_300_799
 """The last second of the year 9999, in epoch seconds."""
 
-# Bidi controls make one name look like another; the separators break lines where nobody expects it.
-_DECEPTIVE: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\ufeff")
+# Controls, what nobody sees or what turns text round (Cf), private use, lone surrogates, and what breaks lines where
+# nobody expects it. Not what is unassigned (Cn): that depends on the Python that asks, and one server would refuse the
+# name that another took.
+_UNSEEN: Final = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+"""Letters to Unicode, and blank."""
+_JOINERS: Final = frozenset("\u200c\u200d")
+_JOINED: Final = frozenset(("Lo", "Mn", "Mc", "So", "Sk"))
+"""What a joiner may follow: scripts that need one have no capitals, and emoji are symbols. Elsewhere it only hides."""
 
 T = TypeVar("T")
 
@@ -44,11 +52,30 @@ def check_text(value: str, path: str, *, limit: int = NAME_LENGTH, lines: bool =
     if value.isascii() and value.isprintable():
         return
     allowed = "\n\t" if lines else ""
+    before = ""
     for char in value:
-        if char in _DECEPTIVE or (unicodedata.category(char) in {"Cc", "Cs"} and char not in allowed):
-            raise PolicyError("text_not_allowed", f"the character U+{ord(char):04X} is not allowed here", path)
+        if _is_hidden(char, before) and char not in allowed:
+            raise _not_allowed(char, path)
+        before = char
     if not unicodedata.is_normalized("NFC", value):
         raise PolicyError("text_not_normalised", "must be in Unicode normalisation form C", path)
+
+
+def check_identity(value: str, path: str, *, spaces: bool = True) -> None:
+    """Refuse a text that must equal one of a token's and that no token may hold: joiners and the unassigned, too."""
+    check_text(value, path, limit=IDENTITY_LENGTH, spaces=spaces)
+    if not is_identity(value):
+        raise _not_allowed(next(char for char in value if not is_identity(char)), path)
+
+
+def _is_hidden(char: str, before: str) -> bool:
+    if char in _JOINERS:
+        return not before or unicodedata.category(before) not in _JOINED
+    return char in _FILLERS or unicodedata.category(char) in _UNSEEN
+
+
+def _not_allowed(char: str, path: str) -> PolicyError:
+    return PolicyError("text_not_allowed", f"the character U+{ord(char):04X} is not allowed here", path)
 
 
 def check_guid(value: str, path: str) -> str:

@@ -13,6 +13,7 @@ from tenantgate.core.fields import (
     LATEST,
     check_guid,
     check_id,
+    check_identity,
     check_list,
     check_number,
     check_text,
@@ -89,7 +90,7 @@ def check_resource(row: ResourceRow) -> ResourceRow:
 def _check_identities(values: tuple[str, ...], path: str, *, empty: bool = True) -> None:
     # Kept as written: an issuer other than Entra may write a GUID in upper case, and means it to the letter.
     for place, value in enumerate(values):
-        check_text(value, f"{path}[{place}]", limit=IDENTITY_LENGTH, spaces=False)
+        check_identity(value, f"{path}[{place}]", spaces=False)
     check_list(tuple(map(one_spelling, values)), path, empty=empty)
 
 

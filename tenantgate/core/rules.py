@@ -6,8 +6,8 @@ things with the same codes. Input was written by an operator; nothing here comes
 Every refusal is a `PolicyError` whose `path` names the member. Codes, stable:
 
 Texts and numbers
-    `id_malformed` is no slug · `text_empty` · `text_too_long` · `text_not_allowed` control or bidi
-    character, or white space where none may be · `text_not_normalised` not NFC · `value_unknown` not one
+    `id_malformed` is no slug · `text_empty` · `text_too_long` · `text_not_allowed` a control character or
+    one that nobody sees, or white space where none may be · `text_not_normalised` not NFC · `value_unknown` not one
     of the named values · `number_out_of_range` · `list_empty` · `list_too_long` · `list_duplicate` ·
     `guid_malformed` · `role_value_malformed` · `window_empty` ends before it begins
 Token rules
@@ -50,6 +50,7 @@ from tenantgate.core.fields import (
     check_absent,
     check_guid,
     check_id,
+    check_identity,
     check_list,
     check_number,
     check_text,
@@ -237,13 +238,13 @@ def _check_tenant(row: TenantRow) -> TenantRow:
 
 def _check_daemon(row: DaemonRow) -> DaemonRow:
     check_id(row.tenant, "tenant")
-    check_text(row.client_id, "client_id", limit=IDENTITY_LENGTH, spaces=False)
+    check_identity(row.client_id, "client_id", spaces=False)
     check_value(row.state, "state", DaemonState)
     check_value(row.min_credential, "min_credential", CredentialStrength)
     if row.partner is not None:
         check_id(row.partner, "partner")
     if row.subject is not None:
-        check_text(row.subject, "subject", limit=IDENTITY_LENGTH)
+        check_identity(row.subject, "subject")
     return row if row.oid is None else replace(row, oid=check_guid(row.oid, "oid"))
 
 

@@ -76,7 +76,7 @@ ROW_CODES: Final[dict[str, str]] = {
     "id_malformed": "An id is a slug: 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit.",
     "text_empty": "A text that must say something is empty.",
     "text_too_long": "A text is longer than its limit.",
-    "text_not_allowed": "A text holds a control or bidi character, or white space where none may be.",
+    "text_not_allowed": "A text holds a control character or one that nobody sees, or white space where none may be.",
     "text_not_normalised": "A text is not in Unicode normalisation form C.",
     "value_unknown": "A value is not one of the named ones.",
     "number_out_of_range": "A number is outside its limits.",

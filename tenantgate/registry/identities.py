@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from sqlmodel import Session, col, select
 
-from tenantgate.core.fields import IDENTITY_LENGTH, check_guid, check_text, check_url
+from tenantgate.core.fields import check_guid, check_identity, check_url
 from tenantgate.core.policy import CONSUMER_TENANT, IssuerRow, PolicyError, one_spelling
 from tenantgate.core.rules import check_row
 from tenantgate.registry import operators
@@ -49,7 +49,7 @@ def checked_identity(identity: Identity) -> Identity:
         if identity.sub is None:
             return _checked_at_entra(identity)
         check_url(identity.issuer, "issuer", allow_http=True)
-        check_text(identity.sub, "sub", limit=IDENTITY_LENGTH)
+        check_identity(identity.sub, "sub")
     except PolicyError as error:
         raise from_policy_error(error) from None
     if identity.tid is not None or identity.oid is not None:

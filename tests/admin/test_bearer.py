@@ -276,6 +276,17 @@ def test_where_it_is_set_the_first_use_makes_an_operator(api: Api):
     assert len([each for each in api.get("/operators")["items"] if each["name"] == made["name"]]) == 1
 
 
+@pytest.mark.parametrize("hidden", ["\u200b", "\u200d", "\u00ad", "\u2060", "\u061c", "\U000e0041", "\ue000", "\x00"])
+def test_a_name_with_what_nobody_sees_is_not_taken(api: Api, hidden: str):
+    """Nobody comes in under the name of another: the next of their names is taken, or none of them."""
+    api.context.tokens = staff.tokens(enrols=True)
+    names = {"preferred_username": f"ada{hidden}@staff.example"}
+    found = welcome(api, staff.token("newcomer", name=f"Ada{hidden} Lovelace"))
+    assert found["operator"]["name"] == "newcomer@staff.example"
+    found = welcome(api, staff.token("another", name=f"Ada{hidden} Lovelace", **names))
+    assert found["operator"]["name"].startswith("caller ")
+
+
 def test_unlinking_shuts_nobody_out_where_the_first_use_makes_an_operator(api: Api):
     """They come back as another operator, with the token's role; the route's description says so, and what to do."""
     api.context.tokens = staff.tokens(enrols=True)

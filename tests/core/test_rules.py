@@ -31,6 +31,7 @@ from tenantgate.core.profiles.table import PROFILES
 from tenantgate.core.references import check_daemon, check_profile
 from tenantgate.core.resources import LONGEST_LIFETIME, check_resource
 from tenantgate.core.rules import check_references, check_row
+from tenantgate.core.strict import is_identity
 
 TID = "11111111-2222-4333-8444-5555555555AB"
 OTHER_TID = "99999999-2222-4333-8444-5555555555ab"
@@ -77,6 +78,13 @@ def outcome(row: RowData) -> RowData | str:
         return error.code
 
 
+UNSEEN = (
+    "\u00ad", "\u061c", "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u2060", "\u2064", "\u206a", "\ufeff",
+    "\ufff9", "\U000e0041", "\u2028", "\u2029", "\x85", "\x9b", "\ue000", "\U0010fffd", "\u115f", "\u3164", "\uffa0",
+)  # fmt: skip
+"""No name has one, for nobody sees it."""
+NO_IDENTITY = ("ن\u200c", "👩\u200d", "\u0378")
+"""What a name may have and no token's identity: a joiner, and a character that this Python does not know yet."""
 ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
     (PARTNER, {"id": "Contoso"}, "id_malformed", "id"),
     (PARTNER, {"id": ""}, "id_malformed", "id"),
@@ -322,6 +330,53 @@ ROWS: list[tuple[RowData, dict[str, Any], str, str]] = [
 def test_spoiled_row_is_refused_at_its_member(row: RowData, changed: dict[str, Any], code: str, path: str):
     """One spoiled member in a good row is refused with its code, naming the member."""
     assert refused(row, **changed) == (code, path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "شرکت\u200cها",
+        "خانهٔ\u200cما",
+        "র\u200d্যাব",
+        "ක්\u200dෂ",
+        "👩\u200d💻 GmbH",
+        "👩🏽\u200d💻",
+        "❤\ufe0f\u200d🔥",
+        "日本",
+        "A\u0378",
+    ],
+)
+def test_a_name_is_written_as_its_script_writes_it(name: str):
+    """Joiners where they join something; and what a newer Unicode may have made a letter."""
+    assert check_row(replace(PARTNER, name=name)) == replace(PARTNER, name=name)
+
+
+def test_what_is_listed_can_be_in_a_token():
+    """Of each character: a client id or subject with it is refused, or may identify somebody."""
+    for code in (*range(0x3100), *range(0xFE00, 0xFFFE), *range(0xE0000, 0xE0200), *range(0x1F3FB, 0x1F500)):
+        text = f"a{chr(code)}b"
+        for member in ("client_id", "subject"):
+            try:
+                check_row(replace(OIDC_DAEMON, **{member: text}))
+            except PolicyError:
+                continue
+            assert is_identity(text), (member, ascii(text))
+
+
+HIDDEN: list[tuple[RowData, str, str | tuple[str, ...]]] = [
+    *((PARTNER, "name", f"Con{each}toso") for each in UNSEEN),
+    *((PARTNER, "name", text) for text in ("\u3164", "\u200d", "Ω\u200d", "ن\u200c\u200c")),
+    *((DAEMON, "client_id", f"svc{each}") for each in UNSEEN + NO_IDENTITY),
+    *((DAEMON, "subject", f"s{each} vc") for each in UNSEEN + NO_IDENTITY),
+    *((RESOURCE, "clients", (f"s{each}vc",)) for each in UNSEEN + NO_IDENTITY),
+]
+
+
+@pytest.mark.parametrize(("row", "member", "value"), HIDDEN, ids=lambda each: ascii(each) if type(each) is str else "")
+def test_what_nobody_sees_is_refused(row: RowData, member: str, value: str | tuple[str, ...]):
+    """Two partners of one name, or a daemon that no token can be."""
+    path = member if type(value) is str else f"{member}[0]"
+    assert refused(row, **{member: value}) == ("text_not_allowed", path)
 
 
 @pytest.mark.parametrize("row", POLICY, ids=lambda row: row.id)

@@ -231,3 +231,26 @@ def test_state_is_read_anew(registry: Registry):
         first = read_state(session).revision
         session.execute(sa.text("UPDATE revision SET revision = revision + 1"))
         assert read_state(session).revision == first + 1
+
+
+def test_what_was_kept_before_a_rule_is_still_read(registry: Registry):
+    """Names and client ids that are refused today stand in no policy's way: it is whole, and they can be taken out."""
+    with writing(registry.engine) as session:
+        session.execute(sa.update(TABLES["daemon"]).values(client_id="svc\u200b", subject="a\u00adb"))
+        session.execute(sa.update(TABLES["partner"]).values(name="Conto\u2060so"))
+    policy = snapshot_of(registry).rows
+    assert [decode_row(encode_row(row)) for row in policy] == list(policy)
+    rows = content(policy)
+    daemon, partner = rows["daemon", "nightly"], rows["partner", "contoso"]
+    assert isinstance(daemon, DaemonRow)
+    assert isinstance(partner, PartnerRow)
+    assert (daemon.client_id, daemon.subject, partner.name) == ("svc\u200b", "a\u00adb", "Conto\u2060so")
+    with registry.work() as work:
+        daemons.suspend(work, "nightly")
+        assignments.revoke(work, "nightly-read")
+        daemons.delete(work, "nightly")
+        partners.suspend(work, "contoso")
+        partners.change(work, "contoso", {"name": "Contoso"})
+    after = content(snapshot_of(registry).rows)
+    assert ("daemon", "nightly") not in after
+    assert after["partner", "contoso"] == PartnerRow(id="contoso", name="Contoso", state="suspended")
