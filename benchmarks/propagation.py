@@ -2,22 +2,25 @@
 
 Each gate judges the same authentic token of the partner's daemon over and over and notes, by the one monotonic clock of
 the machine, when its first refusal (or first grant again) came. One figure is the slowest gate of one suspension, from
-the moment in which the change was answered to whoever made it. A violation is a grant by a gate that has acknowledged
-the revision of the suspension, or that has refused since.
+the moment in which the change was answered to whoever made it. A violation is a grant by a revision in which the
+partner is suspended, or by one that is older than what the gate has judged by, or had, before. A gate tells of its
+first judgement by each revision, so that a grant is seen also where it is no change.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -57,7 +60,6 @@ gate = open_gate(url, resource="orders")
 token = sys.stdin.readline().strip().encode()
 view = RequestView("GET", "/", [(b"authorization", b"Bearer " + token)])
 last, violations, judged = None, 0, 0
-refused_at = 0
 print(json.dumps({"ready": True}), flush=True)
 
 def end():
@@ -74,8 +76,8 @@ while not done.is_set():
     granted = isinstance(decision, Granted)
     if granted and decision.revision < revision:
         violations += 1
-    if granted is not last:
-        last = granted
+    if (granted, decision.revision) != last:
+        last = granted, decision.revision
         print(json.dumps({"granted": granted, "at": now, "revision": decision.revision}), flush=True)
     time.sleep(every)
 gate.close()
@@ -132,6 +134,8 @@ def _measure(url: str, count: int, suspensions: int) -> Found:
     token = _registry(url)
     engine = open_engine(url)
     found = Found()
+    suspended: list[range] = []
+    since = 0
     gates = [_Gate(url, token) for _ in range(count)]
     try:
         for gate in gates:
@@ -140,7 +144,10 @@ def _measure(url: str, count: int, suspensions: int) -> Found:
             for granted, move in ((False, partners.suspend), (True, partners.activate)):
                 took, revision, answered = _change(engine, move)
                 slowest = max(gate.until(granted=granted, revision=revision) for gate in gates)
-                if not granted:
+                if granted:
+                    suspended.append(range(since, revision))
+                else:
+                    since = revision
                     found.milliseconds.append(max(0.0, slowest - answered) * 1000)
                     found.changes.append(took * 1000)
             time.sleep(0.02)
@@ -148,9 +155,26 @@ def _measure(url: str, count: int, suspensions: int) -> Found:
         for gate in gates:
             judged, violations = gate.end()
             found.judged += judged
-            found.violations += violations
+            found.violations += violations + wrong_grants(gate.told, suspended)
         engine.dispose()
     return found
+
+
+def wrong_grants(told: Iterable[Told], suspended: Sequence[range]) -> int:
+    """Return how many lines of a gate are grants that must not be. `suspended`: the revisions in which nobody comes in.
+
+    Both in order.
+    """
+    wrong, newest = 0, 0
+    left = iter(suspended)
+    window = next(left, range(0))
+    for each in told:
+        newest = max(newest, each.revision)
+        while window and window.stop <= each.revision:
+            window = next(left, range(0))
+        if each.granted and (each.revision in window or each.revision < newest):
+            wrong += 1
+    return wrong
 
 
 def _change(engine: Engine, move: Callable[[Work, str], Any]) -> tuple[float, int, float]:
@@ -163,39 +187,70 @@ def _change(engine: Engine, move: Callable[[Work, str], Any]) -> tuple[float, in
     return answered - begun, work.revision, answered
 
 
+class Told(NamedTuple):
+    """What a gate said of its first judgement by a revision: monotonic seconds, and whether it let the daemon in."""
+
+    granted: bool
+    revision: int
+    at: float
+
+
 class _Gate:
-    """A process with a gate, which says when its answer changed."""
+    """A process with a gate, which says what it answers by each revision. `told` is what was read of it."""
 
     def __init__(self, url: str, token: str) -> None:
         command = [sys.executable, "-c", _GATE, url, str(EVERY)]
+        self.told: list[Told] = []
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin, self._process.stdout
+        self._in = self._process.stdin
         self._in.write(f"{token}\n")
         self._in.flush()
-        self._read()
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+        self._next()
 
     def until(self, *, granted: bool, revision: int = 0) -> float:
-        """Return when the gate first answered so, by this revision or a later one."""
-        while True:
-            told = self._read()
-            if told["granted"] is granted and told["revision"] >= revision:
-                return float(told["at"])
+        """Return when the gate first answered so, by this revision or a later one. Raises RuntimeError: it does not."""
+        end = time.monotonic() + _LONGEST
+        while time.monotonic() < end:
+            told = self._told(self._next())
+            if told.granted is granted and told.revision >= revision:
+                return told.at
+        raise RuntimeError(f"a gate never answered by revision {revision} as it should")
 
     def end(self) -> tuple[int, int]:
-        """Return how often it judged, and how often it granted by less than it had acknowledged."""
+        """Return how often it judged, and how often it granted by less than it had before."""
         self._in.close()
-        told = json.loads(self._out.read().splitlines()[-1])
-        self._process.wait(20)
-        self._out.close()
-        return told["judged"], told["violations"]
+        line = self._next()
+        while "judged" not in line:
+            self._told(line)
+            line = self._next()
+        self._process.wait(_LONGEST)
+        self._reading.join(_LONGEST)
+        return line["judged"], line["violations"]
 
-    def _read(self) -> Any:
-        line = self._out.readline()
+    def _told(self, line: dict[str, Any]) -> Told:
+        self.told.append(Told(**line))
+        return self.told[-1]
+
+    def _next(self) -> dict[str, Any]:
+        try:
+            line = self._lines.get(timeout=_LONGEST)
+        except queue.Empty:
+            raise RuntimeError("a gate says nothing any more") from None
         if not line:
             raise RuntimeError("a gate has ended")
-        return json.loads(line)
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as out:
+            for line in out:
+                self._lines.put(line)
+        self._lines.put("")
 
 
 _new_id = random_ids(lambda length: __import__("secrets").token_bytes(length))

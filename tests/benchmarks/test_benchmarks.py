@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import judge, peers, registry, report, scale, world
+from benchmarks import judge, peers, propagation, registry, report, scale, world
 from benchmarks.__main__ import BENCHMARKS, main
 from tenantgate.core.decide import decide
 from tenantgate.core.decision import Granted
@@ -57,13 +57,35 @@ def test_start_prints_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.postgres
 def test_propagation_prints_every_key(capsys: pytest.CaptureFixture[str], postgres: Any) -> None:
-    """Every gate of every engine was heard, and none granted by less than it had acknowledged."""
+    """Every gate of every engine was heard, and none granted while nobody was to come in."""
     del postgres  # where there is no server, this is skipped and says so
     figures = printed(capsys, "propagation", "--suspensions", "3", "--gates", "2")
 
     names = ("postgres_p50_ms", "postgres_p99_ms", "sqlite_p50_ms", "sqlite_p99_ms", "postgres_judged", "sqlite_judged")
     assert all(is_figure(figures[key]) for key in names)
     assert (figures["violations"], figures["suspensions"], figures["postgres_gates"]) == (0, 3, 2)
+
+
+SUSPENDED = (range(8, 9), range(10, 12))
+"""Suspended by revision 8, active by 9; suspended by 10, active by 12."""
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        pytest.param("+7 -8 +9 -10 -11 +12", 0, id="as it should be"),
+        pytest.param("+7 -8 +8 -8 +9", 1, id="let in again by the revision that suspends"),
+        pytest.param("+7 +8 +9", 1, id="never refused"),
+        pytest.param("+7 -8 +9 -10 +11 +12", 1, id="by a later revision than the one that suspends"),
+        pytest.param("+7 +9 -11 +12", 0, id="by no revision that it passed over"),
+        pytest.param("+7 -8 +7 +9", 1, id="back to an older revision"),
+        pytest.param("+7 +8 +10 +11 +12", 3, id="each of them"),
+    ],
+)
+def test_a_grant_while_suspended_is_a_violation(told: str, wrong: int) -> None:
+    """Whatever the gate answers before and after it, and whenever it was."""
+    lines = [propagation.Told(each[0] == "+", int(each[1:]), 0.0) for each in told.split()]
+    assert propagation.wrong_grants(lines, SUSPENDED) == wrong
 
 
 @pytest.mark.postgres
