@@ -1,4 +1,4 @@
-"""`/access`: who held which role at a moment, granted by whom and why."""
+"""`/access`: who held which role at a moment, granted and approved by whom, and why."""
 
 from __future__ import annotations
 

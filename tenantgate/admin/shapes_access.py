@@ -22,6 +22,7 @@ class HeldOut(Out):
     not_before: Instant | None
     expires_at: Instant | None
     granted_by: str = Field(description="Id of the operator.")
+    approved_by: str | None = Field(description="Id of the second operator, where the role was sensitive.")
     granted_at: Instant
     reason: str
     counted: bool = Field(

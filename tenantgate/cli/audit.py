@@ -23,7 +23,18 @@ from tenantgate.registry.audit import verify_chain
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-_SHOWN = ("partner", "daemon", "resource", "role", "expires_at", "granted_by", "granted_at", "reason", "counted")
+_SHOWN = (
+    "partner",
+    "daemon",
+    "resource",
+    "role",
+    "expires_at",
+    "granted_by",
+    "approved_by",
+    "granted_at",
+    "reason",
+    "counted",
+)
 COLUMNS = ("sequence", "at", "operator", "scheme", "address", "action", "row_id", "revision")
 
 
@@ -95,7 +106,7 @@ def access(
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """Show who held which role at a moment, granted by whom and why, as the audit knows it.
+    """Show who held which role at a moment, granted and approved by whom and why, as the audit knows it.
 
     `counted` is no where daemon, tenant or partner was suspended or had ended: the role let nobody in then.
     """

@@ -1,4 +1,4 @@
-"""Who held which role at a moment, granted by whom: told from the audit, which keeps what the tables no longer have.
+"""Who held which role at a moment, granted and approved by whom: told from the audit, which keeps what tables do not.
 
 What a thing was at a moment is its last entry, in the order of the chain, among those dated up to then.
 """
@@ -22,7 +22,8 @@ class Held:
     """One role that somebody held. `daemon` and `client_id` are None where all of a tenant's daemons held it.
 
     `counted`: whether it let anybody in at that moment; not where daemon, tenant or partner was suspended or had ended.
-    Times are epoch seconds; `expires_at` is exclusive.
+    `approved_by` is the second operator, where the role was sensitive. Times are epoch seconds; `expires_at` is
+    exclusive.
     """
 
     assignment: str
@@ -35,6 +36,7 @@ class Held:
     not_before: int | None
     expires_at: int | None
     granted_by: str
+    approved_by: str | None
     granted_at: int
     reason: str
     counted: bool
@@ -110,6 +112,8 @@ def held_by(id_: str, rows: Known, moment: int) -> Held | None:
         not_before=assignment["not_before"],
         expires_at=assignment["expires_at"],
         granted_by=assignment["granted_by"],
+        # Entries from before there were sensitive roles do not name it.
+        approved_by=assignment.get("approved_by"),
         granted_at=granted_at,
         reason=assignment["reason"],
         counted=all(_active(each, moment) for each in (daemon, tenant, partner) if each is not None),

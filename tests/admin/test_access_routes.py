@@ -47,6 +47,7 @@ def test_a_role_is_held_until_it_is_taken_back(api: Api):
             "not_before": None,
             "expires_at": None,
             "granted_by": "adm",
+            "approved_by": None,
             "granted_at": "2027-01-15T08:00:00Z",
             "reason": "",
             "counted": True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -44,6 +46,13 @@ def test_from_asking_to_the_role(world: Api):
     assert answer.headers["X-TG-Revision"] == str(before + 1)
     made = world.get(f"/role-assignments/{answer.json()['assignment']}")
     assert (made["granted_by"], made["approved_by"]) == ("an-operator", "an-admin")
+    (held,) = [each for each in world.get("/access")["items"] if each["role"] == "Orders.Write"]
+    assert (held["granted_by"], held["approved_by"]) == ("an-operator", "an-admin")
+    table = csv.DictReader(io.StringIO(world.ask("GET", "/access?format=csv").text, newline=""))
+    assert [(row["role"], row["granted_by"], row["approved_by"]) for row in table] == [
+        ("Orders.Read", "adm", ""),
+        ("Orders.Write", "an-operator", "an-admin"),
+    ]
     assert world.get(f"/pending-grants/{id_}")["decided_by"] == "an-admin"
     assert world.refused("POST", f"/pending-grants/{id_}/reject")["code"] == "request_decided"
 

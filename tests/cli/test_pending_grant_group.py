@@ -49,6 +49,9 @@ def test_a_sensitive_role_waits(world: Desk):
     by_key(world, lambda work: pending_grants.approve(work, shown["id"]))
     (made,) = world.json("role", "assignments", "--role", "orders-write")["items"]
     assert (made["approved_by"], made["granted_by"].startswith("cli:")) == ("ada", True)
+    told = {each["role"]: each["approved_by"] for each in world.json("audit", "access")}
+    assert told == {"Orders.Read": None, "Orders.Write": "ada"}
+    assert "approved_by" in world.call("audit", "access").out
 
 
 def test_a_command_approves_what_an_operator_asked_for(world: Desk):

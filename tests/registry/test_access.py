@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tenantgate.registry import assignments, daemons, partners
+from tenantgate.registry import assignments, daemons, partners, pending_grants
 from tenantgate.registry.access import Held, held_at
+from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.engine import reading
 from tenantgate.registry.unit_of_work import Actor
 from tests.registry.builders import (
@@ -18,6 +19,7 @@ from tests.registry.builders import (
     a_resource,
     a_tenant,
     an_app_role,
+    an_operator,
 )
 
 DAY = 86_400
@@ -55,6 +57,35 @@ def test_a_grant_has_its_story(registry: Registry):
     assert (second.granted_by, second.granted_at, second.reason) == ("eve", NOW + 2 * DAY, "order 4712")
     assert second.expires_at == NOW + 4 * DAY
     assert at(registry, NOW + 4 * DAY) == []
+
+
+def test_the_second_operator_of_a_sensitive_role_is_told(registry: Registry):
+    """As it was at each moment: of the grant, and then of who let it go on for longer."""
+    with registry.work() as work:
+        an_app_role(work, id="orders-write", value="Orders.Write", sensitive=True)
+        for name in ("ada", "bob"):
+            an_operator(work, id=name, role="Operator")
+    ada, bob = (Actor(name, "admin_key", "192.0.2.9") for name in ("ada", "bob"))
+    with registry.work(now=NOW + 10, actor=ada) as work:
+        spec = AssignmentSpec(app_role="orders-write", daemon="nightly", expires_at=NOW + DAY)
+        asked = pending_grants.grant_or_request(work, spec).id
+    with registry.work(now=NOW + 20, actor=bob) as work:
+        granted = pending_grants.approve(work, asked).assignment or ""
+    with registry.work(now=NOW + 30, actor=bob) as work:
+        longer = pending_grants.request_window(work, granted, not_before=None, expires_at=NOW + 2 * DAY).id
+    with registry.work(now=NOW + 40) as work:
+        pending_grants.approve(work, longer)
+    with registry.work(now=NOW + 50, actor=bob) as work:
+        assignments.change(work, granted, {"expires_at": NOW + 60})
+
+    def written_at(moment: int) -> tuple[str, str | None] | None:
+        by_role = {each.role: (each.granted_by, each.approved_by) for each in at(registry, moment)}
+        assert by_role["Orders.Read"] == ("adm", None)
+        return by_role.get("Orders.Write")
+
+    assert [written_at(NOW + after) for after in (19, 20, 39, 40, 59, 60)] == [
+        None, ("ada", "bob"), ("ada", "bob"), ("bob", "adm"), ("bob", "adm"), None,
+    ]  # fmt: skip
 
 
 def test_what_counted_for_nothing_is_told(registry: Registry):

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from tenantgate.registry import access_pages, app_roles, assignments, audit, daemons, partners, tenants
+from tenantgate.registry import (
+    access_pages,
+    app_roles,
+    assignments,
+    audit,
+    daemons,
+    partners,
+    pending_grants,
+    tenants,
+)
 from tenantgate.registry.access import Held, held_at
 from tenantgate.registry.access_pages import page_at
+from tenantgate.registry.approval_tables import PendingGrant
+from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import InvalidError, RegistryError
-from tenantgate.registry.tables import AuditEntry
-from tenantgate.registry.unit_of_work import Work
+from tenantgate.registry.tables import AuditEntry, RoleAssignment
+from tenantgate.registry.unit_of_work import Actor, Work
 from tests.registry.builders import (
     NOW,
     Registry,
@@ -27,11 +40,14 @@ from tests.registry.builders import (
     a_tenant,
     an_app_role,
     an_oidc_issuer,
+    an_operator,
 )
 from tests.registry.test_list_plans import plan_of, statements
 
 PLACES = ("contoso", "acme", "zeta")
 RESOURCES = ("orders", "stock", "bills")
+SECONDS = ("ada", "bob")
+"""Operators who approve what Adm asks for."""
 
 
 def walked(session: Session, moment: int, *, limit: int = 2, **how: Any) -> list[Held]:
@@ -47,17 +63,20 @@ def walked(session: Session, moment: int, *, limit: int = 2, **how: Any) -> list
     raise AssertionError("it never ends")
 
 
-def agree(session: Session, moment: int, **how: Any) -> int:
-    """Assert that pages and whole say the same; how many were held."""
+def agree(session: Session, moment: int, **how: Any) -> list[Held]:
+    """Assert that pages and whole say the same; what was held."""
     whole = held_at(session, moment, **how)
     assert walked(session, moment, **how) == sorted(whole, key=lambda held: held.assignment), (moment, how)
-    return len(whole)
+    return whole
 
 
 @pytest.fixture
 def several(registry: Registry) -> Registry:
     """Three partners, one a guest in a hosted tenant; three resources, one with roles for whole tenants."""
     with registry.work() as work:
+        for operator in SECONDS:
+            an_operator(work, id=operator, role="Operator")
+        an_app_role(work, id="orders-close", value="Orders.Close", sensitive=True)
         an_oidc_issuer(work, id="idp", issuer="https://idp.example")
         a_tenant(work, id="home", issuer="idp", tid=None, partner=None, hosted=True)
         for place, partner in enumerate(PLACES[1:]):
@@ -68,6 +87,13 @@ def several(registry: Registry) -> Registry:
             for value in ("Read", "Write"):
                 an_app_role(work, id=f"{resource}-{value.lower()}", resource=resource, value=value)
     return registry
+
+
+def _approved(work: Work, asked: RoleAssignment | PendingGrant, second: str) -> None:
+    """Another operator approves what was asked for, if it was not given at once."""
+    if isinstance(asked, PendingGrant):
+        work.actor = Actor(second, "admin_key", "192.0.2.2")
+        pending_grants.approve(work, asked.id)
 
 
 def _a_step(work: Work, chance: random.Random, step: int) -> None:
@@ -89,6 +115,18 @@ def _a_step(work: Work, chance: random.Random, step: int) -> None:
         ),
         lambda: a_grant(work, id=grant, app_role=role, daemon=daemon, reason=str(step), **window),
         lambda: a_grant(work, id=grant, app_role=role, daemon=None, tenant=tenant, **window),
+        lambda: _approved(
+            work,
+            pending_grants.grant_or_request(
+                work, AssignmentSpec(id=grant, app_role="orders-close", daemon=daemon, **window)
+            ),
+            chance.choice(SECONDS),
+        ),
+        lambda: _approved(
+            work,
+            pending_grants.request_window(work, grant, not_before=None, expires_at=None),
+            chance.choice(SECONDS),
+        ),
         lambda: assignments.revoke(work, grant),
         lambda: assignments.change(work, grant, {"expires_at": window["expires_at"]}),
         lambda: daemons.delete(work, daemon),
@@ -98,7 +136,7 @@ def _a_step(work: Work, chance: random.Random, step: int) -> None:
         lambda: app_roles.delete(work, role),
         lambda: an_app_role(work, id=role, resource=chance.choice(RESOURCES[1:]), value=f"V{step}"),
     ]
-    weights = (5, 9, 4, 4, 2, 2, 2, 1, 1, 2, 2)
+    weights = (5, 9, 4, 6, 3, 4, 2, 2, 2, 1, 1, 2, 2)
     chance.choices(steps, weights)[0]()
 
 
@@ -116,7 +154,7 @@ def test_pages_say_what_the_whole_says(several: Registry, seed: int):
                 _a_step(work, chance, step)
         except RegistryError:
             continue
-    held = 0
+    held: list[Held] = []
     with reading(several.engine) as session:
         for moment in (NOW - 99, NOW, *range(NOW - 3, NOW + 190, 16), NOW + 9_999):
             held += agree(session, moment)
@@ -125,7 +163,22 @@ def test_pages_say_what_the_whole_says(several: Registry, seed: int):
             for resource in RESOURCES:
                 held += agree(session, moment, resource=resource)
             agree(session, moment, partner="acme", resource="stock")
-    assert held > 50
+    assert len(held) > 50
+    assert {each.approved_by for each in held} == {None, *SECONDS}
+    assert {each.granted_by for each in held} == {"adm"}
+
+
+def test_an_entry_from_before_there_were_sensitive_roles_is_told(registry: Registry):
+    """It names no second operator, for there was none: pages and whole say so."""
+    with registry.engine.begin() as connection:
+        text = connection.exec_driver_sql("SELECT after FROM audit_entry WHERE row_id = 'nightly-read'").scalar_one()
+        facts = text if isinstance(text, dict) else json.loads(text)
+        assert facts.pop("approved_by") is None
+        query = sa.update(AuditEntry).where(col(AuditEntry.row_id) == "nightly-read").values(after=facts)
+        connection.execute(query)
+    with reading(registry.engine) as session:
+        (held,) = agree(session, NOW)
+    assert (held.granted_by, held.approved_by) == ("adm", None)
 
 
 def test_pages_of_every_length_are_the_whole(several: Registry, monkeypatch: pytest.MonkeyPatch):
