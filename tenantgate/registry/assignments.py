@@ -13,8 +13,9 @@ from sqlmodel import Session, col, select
 from tenantgate.core.fields import NAME_LENGTH
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.references import check_tenant_wide
+from tenantgate.registry import partners
 from tenantgate.registry.approved import gives_more
-from tenantgate.registry.daemons import ids_of_partner
+from tenantgate.registry.daemons import ids_of_partner, partner_of
 from tenantgate.registry.errors import ConflictError, TransitionError
 from tenantgate.registry.ordering import bytewise, end_of, orders_of
 from tenantgate.registry.pages import Page
@@ -35,7 +36,7 @@ from tenantgate.registry.service import (
     text,
     written_by,
 )
-from tenantgate.registry.tables import AppRole, Daemon, Resource, RoleAssignment, Tenant
+from tenantgate.registry.tables import AppRole, Daemon, Partner, Resource, RoleAssignment, Tenant
 from tenantgate.registry.unit_of_work import Work
 
 
@@ -59,7 +60,7 @@ def grant(work: Work, spec: AssignmentSpec) -> RoleAssignment:
     Raises:
         InvalidError: a member is at fault, `reference_unknown`, `time_in_past`, `tenant_wide_not_allowed`.
         ConflictError: `id_duplicate`, `assignment_overlap`; `holder` is the assignment for some of that time.
-        TransitionError: `approval_needed`: the role is sensitive.
+        TransitionError: `approval_needed`: the role is sensitive; `partner_archived`.
     """
     row = drafted(work, spec)
     require_ordinary(work.session, row.app_role)
@@ -82,7 +83,7 @@ def drafted(work: Work, spec: AssignmentSpec) -> RoleAssignment:
     require_future(work, data.expires_at, "expires_at")
     said = _said(spec.reason, spec.ticket)
     role = refer(work.session, AppRole, data.app_role, "app_role")
-    _check_subject(work.session, data, role)
+    check_subject(work.session, data, role)
     refuse_overlap(work, data)
     return RoleAssignment(**columns_of(data), granted_by=work.actor.operator_id, **said, **written_by(work))
 
@@ -105,7 +106,8 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> RoleAssignment:
         NotFoundError: `role_assignment_not_found`.
         InvalidError: a member is at fault, `time_in_past`, `tenant_wide_not_allowed`.
         ConflictError: `assignment_overlap`.
-        TransitionError: `approval_needed`: the role is sensitive, and this would give it at other times than now.
+        TransitionError: `approval_needed`: the role is sensitive, and this would give it at other times than now;
+            `partner_archived`, where it would give an ordinary one so.
     """
     row = get_row(work.session, RoleAssignment, id_, for_change=True)
     wanted = {name: getattr(row, name) for name in CHANGEABLE} | dict(only(members, CHANGEABLE))
@@ -118,7 +120,7 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> RoleAssignment:
         refuse_overlap(work, data)
     if widens(row, data.not_before, data.expires_at):
         require_ordinary(work.session, row.app_role)
-        _check_subject(work.session, data, get_row(work.session, AppRole, row.app_role))
+        check_subject(work.session, data, get_row(work.session, AppRole, row.app_role))
     return amend(work, row, columns_of(data) | said, "role_assignment.changed")
 
 
@@ -224,11 +226,20 @@ def list_(
     )
 
 
-def _check_subject(session: Session, data: RoleAssignmentRow, role: AppRole) -> None:
+def check_subject(session: Session, data: RoleAssignmentRow, role: AppRole) -> None:
+    """Refuse to give a role, or more of it, to nobody, to an archived partner's, or tenant-wide where that may not be.
+
+    Raises:
+        InvalidError: `reference_unknown`, `tenant_wide_not_allowed`.
+        TransitionError: `partner_archived`.
+    """
     if data.daemon is not None:
-        refer(session, Daemon, data.daemon, "daemon")
+        owner = partner_of(session, refer(session, Daemon, data.daemon, "daemon"))
+        partners.require_open(refer(session, Partner, owner or "", "daemon"), "daemon")
         return
     tenant = refer(session, Tenant, data.tenant or "", "tenant")
+    if tenant.partner is not None:
+        partners.require_open(refer(session, Partner, tenant.partner, "tenant"), "tenant")
     resource = get_row(session, Resource, role.resource)
     fitting(check_tenant_wide, data_of_row("tenant", tenant), data_of_row("resource", resource))
 

@@ -70,7 +70,7 @@ def request_window(
         InvalidError: a member is at fault, `reference_unknown`, `time_in_past`.
         ConflictError: `assignment_overlap`, `grant_pending`.
         TransitionError: `state_unchanged`: the window is no wider; the assignment itself is changed then.
-            `operator_self_made`.
+            `operator_self_made`, `partner_archived`.
     """
     row = refer(work.session, RoleAssignment, assignment, "assignment")
     said = text(reason, "reason", limit=REASON_LENGTH, lines=True, empty=True)
@@ -260,6 +260,7 @@ def _with_window(work: Work, row: RoleAssignment, not_before: int | None, expire
     assert isinstance(data, RoleAssignmentRow)
     wanted = checked(replace(data, not_before=not_before, expires_at=expires_at))
     require_future(work, wanted.expires_at, "expires_at")
+    assignments.check_subject(work.session, wanted, get_row(work.session, AppRole, wanted.app_role))
     assignments.refuse_overlap(work, wanted)
     return wanted
 

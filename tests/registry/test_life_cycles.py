@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from tenantgate.core.index import PolicyIndex
-from tenantgate.registry import daemons, issuers, partners, tenants
+from tenantgate.registry import app_roles, assignments, daemons, issuers, partners, pending_grants, tenants
 from tenantgate.registry.assignments import AssignmentSpec, grant, warnings_of
 from tenantgate.registry.engine import reading
 from tenantgate.registry.errors import RegistryError
@@ -124,6 +124,43 @@ def test_what_an_archived_partner_had_stays_theirs(registry: Registry):
     with registry.work() as work:
         assert daemons.suspend(work, "nightly").state == "suspended"
         assert tenants.suspend(work, "contoso-entra").state == "suspended"
+
+
+def test_an_archived_partner_gets_no_role(registry: Registry):
+    """Nothing new is made for it: no role for its daemon or its tenant, and no more of one. What it has can end."""
+    with registry.work() as work:
+        a_resource(work, id="bills", audiences=("api://bills",), tenant_wide_roles=True)
+        an_app_role(work, id="bills-list", resource="bills", value="Bills.List")
+        an_app_role(work, id="bills-pay", resource="bills", value="Bills.Pay", sensitive=True)
+        assignments.change(work, "nightly-read", {"expires_at": NOW + 60})
+        partners.archive(work, "contoso")
+    for role, subject in (("bills-list", "daemon"), ("bills-pay", "daemon"), ("bills-list", "tenant")):
+        wanted = AssignmentSpec(app_role=role, **{subject: {"daemon": "nightly", "tenant": "contoso-entra"}[subject]})  # type: ignore[arg-type]
+        for give in (grant, pending_grants.grant_or_request):
+            with pytest.raises(RegistryError) as caught, registry.work() as work:
+                give(work, wanted)
+            assert (caught.value.code, caught.value.field) == ("partner_archived", subject)
+    longer = {"expires_at": NOW + 120}
+    assert code_of(registry, lambda work: assignments.change(work, "nightly-read", longer)) == "partner_archived"
+    with registry.work() as work:
+        assignments.change(work, "nightly-read", {"expires_at": NOW + 30})
+        app_roles.mark_sensitive(work, "orders-read")
+
+    def widen(work: Work) -> None:
+        pending_grants.request_window(work, "nightly-read", not_before=None, expires_at=None)
+
+    assert code_of(registry, widen) == "partner_archived"
+    with registry.work() as work:
+        assignments.revoke(work, "nightly-read")
+
+
+def test_a_hosted_tenants_daemon_gets_no_role_when_its_own_partner_is_archived(registry: Registry):
+    """In a hosted tenant it is the daemon that says whose it is."""
+    with registry.work() as work:
+        hosted(work)
+        partners.archive(work, "fabrikam")
+    wanted = AssignmentSpec(app_role="orders-read", daemon="guest")
+    assert code_of(registry, lambda work: grant(work, wanted)) == "partner_archived"
 
 
 def hosted(work: Work) -> None:
