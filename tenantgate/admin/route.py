@@ -72,7 +72,8 @@ class Call:
         if context.rates is not None:
             context.rates.spend(self.operator.id)
         need.check(self.admitted)
-        self.actor = replace(self.actor, operator_id=self.operator.id)
+        key = self.admitted.admin_key
+        self.actor = replace(self.actor, operator_id=self.operator.id, admin_key=key.id if key is not None else "")
 
     def answering(self, response: Response) -> Call:
         """Write revision and place of what is made into the headers of this response."""

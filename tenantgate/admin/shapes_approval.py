@@ -39,7 +39,8 @@ class PendingGrantOut(Written):
     ticket: str
     assignment: str | None = Field(description="The assignment to widen, or that was made, or the id it is to have.")
     asked: dict[str, Any] = Field(
-        description="What role and subject were when it was asked. If they are others by then, it cannot be approved."
+        description="What role and subject were when it was asked. If they are others by then, it cannot be approved. "
+        "`admin_key` is the key it was asked with: if it is revoked by then, neither."
     )
     scheme: str = Field(description="How `created_by`, who asked, came.")
     state: PendingState

@@ -2,7 +2,8 @@
 
 Nor does another caller get what was approved: a daemon that holds such a role keeps the object id or `sub` it is pinned
 to. An issuer's client id alone may stand for many callers (every branch of a repository), so the pin is who it is. And
-it goes on showing a credential as strong as was looked at: one operator exchanges no certificate for a secret.
+it goes on showing a credential as strong as was looked at: one operator exchanges no certificate for a secret. Nor does
+a partner go on for longer, where that would prolong such a role that its own end has bounded so far.
 
 Services ask before they change anything, and say which member is at fault (`assignments.require_alone`). This asks
 again, of what the unit of work is about to write, so that a door that forgot to ask opens nothing.
@@ -18,7 +19,7 @@ from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import CredentialStrength
 from tenantgate.registry.errors import TransitionError
-from tenantgate.registry.tables import AppRole, RoleAssignment
+from tenantgate.registry.tables import AppRole, Daemon, RoleAssignment, Tenant
 
 _SUBJECT: Final = ("app_role", "daemon", "tenant")
 _PINS: Final = ("oid", "subject")
@@ -46,7 +47,7 @@ class Entry(Protocol):
 
 
 def require_approved(session: Session, entries: Iterable[Entry], *, now: int) -> None:
-    """Refuse a unit of work that gives a sensitive role without the approval of it, or to another than was approved.
+    """Refuse a unit of work that gives a sensitive role without the approval of it, to another, or for longer.
 
     Raises:
         TransitionError: `approval_needed`.
@@ -56,6 +57,8 @@ def require_approved(session: Session, entries: Iterable[Entry], *, now: int) ->
     for each in entries:
         if each.kind == "daemon" and each.before and each.after and (name := loosened(each.before, each.after)):
             _refuse_loosened(session, each.row_id, name, now)
+        if each.kind == "partner" and each.before and each.after and ends_later(each.before, each.after, "ends_at"):
+            _refuse_prolonged(session, each.row_id, max(each.before["ends_at"], now))
         if each.kind != "role_assignment" or each.after is None or each.row_id in approved:
             continue
         role = session.get(AppRole, each.after["app_role"])
@@ -69,9 +72,13 @@ def gives_more(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bo
     if before is None or any(before[name] != after[name] for name in _SUBJECT):
         return True
     begins_earlier = (after["not_before"] or 0) < (before["not_before"] or 0)
-    ended = before["expires_at"]
-    ends_later = ended is not None and (after["expires_at"] is None or after["expires_at"] > ended)
-    return begins_earlier or ends_later
+    return begins_earlier or ends_later(before, after, "expires_at")
+
+
+def ends_later(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> bool:
+    """Whether an end was put off, or taken away. `name` is the member: epoch seconds, or None for no end."""
+    ended, ends = before[name], after[name]
+    return ended is not None and (ends is None or ends > ended)
 
 
 def loosened(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -96,12 +103,30 @@ def _rank(asking: Mapping[str, Any]) -> int:
 
 
 def _refuse_loosened(session: Session, daemon: str, name: str, now: int) -> None:
-    going_on = sa.or_(col(RoleAssignment.expires_at).is_(None), col(RoleAssignment.expires_at) > now)
-    held = select(RoleAssignment).join(AppRole).where(RoleAssignment.daemon == daemon, col(AppRole.sensitive), going_on)
-    if (row := session.exec(held.order_by(col(RoleAssignment.id))).first()) is not None:
+    if (row := _first_held(session, now, col(RoleAssignment.daemon) == daemon)) is not None:
         what = "the credential it has to show" if name == STRENGTH else "the caller it is pinned to"
         message = (
             f"daemon {daemon} holds the sensitive role {row.app_role}, which was approved for {what}: revoke "
             f"assignment {row.id}, change `{name}`, and ask for the role again"
         )
         raise TransitionError("approval_needed", message, field=name, holder=row.id)
+
+
+def _refuse_prolonged(session: Session, partner: str, ended: int) -> None:
+    tenants = sa.select(col(Tenant.id)).where(col(Tenant.partner) == partner)
+    theirs = sa.or_(col(Daemon.partner) == partner, col(Daemon.tenant).in_(tenants))
+    daemons = sa.select(col(Daemon.id)).where(theirs)
+    of_partner = sa.or_(col(RoleAssignment.tenant).in_(tenants), col(RoleAssignment.daemon).in_(daemons))
+    if (row := _first_held(session, ended, of_partner)) is not None:
+        message = (
+            f"assignment {row.id} of the sensitive role {row.app_role} would go on with partner {partner}: let it end "
+            f"no later than the partner does now, or revoke it, change `ends_at`, and ask for the longer window"
+        )
+        raise TransitionError("approval_needed", message, field="ends_at", holder=row.id)
+
+
+def _first_held(session: Session, after: int, whose: sa.ColumnElement[bool]) -> RoleAssignment | None:
+    """Return the first assignment of a sensitive role that goes on after a moment, of those."""
+    going_on = sa.or_(col(RoleAssignment.expires_at).is_(None), col(RoleAssignment.expires_at) > after)
+    held = select(RoleAssignment).join(AppRole).where(whose, col(AppRole.sensitive), going_on)
+    return session.exec(held.order_by(col(RoleAssignment.id))).first()

@@ -1,8 +1,8 @@
 """What a request for a sensitive role was asked for, and whether it is that still: an id may be another's by then.
 
 What is looked at here is kept with the request (`PendingGrant.asked`) when it is made, and compared when it is
-approved. Where those who may come got fewer since, it is as asked. A request that says less than is looked at today,
-because a version before made it, cannot be compared, and is asked for anew.
+approved. Where those who may come got fewer since, or may come for a shorter time, it is as asked. A request that says
+less than is looked at today, because a version before made it, cannot be compared, and is asked for anew.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from tenantgate.registry.approval_tables import PendingGrant
-from tenantgate.registry.approved import ASSURED, STRENGTH, is_weaker, loosened
-from tenantgate.registry.tables import AppRole, Daemon, Issuer, Resource, RoleAssignment, Tenant
+from tenantgate.registry.approved import ASSURED, STRENGTH, ends_later, is_weaker, loosened
+from tenantgate.registry.tables import AppRole, Daemon, Issuer, Partner, Resource, RoleAssignment, Tenant
 
 _WHO: Final = ("kind", "authority", "issuer", "v1_issuer", "v2_issuer")
 """Whose tokens an issuer's are."""
@@ -23,6 +23,10 @@ _READING: Final = ("metadata_url", "v1_metadata_url", "profile", "client_id_clai
 """Where its keys are had, and by what a caller is told from others."""
 _KEYS: Final = ("jwks", "v1_jwks")
 """Keys that were given; kept as a digest."""
+ADMIN_KEY: Final = "admin_key"
+"""The id of the key that who asked came with, on the page too; not there where they came without one."""
+_END: Final = "ends_at"
+"""When a partner ends, and with it all that its daemons may."""
 
 
 def asked_of(session: Session, row: PendingGrant) -> dict[str, Any]:
@@ -40,6 +44,9 @@ def asked_of(session: Session, row: PendingGrant) -> dict[str, Any]:
     if daemon is not None:
         assured = {name: getattr(daemon, name) for name in ASSURED}
         found["daemon"] = {"client_id": daemon.client_id, "partner": daemon.partner, **assured}
+    owner = (daemon and daemon.partner) or (tenant and tenant.partner)
+    if (partner := session.get(Partner, owner) if owner else None) is not None:
+        found["partner"] = {"id": partner.id, _END: partner.ends_at}
     if row.kind == "widen":
         there = session.get(RoleAssignment, row.assignment)
         found["assignment"] = there and {"not_before": there.not_before, "expires_at": there.expires_at}
@@ -58,11 +65,18 @@ def _issuer(session: Session, id_: str) -> dict[str, Any] | None:
 
 
 def is_as_asked(now: dict[str, Any], asked: dict[str, Any]) -> bool:
-    """Whether it is still what was asked for. A daemon may have been pinned since, or have to show more."""
+    """Whether it is still what was asked for.
+
+    A daemon may have been pinned since, or have to show more; a partner may end earlier.
+    """
+    asked = {name: value for name, value in asked.items() if name != ADMIN_KEY}
     daemon, before = now.get("daemon"), asked.get("daemon")
     if daemon and before and not loosened(before, daemon):
         now = now | {"daemon": daemon | {name: before[name] for name in ASSURED if name in before}}
     resource, before = now.get("resource"), asked.get("resource")
     if resource and before and not is_weaker(before, resource):
         now = now | {"resource": resource | {STRENGTH: before[STRENGTH]}}
+    partner, before = now.get("partner"), asked.get("partner")
+    if partner and before and not ends_later(before, partner, _END):
+        now = now | {"partner": partner | {_END: before[_END]}}
     return now == asked

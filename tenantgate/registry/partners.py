@@ -69,7 +69,8 @@ def change(work: Work, id_: str, members: Mapping[str, Any]) -> Partner:
     Raises:
         NotFoundError: `partner_not_found`.
         InvalidError: a member is at fault, `time_in_past`.
-        TransitionError: `partner_archived`.
+        TransitionError: `partner_archived`. At the end of the unit of work: `approval_needed`, where a later end would
+            prolong a sensitive role.
     """
     row = get_row(work.session, Partner, id_, for_change=True)
     require_open(row)

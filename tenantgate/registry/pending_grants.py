@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.registry import assignments
 from tenantgate.registry.approval_tables import PendingGrant
-from tenantgate.registry.as_asked import asked_of, is_as_asked
+from tenantgate.registry.as_asked import ADMIN_KEY, asked_of, is_as_asked
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.daemons import partner_of
 from tenantgate.registry.errors import ConflictError, TransitionError
@@ -39,7 +39,7 @@ from tenantgate.registry.service import (
     text,
     written_by,
 )
-from tenantgate.registry.tables import AppRole, Daemon, Operator, Partner, RoleAssignment, Tenant
+from tenantgate.registry.tables import AdminKey, AppRole, Daemon, Operator, Partner, RoleAssignment, Tenant
 from tenantgate.registry.unit_of_work import Actor, Work
 
 APPROVAL_LIFETIME: Final = 14 * 86_400
@@ -95,6 +95,7 @@ def approve(work: Work, id_: str) -> PendingGrant:
     row = _open_one(work, id_)
     _require_second(row, work.actor)
     _require_granting(work.session, row.created_by, row.scheme)
+    _require_unrevoked(work.session, row)
     for operator in (row.created_by, work.actor.operator_id):
         _require_known(work.session, operator)
     if not is_as_asked(asked_of(work.session, row), row.asked):
@@ -183,7 +184,8 @@ def _ask(work: Work, draft: RoleAssignment, kind: str, assignment: str | None) -
         open_until=work.now + APPROVAL_LIFETIME,
         **written_by(work),
     )
-    row.asked = asked_of(work.session, row)
+    came_with = {ADMIN_KEY: work.actor.admin_key} if work.actor.admin_key else {}
+    row.asked = asked_of(work.session, row) | came_with
     return add(work, row, "pending_grant.requested", policy=False)
 
 
@@ -219,6 +221,15 @@ def _require_granting(session: Session, operator: str, scheme: str) -> None:
     found = session.get(Operator, operator)
     if found is None or found.state != "active" or found.role not in _GRANTING:
         raise TransitionError("requester_not_allowed", f"operator {operator}, who asked for it, may grant no roles now")
+
+
+def _require_unrevoked(session: Session, row: PendingGrant) -> None:
+    """Ask that nobody took back the admin key that was asked with: one that leaked is not its operator's word."""
+    id_ = row.asked.get(ADMIN_KEY)
+    key = session.get(AdminKey, id_) if id_ is not None else None
+    if id_ is not None and (key is None or key.revoked_at is not None):
+        message = f"admin key {id_}, with which {row.created_by} asked for it, was revoked since; ask again"
+        raise TransitionError("requester_not_allowed", message, holder=id_)
 
 
 def _require_active(session: Session, row: PendingGrant) -> None:

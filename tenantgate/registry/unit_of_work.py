@@ -37,12 +37,16 @@ _PLACE: Final = {kind: place for place, kind in enumerate(KINDS)}
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it: an operator's id, by which scheme they came (`admin_key`, `session`, `cli` …), from where."""
+    """Who does it: an operator's id, by which scheme they came (`admin_key`, `session`, `cli` …), from where.
+
+    `admin_key` is the id of the key they came with, or opened their session with; empty where it was none.
+    """
 
     operator_id: str
     scheme: str
     address: str
     request_id: str = ""
+    admin_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

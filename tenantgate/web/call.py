@@ -77,7 +77,8 @@ class Call:
         Raises:
             SignInNeeded, RoleRefused: it has, or the role was taken away.
         """
-        actor = Actor(visitor.operator.id, "session", self.address, self.id)
+        key = visitor.session.admin_key or ""
+        actor = Actor(visitor.operator.id, "session", self.address, self.id, key)
         context = self.context
         reserved = context.reserved_audiences
         with unit_of_work(

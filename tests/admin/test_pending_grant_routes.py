@@ -57,6 +57,22 @@ def test_from_asking_to_the_role(world: Api):
     assert world.refused("POST", f"/pending-grants/{id_}/reject")["code"] == "request_decided"
 
 
+def test_a_request_by_a_key_that_was_revoked_is_not_approved(world: Api):
+    """It is kept with which key it was asked."""
+    id_ = asked(world)
+    key = world.get(f"/pending-grants/{id_}")["asked"]["admin_key"]
+    world.change(f"/admin-keys/{key}/revoke")
+    assert world.refused("POST", f"/pending-grants/{id_}/approve")["code"] == "requester_not_allowed"
+
+
+def test_a_partner_goes_on_for_no_longer_with_a_sensitive_role(world: Api):
+    """Its end is the role's: the refusal names the member, and the assignment that would go on."""
+    world.ask("PATCH", "/partners/contoso", json={"ends_at": "2027-02-01T00:00:00Z"})
+    held = world.change(f"/pending-grants/{asked(world)}/approve")["assignment"]
+    problem = world.refused("PATCH", "/partners/contoso", json={"ends_at": None})
+    assert (problem["status"], problem["code"], held in problem["detail"]) == (409, "approval_needed", True)
+
+
 @pytest.mark.parametrize(
     ("verb", "role", "state"), [("reject", "Admin", "rejected"), ("withdraw", "Operator", "withdrawn")]
 )

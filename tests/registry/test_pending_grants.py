@@ -30,6 +30,7 @@ from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import RegistryError
 from tenantgate.registry.identities import Identity
 from tenantgate.registry.onboarding import OnboardSpec
+from tenantgate.registry.operators import KeySpec
 from tenantgate.registry.pending_grants import APPROVAL_LIFETIME
 from tenantgate.registry.service import add, amend
 from tenantgate.registry.snapshot import read_snapshot, read_state
@@ -47,6 +48,7 @@ from tests.registry.builders import (
     an_app_role,
     an_oidc_issuer,
     an_operator,
+    counting_bytes,
 )
 
 ADA = Actor("ada", "admin_key", "192.0.2.1", "req-a")
@@ -383,7 +385,7 @@ def test_who_holds_a_sensitive_role_shows_no_less_by_one(world: Registry, streng
         shows(strength)(work)
 
 
-@pytest.mark.parametrize("without", ["issuer", "resource", "daemon.min_credential"])
+@pytest.mark.parametrize("without", ["issuer", "resource", "partner", "daemon.min_credential"])
 def test_a_request_of_a_version_before_is_asked_for_anew(world: Registry, without: str):
     """It does not say all that is looked at: nobody can know whether it is as it was."""
     id_ = asked(world)
@@ -397,6 +399,129 @@ def test_a_request_of_a_version_before_is_asked_for_anew(world: Registry, withou
     assert refused(world, approving(id_))[0] == "request_outdated"
     with world.work(actor=ADA) as work:
         pending_grants.withdraw(work, id_)
+    again = asked(world)
+    with world.work(actor=BOB) as work:
+        assert pending_grants.approve(work, again).state == "approved"
+
+
+def ends(at: int | None) -> Callable[[Work], Any]:
+    """Ada says when Contoso ends."""
+    return lambda work: partners.change(work, "contoso", {"ends_at": at})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        (NOW + 9 * DAY, None, "request_outdated"),
+        (NOW + 9 * DAY, NOW + 10 * DAY, "request_outdated"),
+        (NOW + 9 * DAY, NOW + 8 * DAY, None),
+        (None, NOW + 9 * DAY, None),
+    ],
+    ids=["no end", "later", "earlier", "an end"],
+)
+def test_a_partner_that_ends_later_meanwhile_gets_nothing(
+    world: Registry, before: int | None, after: int | None, code: str | None
+):
+    """Bob saw that it all ends with the partner, in nine days. That it ends earlier is nothing to look at anew."""
+    with world.work(actor=ADA) as work:
+        ends(before)(work)
+    id_ = asked(world)
+    with world.work(actor=ADA) as work:
+        ends(after)(work)
+    if code is not None:
+        assert refused(world, approving(id_))[0] == code
+        return
+    with world.work(actor=BOB) as work:
+        assert pending_grants.approve(work, id_).state == "approved"
+
+
+@pytest.mark.parametrize("after", [None, NOW + 99 * DAY])
+@pytest.mark.threat(47)
+def test_a_sensitive_role_is_prolonged_by_no_end_of_a_partner(world: Registry, after: int | None):
+    """It ends with the partner: to put that off takes the second operator too. The message says which way leads on."""
+    end = NOW + 9 * DAY
+    with world.work(actor=ADA) as work:
+        ends(end)(work)
+    id_ = asked(world, expires_at=None)
+    with world.work(actor=BOB) as work:
+        held = pending_grants.approve(work, id_).assignment or ""
+    code, message = refused(world, ends(after), actor=ADA)
+    assert (code, held in message, "no later than the partner does now" in message) == ("approval_needed", True, True)
+    assert refused(world, ends(after), actor=ADA, now=end + 1)[0] == "approval_needed"
+    with world.work(actor=ADA) as work:
+        partners.change(work, "contoso", {"notes": "asked by mail"})
+        ends(end - DAY)(work)
+
+    with world.work(actor=ADA) as work:
+        assignments.change(work, held, {"expires_at": end - DAY})
+    with world.work(actor=ADA) as work:
+        ends(after)(work)
+    with world.work(actor=ADA) as work:
+        later = pending_grants.request_window(work, held, not_before=None, expires_at=None).id
+    with world.work(actor=BOB) as work:
+        assert pending_grants.approve(work, later).state == "approved"
+
+
+def test_a_sensitive_role_is_prolonged_by_its_own_partners_end_alone(world: Registry):
+    """A whole tenant's, and a daemon's in a hosted tenant; what ends before its partner bounds nothing."""
+    end = NOW + 9 * DAY
+    with world.work() as work:
+        a_resource(work, id="bills", audiences=("api://bills",), tenant_wide_roles=True)
+        an_app_role(work, id="bills-pay", resource="bills", value="Bills.Pay", sensitive=True)
+        partners.create(work, partners.PartnerSpec(id="fabrikam", name="Fabrikam", ends_at=end))
+        a_tenant(work, id="ours", partner=None, hosted=True, tid="22222222-2222-4333-8444-555555555555")
+        a_daemon(work, id="guest", tenant="ours", partner="fabrikam", client_id="dddddddd-bbbb-4ccc-8ddd-eeeeeeeeeeee")
+        ends(end)(work)
+
+    def later(partner: str) -> Callable[[Work], Any]:
+        return lambda work: partners.change(work, partner, {"ends_at": None})
+
+    for partner, subject in (
+        ("contoso", {"daemon": None, "tenant": "contoso-entra"}),
+        ("fabrikam", {"daemon": "guest"}),
+    ):
+        for expires_at, code in ((end, None), (end + 1, "approval_needed"), (None, "approval_needed")):
+            id_ = asked(world, app_role="bills-pay", expires_at=expires_at, **subject)
+            with world.work(actor=BOB) as work:
+                held = pending_grants.approve(work, id_).assignment or ""
+            if code is not None:
+                assert refused(world, later(partner), actor=ADA)[0] == code
+            else:
+                with world.work(actor=ADA) as work:
+                    later(partner)(work)
+                with world.work(actor=ADA) as work:
+                    partners.change(work, partner, {"ends_at": end})
+            with world.work() as work:
+                assignments.revoke(work, held)
+        with world.work(actor=ADA) as work:
+            later(partner)(work)
+
+
+def a_key(world: Registry) -> str:
+    """An admin key of Ada's: its id."""
+    with world.work() as work:
+        spec = KeySpec(operator="ada", name="laptop", expires_at=NOW + DAY)
+        return operators.create_key(work, spec, random_bytes=counting_bytes(61)).row.id
+
+
+@pytest.mark.threat(46)
+def test_what_was_asked_for_with_a_key_that_was_revoked_is_not_approved(world: Registry):
+    """It may have leaked, and then it was not Ada who asked. A key that only ended was hers."""
+    key = a_key(world)
+    for scheme in ("admin_key", "session"):
+        id_ = asked(world, actor=Actor("ada", scheme, "203.0.113.9", "req-l", key))
+        with reading(world.engine) as session:
+            assert pending_grants.get(session, id_).asked["admin_key"] == key
+        with world.work(actor=BOB, now=NOW + 2 * DAY) as work:
+            row = pending_grants.approve(work, id_)
+            assignments.revoke(work, row.assignment or "")
+    id_ = asked(world, actor=Actor("ada", "admin_key", "203.0.113.9", "req-l", key))
+    with world.work() as work:
+        operators.revoke_key(work, key)
+    code, message = refused(world, approving(id_))
+    assert (code, key in message) == ("requester_not_allowed", True)
+    with world.work(actor=BOB) as work:
+        pending_grants.reject(work, id_)
     again = asked(world)
     with world.work(actor=BOB) as work:
         assert pending_grants.approve(work, again).state == "approved"

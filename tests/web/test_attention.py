@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tenantgate.registry import assignments, certificates, invitations, pending_grants, subscription_keys
+from tenantgate.registry import assignments, certificates, invitations, operators, pending_grants, subscription_keys
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.attention import KINDS, SOON
 from tenantgate.registry.certificates import CertificateSpec
@@ -18,7 +18,7 @@ from tests.client_certificates import a_certificate
 from tests.registry.builders import NOW, a_daemon, a_grant, a_partner, an_app_role, counting_bytes, work_on
 from tests.web.test_access_requests import HOSTILE, asked
 from tests.web.test_naughty import require_harmless
-from tests.web.world import FABRIKAM_CLIENT, FABRIKAM_TID, Page, World
+from tests.web.world import FABRIKAM_CLIENT, FABRIKAM_TID, Page, World, fabrikam
 
 DAY = 86_400
 
@@ -129,6 +129,21 @@ def test_a_command_in_ones_own_name_is_ones_own(contoso: World):
     assert "You asked for it" in page.words
     assert [form.get("action") for form in page.all("form", method="post")] == ["/sign-out"]
     assert contoso.signed_in().submit(f"/pending-grants/{id_}/approve").status_code == 409
+
+
+def test_a_session_of_a_key_that_was_revoked_asked_for_nothing(contoso: World):
+    """On the page too it is kept which key somebody came with."""
+    contoso.change(lambda work: an_app_role(work, id="orders-write", value="Orders.Write", sensitive=True))
+    asker = contoso.browser()
+    key = contoso.key_for("Admin")
+    assert asker.post("/sign-in", {"key": key}).status_code == 303
+    assert asker.submit("/onboard", **fabrikam(roles=["orders-write"])).status_code == 303
+    (row,) = contoso.ask(pending_grants.list_).items
+    id_ = row.asked["admin_key"]
+    assert key.startswith(f"tg_{id_}_")
+    contoso.change(lambda work: operators.revoke_key(work, id_))
+    answer = contoso.signed_in().submit(f"/pending-grants/{row.id}/approve")
+    assert (answer.status_code, "was revoked since" in answer.text) == (409, True)
 
 
 def test_a_request_is_rejected(contoso: World):
