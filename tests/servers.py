@@ -160,7 +160,8 @@ class Server:
 
         A change is made once all the same, by an Idempotency-Key; so not where there is none (`/policy/adopt`).
         """
-        once = None if method == "GET" else f'"{uuid4()}"'
+        takes_key = method == "POST" and path != "/policy/adopt"
+        once = f'"{uuid4()}"' if takes_key else None
         end = time.monotonic() + _SURE
         while True:
             answer = self.rest(key, method, path, body, once)

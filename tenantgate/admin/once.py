@@ -105,6 +105,16 @@ def once_of(request: Request, body: bytes) -> Once | None:
     return Once(match[1] or match[2], kept_answers.fingerprint_of(*parts))
 
 
+def refuse_key(request: Request) -> None:
+    """Refuse a key where nothing is done once by it: whoever sends one would believe that it was.
+
+    Raises:
+        RequestRefused: `idempotency_key_malformed`.
+    """
+    if HEADER in request.headers:
+        raise RequestRefused("idempotency_key_malformed", f"{HEADER}: nothing at this address is done once by a key")
+
+
 def is_secret(shape: Any) -> bool:
     """Whether a shape shows what is shown once alone (members that have no `repr`)."""
     return any(not each.repr for each in getattr(shape, "model_fields", {}).values())

@@ -125,7 +125,7 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     **_kinds(
         {"precondition_malformed": "If-Match or If-None-Match cannot be read, or nothing here has a version."}, 400
     ),
-    **_kinds({"idempotency_key_malformed": "Idempotency-Key cannot be read, or came twice."}, 400),
+    **_kinds({"idempotency_key_malformed": "Idempotency-Key cannot be read, came twice, or is not taken here."}, 400),
     **_kinds({"body_malformed": "The body is not one JSON object, strictly written."}, 400),
     **_kinds({"body_not_expected": "Nothing is expected in the body."}, 400),
     **_kinds({"body_too_large": "The body is too large."}, 413),

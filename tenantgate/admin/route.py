@@ -23,7 +23,7 @@ from tenantgate.admin.body import UPLOADS, read_request, read_upload
 from tenantgate.admin.conditions import expected_of, is_versioned, table_at, with_tag
 from tenantgate.admin.context import AdminContext
 from tenantgate.admin.entry import Need, credential_of, need_of, presented
-from tenantgate.admin.once import REPLAYED, Once, Repeated, is_repeatable, is_secret, once_of, repeatable
+from tenantgate.admin.once import REPLAYED, Once, Repeated, is_repeatable, is_secret, once_of, refuse_key, repeatable
 from tenantgate.admin.problems import (
     COMMON_HEADERS,
     PROBLEMS,
@@ -246,6 +246,8 @@ class AdminRoute(APIRoute):
             _check_query(request, parameters)
             if method != "GET":
                 request.state.call.expected = expected_of(request, table)
+            if method == "POST" and not is_repeatable(self.endpoint):
+                refuse_key(request)
             if upload is not None:
                 read = await read_upload(request, *upload)
             else:

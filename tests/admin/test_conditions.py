@@ -32,13 +32,58 @@ def conditional() -> list[tuple[str, str]]:
     return found
 
 
-def test_every_change_of_one_thing_takes_a_condition():
-    """Whatever has a version: PATCH, states, deletion."""
-    paths = {path.removeprefix(V1) for _, path in conditional()}
-    expected = {f"/{name}/{{id}}" for name in THINGS} | {"/partners/{id}/archive", "/issuers/{id}/distrust-key"}
-    expected |= {"/admin-keys/{id}", "/admin-keys/{id}/revoke", "/daemons/{id}/suspend", "/role-mappings/{id}/delete"}
-    expected |= {f"/{name}/{{id}}/delete" for name in ("tenants", "daemons", "resources", "app-roles", "issuers")}
-    assert expected <= paths
+MADE = "what is made has no version before"
+MANY = "many things are changed, each in a version of its own"
+NOTHING = "nothing is changed"
+ONE_WAY = "it counts no versions: its end comes sooner, or it is revoked for good (decision 0072)"
+UNCONDITIONAL = {
+    "POST /admin-keys": MADE,
+    "POST /app-roles": MADE,
+    "POST /client-certificates": MADE,
+    "POST /daemons": MADE,
+    "POST /daemons/activate": MANY,
+    "POST /daemons/suspend": MANY,
+    "POST /explain": NOTHING,
+    "POST /imports": MANY,
+    "POST /invitations": MADE,
+    "POST /issuers": MADE,
+    "POST /issuers/probe": NOTHING,
+    "POST /operators": MADE,
+    "POST /partners": MADE,
+    "POST /partners/activate": MANY,
+    "POST /partners/suspend": MANY,
+    "POST /pending-grants": MADE,
+    "POST /policy/adopt": "its body says which epoch was seen",
+    "POST /resources": MADE,
+    "POST /role-assignments": MADE,
+    "POST /role-mappings": MADE,
+    "POST /subscription-keys": MADE,
+    "POST /subscription-keys/{id}/revoke": ONE_WAY,
+    "POST /subscription-keys/{id}/rotate": ONE_WAY,
+    "POST /tenants": MADE,
+    "POST /tenants/activate": MANY,
+    "POST /tenants/suspend": MANY,
+}
+"""Every change that takes no If-Match, with the reason."""
+
+
+def test_every_change_takes_a_condition_or_says_why_not():
+    """PATCH, states, deletion, decisions: all but those that have a reason. A new change is in one of the two."""
+    taking = set(conditional())
+    assert {method for method, _ in taking} == {"PATCH", "POST"}
+    changes = {each for each in operations() if each[0] != "GET"}
+    assert {f"{method} {path.removeprefix(V1)}" for method, path in changes - taking} == UNCONDITIONAL.keys()
+    assert taking <= changes
+
+
+@pytest.mark.parametrize("change", UNCONDITIONAL)
+def test_a_condition_where_none_is_taken_is_refused(api: Api, change: str):
+    """It is not passed over, whatever the body is: nothing is done."""
+    method, path = change.split(" ")
+    before = api.get("/policy"), len(api.get("/audit?limit=200")["items"])
+    problem = api.refused(method, filled(path, "x"), json={}, headers={"If-Match": '"1"'})
+    assert (problem["status"], problem["code"]) == (400, "precondition_malformed")
+    assert (api.get("/policy"), len(api.get("/audit?limit=200")["items"])) == before
 
 
 @pytest.mark.parametrize("name", THINGS)

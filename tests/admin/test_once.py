@@ -49,12 +49,33 @@ def test_every_change_by_post_takes_a_key():
 
 
 def test_an_adoption_tells_what_it_began(api: Api):
-    """With a key, too: its answer was made before anything was committed, told of the epoch before, and was kept."""
+    """Once: its answer is made when it is committed; the epoch it names is there no second time."""
     before = api.get("/policy")
-    told = post(api, "/policy/adopt", json={"epoch": before["epoch"]}).json()
+    told = post(api, "/policy/adopt", key={}, json={"epoch": before["epoch"]}).json()
     assert before["epoch"] in told["supersedes"]
     assert told == api.get("/policy")
-    assert post(api, "/policy/adopt", json={"epoch": before["epoch"]}).json()["code"] == "epoch_changed"
+    assert post(api, "/policy/adopt", key={}, json={"epoch": before["epoch"]}).json()["code"] == "epoch_changed"
+
+
+@pytest.mark.parametrize("path", NOT_REPEATED)
+@pytest.mark.parametrize("key", ['"8e03978e-40d5"', "", "not readable either"])
+def test_a_key_where_none_is_taken_is_refused(api: Api, path: str, key: str):
+    """It would be believed. Nothing is done, whatever the body is; and who may not come in is told so first."""
+    before = count(api), api.get("/policy"), api.get("/imports")["items"]
+    for body in ({"content": b"partner,name\n", "headers": {"Content-Type": "text/csv"}}, {"json": {"epoch": "x"}}):
+        headers = {**body.pop("headers", {}), "Idempotency-Key": key}  # type: ignore[dict-item]
+        problem = api.refused("POST", path, headers=headers, **body)
+        assert (problem["status"], problem["code"]) == (400, "idempotency_key_malformed")
+    assert (count(api), api.get("/policy"), api.get("/imports")["items"]) == before
+    assert api.refused("POST", path, role=None, headers=KEY)["code"] == "admin_key_refused"
+
+
+def test_a_patch_heeds_no_key(api: Api):
+    """It says what is to be: the same again changes nothing, and makes no entry."""
+    for _ in range(2):
+        answer = api.ask("PATCH", "/partners/contoso", json={"notes": "seen"}, headers=KEY)
+        assert (answer.status_code, answer.json()["version"]) == (200, 2)
+        assert "Idempotent-Replayed" not in answer.headers
 
 
 @pytest.mark.parametrize(
