@@ -78,8 +78,8 @@ class AdminTokens:
         reason = self._no_access_token(claims)
         if reason is not None:
             raise _refused(reason, f"an access token is needed, of a person or an application; got {_told(claims)}")
-        role, why = self._role(claims.payload, terms)
         identity = _identity(claims, terms)
+        role, why = self._role(claims.payload, terms, identity)
         return PresentedToken(
             identity,
             role,
@@ -136,13 +136,13 @@ class AdminTokens:
         oidc = self._trusted.index.issuers[issuer].oidc
         return oidc is not None and oidc.typ_required
 
-    def _role(self, payload: dict[str, Any], terms: Terms) -> tuple[OperatorRole, str]:
+    def _role(self, payload: dict[str, Any], terms: Terms, identity: Identity) -> tuple[OperatorRole, str]:
         """Return the highest role that a value of the claim gives, and what gave it.
 
         Raises:
             IdentityRefused: `groups_overage`, `role_not_mapped`.
         """
-        _refuse_overage(payload, terms)
+        _refuse_overage(payload, terms, identity)
         given = [one_spelling(text) for text in texts(find(payload, terms.pointer))]
         found = [value for value in given if value in terms.values]
         if found:
@@ -151,7 +151,7 @@ class AdminTokens:
             return role, f"claim {terms.claim} holds {value}, which {terms.name} maps to {role}"
         if self._unmapped is None:
             message = f"claim {terms.claim} of your token holds no value that gives a role here"
-            raise IdentityRefused("role_not_mapped", message)
+            raise IdentityRefused("role_not_mapped", message, identity)
         why = f"claim {terms.claim} holds no value that {terms.name} maps; TENANTGATE_ADMIN_UNMAPPED_ROLE gives"
         return self._unmapped, f"{why} {self._unmapped}"
 
@@ -160,7 +160,7 @@ def _refused(reason: R, detail: str) -> KeyRefused:
     return KeyRefused("admin_key_refused", f"{reason}: {detail}")
 
 
-def _refuse_overage(payload: dict[str, Any], terms: Terms) -> None:
+def _refuse_overage(payload: dict[str, Any], terms: Terms, identity: Identity) -> None:
     """Refuse a token that leaves out what it is asked for, as too much: fetched nowhere, and never taken for none."""
     first = terms.pointer[0]
     elsewhere = payload.get("_claim_names")
@@ -169,7 +169,7 @@ def _refuse_overage(payload: dict[str, Any], terms: Terms) -> None:
         message = (
             f"your token does not carry its {first}: they are too many; use app roles, or groups assigned to the app"
         )
-        raise IdentityRefused("groups_overage", message)
+        raise IdentityRefused("groups_overage", message, identity)
 
 
 def _is_for_access(payload: dict[str, Any], *, typ_required: bool) -> bool:

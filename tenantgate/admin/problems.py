@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 
 from tenantgate.registry import errors
 from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.identities import Identity
 
 log: Final = logging.getLogger("tenantgate.admin")
 
@@ -54,7 +55,11 @@ class KeyRefused(AdminError):
 
 
 class IdentityRefused(AdminError):
-    """The token is authentic and for us, but whoever it names may do nothing here."""
+    """The token is authentic and for us, but `identity`, whom it names, may do nothing here."""
+
+    def __init__(self, code: str, detail: str, identity: Identity) -> None:
+        super().__init__(code, detail)
+        self.identity = identity
 
 
 class KeysUnavailable(AdminError):

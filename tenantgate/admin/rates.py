@@ -2,8 +2,8 @@
 
 Operators: a bucket in this process, and on PostgreSQL one in the database that all servers draw on, some requests at a
 time. Where the database cannot be asked the process's own bucket still holds: nobody is let through without end, and
-nobody is shut out. Addresses: in this process, bounded; who came in before is let in all the same, for behind a
-proxy everybody has one address, and a stranger must not shut the operators out.
+nobody is shut out. Addresses: in this process, bounded. Behind a proxy everybody has one address, and a stranger must
+not shut the operators out: what could let somebody in is judged all the same, all else is answered before (0062).
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from typing import Final
 
 from cachetools import TTLCache
 
+from tenantgate.admin.admission import PresentedKey
 from tenantgate.admin.problems import RateLimited
 from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.identities import Identity
+from tenantgate.registry.operators import key_id_of
 
 log: Final = logging.getLogger("tenantgate.admin")
 
@@ -28,10 +31,11 @@ BURST_SECONDS: Final = 10
 PORTIONS: Final = 20
 """A server draws a twentieth of a full bucket from the database at a time."""
 FAILURES: Final = 30
-"""Wrong credentials of one address at once; half a one comes back in a second."""
+"""Wrong credentials at once: of one address, of one address with one key's id, of one identity. Half a one comes back
+in a second."""
 _FAILURE_RATE: Final = 0.5
 _MOST: Final = 4096
-"""Operators, addresses and credentials remembered, at most."""
+"""Operators, addresses, keys and identities remembered, at most, of each."""
 _KNOWN_FOR: Final = 3_600.0
 
 Shared = Callable[[str, int], bool]
@@ -112,39 +116,92 @@ class OperatorRates:
         return granted
 
 
+Presented = PresentedKey | Identity
+"""What somebody came with: a key (untrusted), or who an authentic token stands for."""
+
+
 class Failures:
-    """How often an address was wrong. Any thread; nothing is written down but this, and of credentials a digest."""
+    """How often who let nobody in came. Any thread; nothing is written down but this, and of keys a digest.
+
+    An address that was wrong too often is refused whatever is no key by its form. A key is still looked up, so often
+    for each id: who has one does not share that with strangers. Whether there is such an id makes no difference,
+    neither to what is done nor to the answer. Identities are verified before they are counted: each spends its own.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._wrong = Buckets(_FAILURE_RATE, FAILURES, clock)
+        self._of_keys = Buckets(_FAILURE_RATE, FAILURES, clock)
+        self._of_identities = Buckets(_FAILURE_RATE, FAILURES, clock)
         self._known: TTLCache[bytes, bool] = TTLCache(_MOST, _KNOWN_FOR, timer=clock)
         self._lock = threading.Lock()
 
-    def check(self, address: str, credential: str) -> None:
-        """Refuse to judge what comes from an address that was wrong too often, unless it came in before.
+    def check(self, address: str, presented: Presented) -> None:
+        """Refuse before the database is asked what was wrong too often.
 
         Raises:
             RateLimited: ask again later.
         """
+        if isinstance(presented, Identity):
+            wait = self._of_identities.wait(str(presented))
+            if wait > 0:
+                raise _too_often("your identity was refused too often", wait)
+            return
         wait = self._wrong.wait(place_of(address))
-        if wait > 0 and not self._knows(credential):
-            message = "too many wrong credentials came from your address"
-            raise RateLimited("rate_limited", message, retry_after=math.ceil(wait))
+        if wait == 0 or self._knows(presented):
+            return
+        name = _name_at(address, presented)
+        if name is None or self._of_keys.wait(name) > 0:
+            raise _too_often(_OF_ADDRESS, wait)
 
-    def note(self, address: str) -> None:
-        """Remember that a credential of this address let nobody in."""
+    def note(self, address: str, presented: Presented | None) -> None:
+        """Remember what let nobody in (None: a token that is not authentic); a key is no longer one that came in.
+
+        Raises:
+            RateLimited: it was so too often, and that is the answer.
+        """
+        if isinstance(presented, Identity):
+            wait = self._of_identities.take(str(presented))
+            if wait > 0:
+                raise _too_often("your identity was refused too often", wait)
+            return
+        if presented is not None:
+            self._forget(presented)
         place = place_of(address)
-        if self._wrong.take(place) == 0 and self._wrong.wait(place) > 0:
+        wait = self._wrong.take(place)
+        if wait > 0:
+            name = None if presented is None else _name_at(address, presented)
+            if name is not None:
+                self._of_keys.take(name)
+            raise _too_often(_OF_ADDRESS, wait)
+        if self._wrong.wait(place) > 0:
             log.warning("an address sends wrong credentials without end", extra={"address": address})
 
-    def welcome(self, credential: str) -> None:
-        """Remember that this credential let somebody in."""
-        with self._lock:
-            self._known[_digest(credential)] = True
+    def welcome(self, presented: Presented) -> None:
+        """Remember for an hour that this key let somebody in."""
+        if isinstance(presented, PresentedKey):
+            with self._lock:
+                self._known[_digest(presented.value)] = True
 
-    def _knows(self, credential: str) -> bool:
+    def _knows(self, presented: PresentedKey) -> bool:
         with self._lock:
-            return _digest(credential) in self._known
+            return _digest(presented.value) in self._known
+
+    def _forget(self, presented: PresentedKey) -> None:
+        with self._lock:
+            self._known.pop(_digest(presented.value), None)
+
+
+_OF_ADDRESS: Final = "too many wrong credentials came from your address"
+
+
+def _too_often(message: str, wait: float) -> RateLimited:
+    return RateLimited("rate_limited", message, retry_after=math.ceil(wait))
+
+
+def _name_at(address: str, presented: PresentedKey) -> str | None:
+    """Return what a key (untrusted) is counted by; None where it is none by its form."""
+    id_ = key_id_of(presented.value)
+    return None if id_ is None else f"{place_of(address)} {id_}"
 
 
 def _digest(credential: str) -> bytes:

@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 from sqlmodel import Session
 from starlette.background import BackgroundTask
 
-from tenantgate.admin.admission import Admitted, Credential, NotLinked, PresentedToken
+from tenantgate.admin.admission import Admitted, Credential, NotLinked, PresentedKey, PresentedToken
 from tenantgate.admin.body import UPLOADS, read_request, read_upload
 from tenantgate.admin.conditions import expected_of, is_versioned, table_at, with_tag
 from tenantgate.admin.context import AdminContext
@@ -40,6 +40,7 @@ from tenantgate.admin.wire import Out
 from tenantgate.registry import operators
 from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import CredentialError, RegistryError
+from tenantgate.registry.identities import Identity
 from tenantgate.registry.kept_answers import KeptAnswer
 from tenantgate.registry.preconditions import Expected, require_version
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
@@ -203,7 +204,9 @@ class Call:
         try:
             admitted = self._credential.judge(session, now=now)
         except NotLinked as error:
-            raise IdentityRefused("identity_not_linked", f"no operator has the identity {error}") from None
+            raise IdentityRefused(
+                "identity_not_linked", f"no operator has the identity {error}", error.identity
+            ) from None
         return admitted
 
 
@@ -266,20 +269,22 @@ class AdminRoute(APIRoute):
 
 
 async def _admitted_call(request: Request, context: AdminContext, need: Need) -> Call:
-    """Return the call of who is let in; who is wrong too often is not even looked at for a while."""
+    """Return the call of who is let in. For who was refused too often the database is not asked for a while."""
     value, address = presented(request), request.client.host if request.client else ""
     failures = context.failures
-    if failures is not None:
-        failures.check(address, value)
+    came: PresentedKey | Identity | None = None  # whom a token that is not authentic names is anybody's invention
     try:
         credential = await credential_of(value, context)
-        call = await run_in_threadpool(Call, context, credential, need, request)
-    except (KeyRefused, CredentialError):
+        came = credential.identity if isinstance(credential, PresentedToken) else credential
         if failures is not None:
-            failures.note(address)
+            failures.check(address, came)
+        call = await run_in_threadpool(Call, context, credential, need, request)
+    except (KeyRefused, IdentityRefused, CredentialError) as error:
+        if failures is not None:
+            failures.note(address, error.identity if isinstance(error, IdentityRefused) else came)
         raise
     if failures is not None:
-        failures.welcome(value)
+        failures.welcome(came)
     return call
 
 

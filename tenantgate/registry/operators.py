@@ -341,6 +341,12 @@ def authenticate_key(session: Session, presented: str, *, now: int) -> tuple[Ope
     return require_live_key(session, row, now=now), row
 
 
+def key_id_of(presented: str) -> str | None:
+    """Return the id that a text (untrusted) of a key's form names, whether or not there is such a key; else None."""
+    parts = _KEY.match(presented)
+    return None if parts is None else parts.group(1)
+
+
 def require_live_key(session: Session, row: AdminKey, *, now: int) -> Operator:
     """Return the operator of a key that has neither ended nor been revoked.
 
