@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 from sqlmodel import Session, col, select
 
 from tenantgate.registry.engine import reading
-from tenantgate.registry.errors import DatabaseError, MasterKeyError, NotFoundError, TransitionError
+from tenantgate.registry.errors import DatabaseError, MasterKeyError, NotFoundError, RegistryError, TransitionError
 from tenantgate.registry.ids import NewId, RandomBytes
 from tenantgate.registry.key_tables import ProductKey
 from tenantgate.registry.master_key import KEY_BYTES, MasterKey
@@ -89,13 +89,23 @@ class ProductKeys:
         return Secret(newest, versions[newest])
 
     def find(self, name: KeyName, version: int) -> bytes | None:
-        """Return one version, or None where there is no such; one just made by another server is found. Raises so."""
+        """Return one version, or None where there is no such; one just made by another server is found. Raises so.
+
+        One that the master key cannot open, while others are had, is not found: another server has it.
+        """
         versions = self._versions(name)
         if version > max(versions) and self._clock() >= self._newer_at.get(name, 0.0):
             # `version` may be anybody's invention: the database is asked once a second, whoever comes with what.
             self._newer_at[name] = self._clock() + _NEWER_INTERVAL
-            versions = self._look(name)
+            try:
+                versions = self._look(name)
+            except MasterKeyError as error:
+                _say_unread(name, error)
         return versions.get(version)
+
+    def is_newer(self, name: KeyName, version: int) -> bool:
+        """Whether a version (untrusted) is newer than any that this process has: only another server can know it."""
+        return version > max(self._held.get(name, {}), default=0)
 
     def check(self) -> None:
         """Open all there is, and make what every server needs. Raises as `current`."""
@@ -110,22 +120,32 @@ class ProductKeys:
         try:
             return self._look(name) or self._make(name)
         except (DatabaseError, MasterKeyError) as error:
+            held = self._held.get(name)
             if held is None:
                 raise
             # What we have goes on: a session ends with the database, not with a look that failed.
-            log.warning("product keys could not be looked at: %s", error.code, extra={"product_key": name})
+            _say_unread(name, error)
             self._look_at[name] = self._clock() + LOOK_INTERVAL
             return held
 
     def _look(self, name: str) -> dict[int, bytes]:
         """Read the versions of a key; what was opened before needs not be again (the master key may have changed)."""
-        held = self._held.get(name, {})
         with reading(self._engine) as session:
             rows = session.exec(select(ProductKey).where(ProductKey.name == name)).all()
+            held = self._keep_only(name, {row.version for row in rows})
             if any(row.version not in held for row in rows):
                 opened = open_all(session, self._master)
                 held = {version: value for (of, version), value in opened.items() if of == name}
         return self._hold(name, {row.version: held[row.version] for row in rows})
+
+    def _keep_only(self, name: str, versions: set[int]) -> dict[int, bytes]:
+        """Drop what was forgotten: that takes no master key, and must not wait for one. Return what is left."""
+        left = {version: value for version, value in self._held.get(name, {}).items() if version in versions}
+        if left:
+            self._held[name] = left
+        else:
+            self._held.pop(name, None)
+        return left
 
     def _make(self, name: str) -> dict[int, bytes]:
         """Make the first version, unless another server was faster."""
@@ -142,6 +162,10 @@ class ProductKeys:
             self._look_at[name] = self._clock() + LOOK_INTERVAL
             self._held[name] = versions
         return versions
+
+
+def _say_unread(name: str, error: RegistryError) -> None:
+    log.warning("product keys could not be looked at: %s", error.code, extra={"product_key": name})
 
 
 def list_(session: Session) -> list[ProductKey]:

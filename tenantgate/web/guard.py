@@ -18,7 +18,7 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.core.fields import is_loopback
 from tenantgate.registry import sessions, tables
 from tenantgate.registry.errors import CredentialError
-from tenantgate.registry.seals import is_sealed
+from tenantgate.registry.seals import is_of_another, is_sealed
 from tenantgate.web.errors import PostRefused, RoleRefused, SignInNeeded
 
 COOKIE: Final = "__Host-tenantgate"
@@ -55,9 +55,10 @@ def cookie_name(context: AdminContext) -> str:
     return COOKIE if context.secure else INSECURE_COOKIE
 
 
-def has_cookie(request: Request, context: AdminContext) -> bool:
-    """Whether the browser was ever given a session, or says so."""
-    return cookie_name(context) in request.cookies
+def has_ended_cookie(request: Request, context: AdminContext) -> bool:
+    """Whether the browser was ever given a session, or says so: one of which another server cannot know more."""
+    token = request.cookies.get(cookie_name(context))
+    return token is not None and not is_of_another(context.keys, token)
 
 
 def token_of(request: Request, context: AdminContext) -> str:

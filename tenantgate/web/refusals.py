@@ -14,13 +14,15 @@ from tenantgate.registry.errors import (
     CredentialError,
     DatabaseError,
     InvalidError,
+    MasterKeyError,
     NotFoundError,
+    PreconditionError,
     RegistryError,
     SchemaError,
     TransitionError,
 )
 from tenantgate.web.errors import SignInNeeded, WebError
-from tenantgate.web.guard import Visitor, delete_cookie, has_cookie
+from tenantgate.web.guard import Visitor, delete_cookie, has_ended_cookie
 from tenantgate.web.limits import WINDOW
 from tenantgate.web.links import safe_next
 from tenantgate.web.rendering import render, see_other
@@ -35,8 +37,10 @@ _STATUS: Final[dict[type[RegistryError], int]] = {
     NotFoundError: 404,
     ConflictError: 409,
     TransitionError: 409,
+    PreconditionError: 412,
     CredentialError: 403,
     DatabaseError: 503,
+    MasterKeyError: 503,
     SchemaError: 503,
 }
 
@@ -100,6 +104,6 @@ def _to_sign_in(request: Request, context: AdminContext, error: SignInNeeded) ->
     # htmx would follow a redirect and put the sign-in page into a row of a table.
     there = Response(status_code=error.status, headers={"HX-Redirect": address})
     response = there if by_htmx else see_other(address)
-    if has_cookie(request, context):
+    if has_ended_cookie(request, context):
         delete_cookie(response, context)
     return response

@@ -15,7 +15,7 @@ from tenantgate.registry.errors import DatabaseError, MasterKeyError, NotFoundEr
 from tenantgate.registry.key_tables import ProductKey
 from tenantgate.registry.master_key import MasterKey
 from tenantgate.registry.product_keys import LOOK_INTERVAL, ProductKeys
-from tenantgate.registry.seals import is_sealed, sealer
+from tenantgate.registry.seals import is_of_another, is_sealed, sealer
 from tenantgate.registry.tables import AuditEntry
 from tests.registry.builders import Registry, counting_bytes, work_on
 from tests.registry.builders import product_keys as keys_in
@@ -213,6 +213,63 @@ def test_another_master_key_seals_all_anew(registry: Registry):
     assert running.get("session") == secret  # version 2 was made after it looked: it cannot open it, and goes on
     with reading(registry.engine) as session:
         assert verify_chain(session).sound
+
+
+def forget_after_sealing_anew(registry: Registry) -> None:
+    """Rotate the master key, then the session's, and forget what was before."""
+    with work_on(registry.engine) as work:
+        product_keys.seal_anew(work, OLD, NEW, random_bytes=RANDOM)
+    with work_on(registry.engine) as work:
+        product_keys.add_version(work, NEW, "session", random_bytes=RANDOM)
+    with work_on(registry.engine) as work:
+        product_keys.forget_older(work, "session")
+
+
+def test_a_forgotten_version_is_dropped_without_the_master_key(registry: Registry):
+    """A server that was not restarted since the master key was rotated takes no token of a forgotten version."""
+    now = [0.0]
+    running = keys_in(registry.engine, clock=lambda: now[0])
+    token = sealer(running)("A" * 43)
+    forget_after_sealing_anew(registry)
+    now[0] = LOOK_INTERVAL + 1
+    for _ in range(2):
+        with pytest.raises(MasterKeyError) as caught:
+            is_sealed(running, token)
+        assert caught.value.code == "master_key_wrong"
+    assert not is_sealed(keys_in(registry.engine, master=b"n"), token)
+
+
+def test_of_several_versions_what_is_left_goes_on(registry: Registry):
+    """The forgotten one is dropped, the one still there serves, the one it cannot open is another server's."""
+    now = [0.0]
+    running = keys_in(registry.engine, clock=lambda: now[0])
+    first = sealer(running)("A" * 43)
+    rotate(registry)
+    now[0] = LOOK_INTERVAL + 1
+    second = sealer(running)("B" * 43)
+    with work_on(registry.engine) as work:
+        product_keys.seal_anew(work, OLD, NEW, random_bytes=RANDOM)
+    with work_on(registry.engine) as work:
+        product_keys.forget_older(work, "session")
+    with work_on(registry.engine) as work:
+        product_keys.add_version(work, NEW, "session", random_bytes=RANDOM)
+    third = sealer(keys_in(registry.engine, master=b"n"))("C" * 43)
+    now[0] += LOOK_INTERVAL + 1
+    assert [is_sealed(running, each) for each in (first, second, third)] == [False, True, False]
+    assert [is_of_another(running, each) for each in (first, second, third, "x")] == [False, False, True, False]
+
+
+def test_a_version_that_only_another_server_can_open_is_not_found(registry: Registry):
+    """It may be anybody's invention: it is none of ours, and no failure."""
+    running = keys_in(registry.engine, clock=lambda: 0.0)
+    mine = sealer(running)("A" * 43)
+    with work_on(registry.engine) as work:
+        product_keys.seal_anew(work, OLD, NEW, random_bytes=RANDOM)
+    with work_on(registry.engine) as work:
+        product_keys.add_version(work, NEW, "session", random_bytes=RANDOM)
+    theirs = sealer(keys_in(registry.engine, master=b"n"))("B" * 43)
+    assert not is_sealed(running, theirs)
+    assert is_sealed(running, mine)
 
 
 def test_a_rotation_that_cannot_open_everything_changes_nothing(registry: Registry):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,18 @@ from starlette.testclient import TestClient
 
 from tenantgate.admin.problems import install_problems
 from tenantgate.admin.routes import build_admin
-from tenantgate.registry.errors import CODES, ConflictError
+from tenantgate.registry import product_keys
+from tenantgate.registry.errors import CODES, ConflictError, RegistryError
+from tenantgate.registry.master_key import MasterKey
+from tenantgate.registry.seals import sealer
 from tenantgate.web import partners as pages_of_partners
 from tenantgate.web import refusals
 from tenantgate.web.assets import static_files
+from tenantgate.web.guard import INSECURE_COOKIE
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
+from tenantgate.web.texts import texts
+from tests.registry.builders import counting_bytes, work_on
+from tests.registry.builders import product_keys as keys_in
 from tests.web.world import Browser, Page, World, fabrikam, make_world
 
 CSP = (
@@ -102,6 +110,55 @@ def test_database_that_is_gone_is_a_page(tmp_path: Path):
         assert re.search(r"Code database_\w+", words)
         for secret in (str(tmp_path), "registry.db", "sqlite", "unable to open"):
             assert secret not in answer.text
+
+
+def all_below(kind: type[RegistryError]) -> Iterator[type[RegistryError]]:
+    """Every class of refusals, at any depth."""
+    for each in kind.__subclasses__():
+        yield each
+        yield from all_below(each)
+
+
+@pytest.mark.parametrize("kind", sorted(all_below(RegistryError), key=lambda kind: kind.__name__))
+def test_every_kind_of_refusal_has_its_status_and_title(kind: type[RegistryError]):
+    """What the registry refuses is never a failure of the page."""
+    status = refusals.status_of(kind("conflict", "in the way"))
+    assert 400 <= status <= 503
+    assert texts()[f"title.{status}"]
+
+
+def seal_under_another_master_key(world: World) -> str:
+    """What another server does that was given a new one; return a session's token that it makes."""
+    keys_in(world.engine).check()
+    with work_on(world.engine) as work:
+        product_keys.seal_anew(work, MasterKey(b"m" * 32), MasterKey(b"n" * 32), random_bytes=counting_bytes(31))
+    with work_on(world.engine) as work:
+        product_keys.add_version(work, MasterKey(b"n" * 32), "session", random_bytes=counting_bytes(32))
+    return sealer(keys_in(world.engine, master=b"n"))("A" * 43)
+
+
+def test_a_cookie_that_another_server_alone_can_read_is_left(contoso: World):
+    """Whoever has it is asked to sign in here, and goes on there: it is not taken away. Others notice nothing."""
+    browser, other = contoso.signed_in(), contoso.browser()
+    other.client.cookies.set(INSECURE_COOKIE, seal_under_another_master_key(contoso))
+    answer = other.get("/partners")
+    assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in")
+    assert "set-cookie" not in answer.headers
+    assert other.get("/sign-in").status_code == 200
+    assert browser.get("/partners").status_code == 200
+
+
+def test_a_master_key_that_opens_nothing_is_a_page(contoso: World):
+    """Where all that this server could open was forgotten it is 503, with the code, and no cookie is taken."""
+    seal_under_another_master_key(contoso)
+    browser = contoso.browser()
+    browser.client.cookies.set(INSECURE_COOKIE, f"{'A' * 43}.1.{'A' * 43}")
+    with work_on(contoso.engine) as work:
+        product_keys.forget_older(work, "session")
+    for answer in (browser.get("/partners"), browser.post("/sign-in", {"code": contoso.code_for()})):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "set-cookie" not in answer.headers
+        assert "Code master_key_wrong" in Page(answer).words
 
 
 def test_unexpected_failure_is_a_page(contoso: World, monkeypatch: pytest.MonkeyPatch):
