@@ -232,7 +232,7 @@ CREDENTIAL_CODES: Final[dict[str, str]] = {
     "invitation_expired": "The invitation has expired.",
     "invitation_revoked": "The invitation was revoked.",
     "invitation_redeemed": "The invitation was redeemed before.",
-    "invitation_closed": "The invitation's partner is suspended or archived.",
+    "invitation_closed": "The invitation's partner is suspended or archived, or its issuer is gone.",
     "token_ended": "The token has expired meanwhile.",
     "audience_shared": "A resource accepts the audience of administrators' tokens.",
 }

@@ -70,12 +70,10 @@ def _find(call: Call, code: str) -> Invited:
         raise CredentialError("invitation_unknown", "this is no code of an invitation")
     with call.reading() as session:
         row = invitations.find(session, code, now=call.now)
-        return Invited(
-            row,
-            session.get_one(Partner, row.partner),
-            session.get_one(Issuer, row.issuer),
-            _roles(session, row),
-        )
+        issuer = session.get(Issuer, row.issuer)
+        if issuer is None:  # nothing keeps it there once the invitation was decided
+            raise CredentialError("invitation_closed", f"issuer {row.issuer} of the invitation is gone")
+        return Invited(row, session.get_one(Partner, row.partner), issuer, _roles(session, row))
 
 
 def _roles(session: Session, row: Invitation) -> tuple[AppRole, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tenantgate.registry import audit, invitations, partners
+from tenantgate.registry import assignments, audit, daemons, invitations, issuers, partners, tenants
 from tenantgate.registry.invitations import LIFETIME, InvitationSpec
+from tenantgate.registry.unit_of_work import Work
 from tenantgate.web.errors import TooOften
 from tenantgate.web.limits import POSTS, WINDOW, Turnstile
 from tests.registry.builders import TID, a_partner, a_tenant, counting_bytes
@@ -105,6 +106,25 @@ def test_ended_ones_say_so_to_who_holds_them(world: World, code: str):
     assert "has expired" in browser.post("/invitation", {"code": code}).text
     world.change(lambda work: invitations.revoke(work, row.id))
     assert "was taken back" in browser.post("/invitation", {"code": code}).text
+
+
+def test_an_invitation_whose_issuer_is_gone_is_closed(world: World, code: str):
+    """Nothing holds the issuer once it was approved: that is no failure of ours."""
+    browser = world.browser()
+    browser.post("/invitation", entered(code))
+    (row,) = world.ask(invitations.list_).items
+
+    def approve_and_delete(work: Work) -> None:
+        _, done = invitations.approve(work, row.id)
+        for each in done.assignments:
+            assignments.revoke(work, each.id)
+        daemons.delete(work, done.daemon.id)
+        tenants.delete(work, done.tenant.id)
+        issuers.delete(work, row.issuer)
+
+    world.change(approve_and_delete)
+    answer = browser.post("/invitation", {"code": code})
+    assert (answer.status_code, "lets nothing new in" in answer.text) == (403, True)
 
 
 def test_a_wrong_code_takes_no_write_lock(world: World, code: str):
