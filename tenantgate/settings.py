@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "TENANTGATE_"
 FILE: Final = "tenantgate.toml"
-_PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^@]*@")
+_PASSWORD: Final = re.compile(r"(://[^/@:]*:)[^@]*@([^/?]*@)?")
 _FOR_TESTS: Final = frozenset(("VECTORS", "REQUIRE_REAL", "NODE_MODULES", "SCREENSHOTS"))
 
-_DATABASES: Final = ("sqlite:///", "postgresql://", "postgres://")
+_POSTGRES: Final = ("postgresql://", "postgres://")
+_DATABASES: Final = ("sqlite:///", *_POSTGRES)
 _LIMITS: Final = tuple(f"max_{name}" for name in BOUNDS)
 
 
@@ -191,9 +192,8 @@ class Settings(BaseSettings):
     @property
     def master_key_file(self) -> Path | None:
         """Where the master key is kept that no setting gives: beside an SQLite file; nowhere for PostgreSQL."""
-        if self.database_url is None or not self.database_url.startswith("sqlite:///"):
-            return None
-        return Path(f"{unquote(self.database_url.removeprefix('sqlite:///'))}.master-key")
+        file = self._database_file
+        return None if file is None else Path(f"{file}.master-key")
 
     @property
     def limits(self) -> Limits:
@@ -203,9 +203,23 @@ class Settings(BaseSettings):
     @property
     def state_folder(self) -> Path | None:
         """Where what outlives the process is kept: as set, else beside the database, else nowhere."""
-        if self.state_dir is not None or self.database_url is None or not self.database_url.startswith("sqlite:///"):
+        file = self._database_file
+        if self.state_dir is not None or file is None:
             return self.state_dir
-        return Path(f"{self.database_url.removeprefix('sqlite:///')}.state")
+        return Path(f"{file}.state")
+
+    @property
+    def _database_file(self) -> Path | None:
+        """The SQLite file, as it is opened, however the address spells it; None where the database is none."""
+        if self.database_url is None or not self.database_url.startswith("sqlite:///"):
+            return None
+        from tenantgate.registry.engines.sqlite import database_path  # a gate over a policy file does without
+        from tenantgate.registry.errors import DatabaseError
+
+        try:
+            return database_path(self.database_url)
+        except DatabaseError:  # whoever opens it is told
+            return None
 
     @property
     def admin_audiences(self) -> frozenset[str]:
@@ -216,7 +230,7 @@ class Settings(BaseSettings):
         """Return the settings that are given as one line for people: a password in an address is not in it."""
         given = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
         if self.database_url is not None:
-            given["database_url"] = _PASSWORD.sub(r"\1***@", self.database_url)
+            given["database_url"] = _shown_address(self.database_url)
         if self.admin_issuers:
             given["admin_issuers"] = " ".join(map(str, self.admin_issuers))
         return ", ".join(f"{name}={value}" for name, value in given.items()) or "none are given"
@@ -242,6 +256,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file. No dotenv: a stray file must not change who is let in."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _shown_address(address: str) -> str:
+    """Return the address of a database without its password, in whichever place: of a query the names alone."""
+    head, mark, query = _PASSWORD.sub(r"\1***@", address).partition("?")
+    names = (each.partition("=") for each in query.split("&"))
+    return head + mark + "&".join(f"{name}=***" if equals else "***" for name, equals, _ in names) if mark else head
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -293,7 +314,7 @@ def check_settings(settings: Settings) -> None:
         )
     if settings.metrics_bind is not None and settings.resource is None:
         raise SettingsError("TENANTGATE_METRICS_BIND needs TENANTGATE_RESOURCE: what is measured is the gate")
-    if settings.master_key is None and settings.database_url is not None and settings.master_key_file is None:
+    if settings.master_key is None and (settings.database_url or "").startswith(_POSTGRES):
         raise SettingsError(
             "TENANTGATE_MASTER_KEY is needed with PostgreSQL: the same on every server; `tenantgate master-key create`"
         )

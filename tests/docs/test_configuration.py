@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tenantgate.core.limits import BOUNDS, LIMITS
-from tenantgate.settings import Settings, SettingsError, read_settings
+from tenantgate.registry.engine import open_engine
+from tenantgate.registry.errors import DatabaseError
+from tenantgate.settings import Settings, SettingsError, check_settings, read_settings
 from tests.real_parts import ROOT
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
@@ -157,3 +159,48 @@ def test_a_password_in_an_address_is_not_told(empty_folder: Path):
     settings = read_settings({}, database_url="postgresql://me:not-to-be-told@db.example/list", resource="orders")
     assert settings.told() == "database_url=postgresql://me:***@db.example/list, resource=orders"
     assert read_settings({}).told() == "none are given"
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("postgresql://h/tg?user=tg&password=hunter2", "postgresql://h/tg?user=***&password=***"),
+        ("postgresql://h/tg?password=hunter2=&sslmode=", "postgresql://h/tg?password=***&sslmode=***"),
+        ("postgresql://h/tg?hunter2", "postgresql://h/tg?***"),
+        ("postgresql://me@h/tg?password=hunter@2#x", "postgresql://me@h/tg?password=***"),
+        ("postgres://me:hun?ter&2=@h/tg?x=hunter@2", "postgres://me:***@h/tg?x=***"),
+        ("postgresql://me:hun@ter2@h/tg", "postgresql://me:***@h/tg"),
+        ("postgresql://h/tg", "postgresql://h/tg"),
+        ("sqlite:///a.db", "sqlite:///a.db"),
+    ],
+)
+def test_a_password_anywhere_in_an_address_is_not_told(address: str, told: str):
+    """It may stand in the query too: of that only the names are shown."""
+    assert read_settings({}, database_url=address).told() == f"database_url={told}"
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize("address", ["sqlite:///a b%/r.db", "sqlite:///a%20b%25/r.db", "sqlite:///./a%20b%25/r.db"])
+def test_what_belongs_to_a_database_lies_beside_it_however_it_is_spelled(empty_folder: Path, address: str):
+    """One file, one master key, one state folder, whose mark tells of a restore."""
+    (empty_folder / "a b%").mkdir()
+    settings = read_settings({}, database_url=address)
+    open_engine(address).dispose()
+    assert (empty_folder / "a b%" / "r.db").is_file()
+    assert (settings.master_key_file, settings.state_folder) == (
+        Path("a b%/r.db.master-key"),
+        Path("a b%/r.db.state"),
+    )
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize("address", ["sqlite:///", "sqlite:///:memory:", "sqlite:///a.db?mode=ro", "sqlite:///file:a"])
+def test_what_is_no_file_has_nothing_beside_it(address: str):
+    """And whoever opens it is told that it must be one, not that PostgreSQL wants a master key."""
+    settings = read_settings({}, database_url=address)
+    check_settings(settings)
+    assert (settings.master_key_file, settings.state_folder) == (None, None)
+    with pytest.raises(DatabaseError) as caught:
+        open_engine(address)
+    assert caught.value.code == "database_url_unsupported"
