@@ -24,7 +24,7 @@ _ADDRESSES: Final = 4_096
 
 
 class Turnstile:
-    """Counts by address, in bounded memory. `clock`: seconds. Any thread."""
+    """Counts by address, in bounded memory. `clock`: monotonic seconds. Any thread."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._lock = threading.Lock()

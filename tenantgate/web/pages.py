@@ -9,6 +9,7 @@ Views are synchronous, as the registry is.
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
@@ -87,14 +88,14 @@ NOT_PAGES: Final = ("/api", "/auth", "/health", "/metrics")
 """What lies under these is for programs, and their refusals are not ours to dress."""
 
 
-def build_web(context: AdminContext) -> APIRouter:
-    """Return the page's routes. `mount_static` and `install_error_pages` make it whole.
+def build_web(context: AdminContext, clock: Callable[[], float] = time.monotonic) -> APIRouter:
+    """Return the page's routes. `mount_static` and `install_error_pages` make it whole. `clock`: monotonic seconds.
 
     Raises:
         AssetsMissing: templates and static files were not installed with the package.
     """
     router = APIRouter(include_in_schema=False)
-    turnstile, tally = Turnstile(context.now), Tally()
+    turnstile, tally = Turnstile(clock), Tally()
     for route in ROUTES:
         methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
         router.add_api_route(

@@ -56,11 +56,12 @@ def publisher(work: Work) -> None:
 
 @dataclass
 class World:
-    """A server's page. `now` is what its clock says."""
+    """A server's page. `now` is what its clock says, `ticks` are monotonic seconds."""
 
     engine: Engine
     public_url: str = LOOPBACK
     now: int = NOW
+    ticks: float = 0.0
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ class World:
         )
         self.app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         install_problems(self.app)
-        self.app.include_router(build_web(self.context))
+        self.app.include_router(build_web(self.context, lambda: self.ticks))
         mount_static(self.app)
         install_error_pages(self.app, self.context)
 
