@@ -23,7 +23,7 @@ from tenantgate.discovery.keyring import Keyring
 from tenantgate.discovery.limits import KeyLimits
 from tenantgate.discovery.probe import Finding, probe
 from tenantgate.feed.file import FileSource
-from tenantgate.feed.source import FeedError, PolicySource
+from tenantgate.feed.source import FeedError, GuardedSource, PolicySource
 from tenantgate.gate.gate import Gate
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _source(source: str | os.PathLike[str], state_dir: Path | None, max_age: flo
 
 def database_source(
     url: str, *, kind: str, state_dir: Path | None = None, max_age: float | None = None
-) -> PolicySource:
+) -> GuardedSource:
     """Return the source that follows a TenantGate database. The registry is imported only here.
 
     With a `state_dir` the policy is kept there for a start without the database, while it is younger than `max_age`.

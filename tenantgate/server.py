@@ -31,15 +31,17 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.explaining import Explaining, KeysAtHand
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
+from tenantgate.admin.put_back import ClosedWhile
 from tenantgate.admin.rates import BURST_SECONDS, Failures, OperatorRates
 from tenantgate.admin.routes import build_admin
 from tenantgate.admin.trusted import Trusted
-from tenantgate.admin.waiting import WaitingAdministration
+from tenantgate.admin.waiting import App, WaitingAdministration
 from tenantgate.core.index import PolicyIndex
 from tenantgate.core.keys import KeySource
 from tenantgate.core.token import TokenReader
 from tenantgate.embed import database_source, follow, keys_at_hand, new_gate, new_keyring, probe_issuer, record
 from tenantgate.feed.file import FileSource
+from tenantgate.feed.source import GuardedSource
 from tenantgate.forward_auth.endpoint import ForwardAuth, Receive, Scope, Send, handles
 from tenantgate.gate.gate import Gate
 from tenantgate.registry import rates
@@ -67,9 +69,9 @@ NO_POLICY: Final = ("", 0)
 class Service:
     """The ASGI application: three doors by path, one lifespan."""
 
-    def __init__(self, inner: FastAPI, gate: Gate | None, waiting: WaitingAdministration | None = None) -> None:
+    def __init__(self, inner: FastAPI, gate: Gate | None, administration: App | None = None) -> None:
         self._inner = inner
-        self._waiting = waiting
+        self._administration = administration
         self._gate = gate
         self._forward_auth = ForwardAuth(gate) if gate is not None else None
 
@@ -79,8 +81,8 @@ class Service:
             await self._forward_auth(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] in ("/health/live", "/health/ready"):
             await self._health(scope["path"], send)
-        elif self._waiting is not None and scope["type"] == "http":
-            await self._waiting(scope, receive, send)
+        elif self._administration is not None and scope["type"] == "http":
+            await self._administration(scope, receive, send)
         else:
             await self._inner(scope, receive, send)
 
@@ -115,7 +117,8 @@ def build_service(settings: Settings, address: str) -> Service:
     context, trouble = _administration_or_trouble(settings, open_administration)
     if context is not None:
         _refuse_shared_audience(settings, context.engine)
-    gate = _open_gate(settings, administrators)
+    sources: list[GuardedSource] = []
+    gate = _open_gate(settings, administrators, sources)
     gates += [] if gate is None else [gate]
     if trouble is not None and (gate is None or gate.revision == NO_POLICY):
         if gate is not None:
@@ -124,13 +127,22 @@ def build_service(settings: Settings, address: str) -> Service:
     measuring = _measuring(settings, gate, context, administrators, engines)
     inner = _application(context, _closing(gate, measuring, administrators, engines))
     if trouble is None:
-        return Service(inner, gate)
+        return Service(inner, gate, _closed_while_refused(inner, sources))
     log.critical("administration is closed until the database is there: %s", trouble, extra={"code": trouble.code})
 
     def build() -> FastAPI:
         return _application(open_administration())
 
-    return Service(inner, gate, WaitingAdministration(build, trouble, time.monotonic))
+    waiting = WaitingAdministration(build, trouble, time.monotonic)
+    return Service(inner, gate, _closed_while_refused(waiting, sources))
+
+
+def _closed_while_refused(administration: App, sources: Sequence[GuardedSource]) -> App:
+    """Close REST API and page while this server's own gate does not follow the database.
+
+    A backup knows nothing of keys and sessions that were revoked since: with one of these the backup could be adopted.
+    """
+    return ClosedWhile(administration, sources[0]) if sources else administration
 
 
 def _application(
@@ -257,8 +269,11 @@ def _key_reports(gate: Gate, administrators: Administrators) -> list[dict[str, A
     return [*gate.key_reports(), *administrators.key_reports()]
 
 
-def _open_gate(settings: Settings, administrators: Administrators | None) -> Gate | None:
-    """Return the gate behind /auth/check, following what the administration writes; none without a resource."""
+def _open_gate(settings: Settings, administrators: Administrators | None, sources: list[GuardedSource]) -> Gate | None:
+    """Return the gate behind /auth/check, following what the administration writes; none without a resource.
+
+    Where it follows a database, `sources` gets what it does so by.
+    """
     if settings.resource is None:
         return None
     gate = new_gate(settings.resource, limits=settings.limits, state_dir=settings.state_folder)
@@ -273,6 +288,7 @@ def _open_gate(settings: Settings, administrators: Administrators | None) -> Gat
             source = database_source(
                 settings.database_url, kind="server", state_dir=settings.state_folder, max_age=max_age
             )
+            sources.append(source)
             follow(gate, source, max_age)
             if administrators is not None:
                 source.report(functools.partial(_key_reports, gate, administrators))

@@ -158,10 +158,9 @@ class Server:
     def sure(self, key: str, method: str, path: str, body: Any = None) -> Response:
         """Call the REST API outside of any fault: again, where this machine kept the database from answering in time.
 
-        A change is made once all the same, by an Idempotency-Key; so not where there is none (`/policy/adopt`).
+        A change is made once all the same, by an Idempotency-Key; so not where there is none (`/imports`).
         """
-        takes_key = method == "POST" and path != "/policy/adopt"
-        once = f'"{uuid4()}"' if takes_key else None
+        once = f'"{uuid4()}"' if method == "POST" else None
         end = time.monotonic() + _SURE
         while True:
             answer = self.rest(key, method, path, body, once)

@@ -8,11 +8,11 @@ from fastapi import Query
 
 from tenantgate.admin.parameters import Cursor, Limit, PathId, Text, listing, searching, sorting
 from tenantgate.admin.route import Calling, Routes
-from tenantgate.admin.shapes_admin import AdoptIn, InstanceOut, MeOut, PolicyOut
+from tenantgate.admin.shapes_admin import InstanceOut, MeOut, PolicyOut
 from tenantgate.admin.standing import read_policy
 from tenantgate.admin.wire import GivenInstant, Listing
-from tenantgate.registry import adoption, instances
-from tenantgate.registry.errors import ConflictError, InvalidError, NotFoundError
+from tenantgate.registry import instances
+from tenantgate.registry.errors import NotFoundError
 
 routes: Final = Routes("Policy")
 
@@ -24,18 +24,6 @@ SeenSince = Annotated[GivenInstant | None, Query(description="Only those heard o
 @routes.get("/policy")
 def get_policy(call: Calling) -> PolicyOut:
     """Show epoch and revision of the policy, and which instances enforce it."""
-    with call.reading() as session:
-        return read_policy(session, now=call.now)
-
-
-@routes.change("/policy/adopt", ConflictError, InvalidError, body=True, repeats=False)  # `epoch` is there once
-def adopt_policy(call: Calling, body: AdoptIn) -> PolicyOut:
-    """Say that this database's history counts, although instances have seen further: after a backup was restored.
-
-    What came after the backup is gone then, suspensions above all. It begins a new epoch, which instances follow.
-    """
-    with call.changing() as work:
-        adoption.adopt(work, epoch=body.epoch, over=tuple(body.over))
     with call.reading() as session:
         return read_policy(session, now=call.now)
 

@@ -10,7 +10,7 @@ from tenantgate.admin.admission import Admitted, Scheme
 from tenantgate.admin.shapes import Name, NewId, Written
 from tenantgate.admin.who_may import known_scopes
 from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example, slug, words
-from tenantgate.core.fields import LIST_LENGTH, URL_LENGTH
+from tenantgate.core.fields import URL_LENGTH
 from tenantgate.registry.identities import Identity
 from tenantgate.registry.operators import KeySpec, NewKey, OperatorRole, OperatorSpec
 
@@ -192,18 +192,6 @@ class PolicyOut(Out):
         "clock; null where it is not known."
     )
     instances: list[InstanceOut] = Field(description="Those heard of in the last minute.")
-
-
-class AdoptIn(In):
-    """That this database's history counts, although instances have seen further."""
-
-    model_config = example(epoch="ep-mfrggzdfmztwq2lk", over=["ep-nfrggzdfmztwq2ll"])
-    epoch: Annotated[str, words(63, "ep-mfrggzdfmztwq2lk")] = Field(
-        description="The epoch that the database is of, as you have looked at it."
-    )
-    over: Annotated[list[Annotated[str, words(63, "ep-nfrggzdfmztwq2ll")]], Field(max_length=LIST_LENGTH)] = Field(
-        default=[], description="Epochs to give up besides those that refusing instances hold."
-    )
 
 
 class OperatorBrief(Out):

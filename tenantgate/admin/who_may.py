@@ -134,7 +134,6 @@ WHO_MAY: Final[dict[tuple[str, str], OperatorRole]] = {
     ("GET", "/instances"): "Viewer",
     ("GET", "/instances/{id}"): "Viewer",
     ("GET", "/policy"): "Viewer",
-    ("POST", "/policy/adopt"): "Admin",
     ("GET", "/me"): "Viewer",
 }
 """Method and path (below /api/v1) → the lowest role. A route that is not here cannot be built."""

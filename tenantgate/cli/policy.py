@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,9 @@ from tenantgate.cli.office import Database, office, told
 from tenantgate.cli.output import Json, print_json, print_row, print_table
 from tenantgate.core.policy import KINDS, PolicyError, PolicySnapshot
 from tenantgate.feed.file import FILE_VERSION, parse_policy
-from tenantgate.registry import adoption
+from tenantgate.registry import adoption, operators
 from tenantgate.registry.snapshot import read_snapshot, read_state
+from tenantgate.registry.tables import AdminKey
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -56,11 +58,15 @@ def adopt(
 ) -> None:
     """Say that this database's history counts, although gates have seen further: after a backup was restored.
 
-    What came after the backup is gone then, suspensions above all: look at it first. Gates follow within a second.
+    What came after the backup is gone then, suspensions above all: look at it first. Admin keys that were revoked after
+    it are live again: they are listed, revoke them first. Gates follow within a second, and nobody stays signed in.
     """
     with office(database) as desk:
         with desk.reading() as session:
             state, refusing = read_state(session), adoption.refusals(session)
+            keys = operators.live_keys(session, now=desk.now)
+        if not as_json:
+            _show_keys(keys)
         if epoch is None:
             _confirm(state.epoch, state.revision, refusing)
         with desk.changing() as work:
@@ -71,6 +77,12 @@ def adopt(
         print_json(found.model_dump(mode="json"))
         return
     typer.echo(f"adopted: epoch {found.epoch}, revision {found.revision}, in place of {', '.join(found.supersedes)}")
+
+
+def _show_keys(keys: Sequence[AdminKey]) -> None:
+    typer.echo("Admin keys that are live in this database, by what it knows:" if keys else "No admin key is live here.")
+    for each in keys:
+        typer.echo(f"  {each.id}  {each.name} of {each.operator}  (tenantgate admin-key revoke {each.id})")
 
 
 def _confirm(epoch: str, revision: int, refusing: tuple[adoption.Refusal, ...]) -> None:

@@ -110,6 +110,11 @@ class KeptSource:
         if not self._outdated:
             self._source.acknowledge(revision)
 
+    @property
+    def refusal(self) -> FeedError | None:
+        """Hand on."""
+        return self._source.refusal
+
     def report(self, keys: Callable[[], list[dict[str, Any]]]) -> None:
         """Hand on."""
         self._source.report(keys)

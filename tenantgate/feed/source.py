@@ -71,7 +71,16 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
         return other.epoch in self.supersedes
 
 
-class MarkedSource(PolicySource, Protocol):
+class GuardedSource(PolicySource, Protocol):
+    """A PolicySource on a database that may turn out to be an older one than it was."""
+
+    @property
+    def refusal(self) -> FeedError | None:
+        """Why it is not followed though it can be read: it lacks what was seen. None where it is, or nobody knows."""
+        ...
+
+
+class MarkedSource(GuardedSource, Protocol):
     """A PolicySource that can tell a step back, also one that was made while this process did not run."""
 
     @property

@@ -2,7 +2,8 @@
 
 A database that was restored from a backup lacks what came after it: suspensions above all. Gates that have seen those
 refuse it. To adopt it begins a new epoch that takes the place of every one that was refused for, so that they follow;
-what the backup lacks is gone then, and the audit says who wanted that.
+what the backup lacks is gone then, and the audit says who wanted that. Nobody stays signed in: a session of a backup
+may have been ended since. Who may open the database adopts it, nobody by a credential that the backup has.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from tenantgate.core.fields import LIST_LENGTH
+from tenantgate.registry import sessions
 from tenantgate.registry.errors import ConflictError, InvalidError
 from tenantgate.registry.service import check_slug
 from tenantgate.registry.snapshot import read_state
@@ -66,6 +68,7 @@ def adopt(work: Work, *, epoch: str, over: tuple[str, ...] = ()) -> Revision:
     before = {"epoch": state.epoch, "revision": state.revision, "supersedes": list(state.supersedes)}
     beyond = max([state.revision, *(each.revision for each in held)])
     work.begin_epoch(name, supersedes, beyond=beyond)
-    after = {"epoch": name, "revision": beyond + 1, "supersedes": list(supersedes)}
+    ended = sessions.end_all(work)
+    after = {"epoch": name, "revision": beyond + 1, "supersedes": list(supersedes), "sessions_ended": ended}
     work.record("policy.adopted", "policy", name, before, after)
     return state

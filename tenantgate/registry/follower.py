@@ -84,6 +84,7 @@ class DatabaseSource:
         self._mark: Mark | None = None
         self._begins = True
         self._troubled = False
+        self._refusal: FeedError | None = None
         self._inherits = False
         self._ask_keys: Callable[[], list[dict[str, Any]]] = list
         self._forget_reports()
@@ -109,7 +110,7 @@ class DatabaseSource:
             with self._session(link) as session:
                 mark = self._checked_mark(session)
                 snapshot = read_snapshot(session)
-            self._mark, self._begins = mark, False
+            self._mark, self._begins, self._refusal = mark, False, None
             return snapshot
 
     def wait(self, timeout: float) -> PolicySnapshot | PolicyDelta | None:
@@ -148,6 +149,11 @@ class DatabaseSource:
     def mark(self) -> Mark | None:
         """How far this source got: of what it delivered last, or what `resume` said."""
         return self._mark
+
+    @property
+    def refusal(self) -> FeedError | None:
+        """Why this database is not followed though it is there: it lacks what was seen. One of `REFUSALS`."""
+        return self._refusal
 
     def resume(self, mark: Mark) -> None:
         """Never deliver what is behind `mark`, and begin with a whole policy. One behind its own adds nothing."""
@@ -203,7 +209,7 @@ class DatabaseSource:
             with self._session(link) as session:
                 mark, news = self._all_checked(session)
         # Only now: what failed half-way is looked at again.
-        link.seen, self._mark, self._begins = version, mark, False
+        link.seen, self._mark, self._begins, self._refusal = version, mark, False, None
         return news
 
     def _ahead(self, link: _Link) -> tuple[Mark, PolicySnapshot | PolicyDelta | None] | None:
@@ -261,7 +267,9 @@ class DatabaseSource:
         except RegistryError as error:
             self._disconnect()
             raise FeedError(error.code, error.message) from error
-        except FeedError:
+        except FeedError as error:
+            if error.code in REFUSALS:
+                self._refusal = error
             self._disconnect()
             raise
 

@@ -15,12 +15,12 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from tenantgate.core.fields import LATEST, NAME_LENGTH, check_id, check_list, check_number, check_value
 from tenantgate.core.policy import PolicyError
@@ -286,6 +286,16 @@ def list_keys(
         equal={"operator": operator},
         where=ends_between(_KEYS_END, expires_after, expires_before),
     )
+
+
+def live_keys(session: Session, *, now: int) -> Sequence[AdminKey]:
+    """Return the admin keys that let somebody in at `now`, in order of id."""
+    query = (
+        select(AdminKey)
+        .join(Operator, col(AdminKey.operator) == col(Operator.id))
+        .where(col(AdminKey.revoked_at).is_(None), col(AdminKey.expires_at) > now, Operator.state == "active")
+    )
+    return session.exec(query.order_by(col(AdminKey.id))).all()
 
 
 def change_key(work: Work, id_: str, members: Mapping[str, Any]) -> AdminKey:

@@ -193,6 +193,16 @@ def revoke(work: Work, id_: str) -> tables.Session:
     return row
 
 
+def end_all(work: Work) -> int:
+    """End every session and close every sign-in link; how many sessions. Whoever does it says so in the audit."""
+    live = col(tables.Session.revoked_at).is_(None), col(tables.Session.expires_at) > work.now
+    ended = work.session.exec(select(sa.func.count()).select_from(tables.Session).where(*live)).one()
+    work.session.execute(sa.update(tables.Session).where(*live).values(revoked_at=work.now))
+    links = sa.update(SignInLink).where(col(SignInLink.expires_at) > work.now)
+    work.session.execute(links.values(expires_at=work.now))
+    return ended
+
+
 def csrf_of(token: str) -> str:
     """Return what a form of this session must carry."""
     return hmac.new(token.encode(errors="replace"), b"tenantgate csrf", hashlib.sha256).hexdigest()

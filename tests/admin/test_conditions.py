@@ -53,7 +53,6 @@ UNCONDITIONAL = {
     "POST /partners/activate": MANY,
     "POST /partners/suspend": MANY,
     "POST /pending-grants": MADE,
-    "POST /policy/adopt": "its body says which epoch was seen",
     "POST /resources": MADE,
     "POST /role-assignments": MADE,
     "POST /role-mappings": MADE,

@@ -17,7 +17,7 @@ from tests.registry.builders import NOW
 BODY = {"name": "Fabrikam"}
 KEY = {"Idempotency-Key": '"8e03978e-40d5"'}
 DAY = 86_400
-NOT_REPEATED = ("/issuers/probe", "/explain", "/imports", "/policy/adopt")
+NOT_REPEATED = ("/issuers/probe", "/explain", "/imports")
 
 
 def post(api: Api, path: str = "/partners", *, key: Any = KEY, **request: Any) -> Any:
@@ -41,20 +41,11 @@ def count(api: Api) -> int:
 
 
 def test_every_change_by_post_takes_a_key():
-    """What is made, states, deletion; looking takes none, and an import or adoption is none a second time."""
+    """What is made, states, deletion; looking takes none, and an import is none a second time."""
     for method, path in operations():
         names = [each["name"] for each in operation(method, path).get("parameters", [])]
         changes = method == "POST" and path.removeprefix(V1) not in NOT_REPEATED
         assert ("Idempotency-Key" in names) == changes, path
-
-
-def test_an_adoption_tells_what_it_began(api: Api):
-    """Once: its answer is made when it is committed; the epoch it names is there no second time."""
-    before = api.get("/policy")
-    told = post(api, "/policy/adopt", key={}, json={"epoch": before["epoch"]}).json()
-    assert before["epoch"] in told["supersedes"]
-    assert told == api.get("/policy")
-    assert post(api, "/policy/adopt", key={}, json={"epoch": before["epoch"]}).json()["code"] == "epoch_changed"
 
 
 @pytest.mark.parametrize("path", NOT_REPEATED)
@@ -62,7 +53,7 @@ def test_an_adoption_tells_what_it_began(api: Api):
 def test_a_key_where_none_is_taken_is_refused(api: Api, path: str, key: str):
     """It would be believed. Nothing is done, whatever the body is; and who may not come in is told so first."""
     before = count(api), api.get("/policy"), api.get("/imports")["items"]
-    for body in ({"content": b"partner,name\n", "headers": {"Content-Type": "text/csv"}}, {"json": {"epoch": "x"}}):
+    for body in ({"content": b"partner,name\n", "headers": {"Content-Type": "text/csv"}}, {"json": {"token": "x"}}):
         headers = {**body.pop("headers", {}), "Idempotency-Key": key}  # type: ignore[dict-item]
         problem = api.refused("POST", path, headers=headers, **body)
         assert (problem["status"], problem["code"]) == (400, "idempotency_key_malformed")

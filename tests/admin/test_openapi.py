@@ -97,8 +97,6 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     for name, id_ in amended.items():
         answer = api.ask("PATCH", f"/{name}/{id_}", json=body_of("PATCH", f"{V1}/{name}/{{id}}"))
         assert answer.status_code == 200, answer.text
-    epoch = api.get("/policy")["epoch"]
-    assert api.ask("POST", "/policy/adopt", json=body_of("POST", f"{V1}/policy/adopt") | {"epoch": epoch}).is_success
     keys = [f"/issuers/{{id}}/{verb}-key" for verb in ("distrust", "trust")]
     for path in keys:
         answer = api.ask("POST", path.replace("{id}", "keycloak"), json=body_of("POST", V1 + path))
@@ -129,7 +127,7 @@ def test_every_example_of_a_body_is_accepted(api: Api):
     assert answer.status_code == 200, answer.text
     answer = api.ask("POST", "/explain", json=body_of("POST", f"{V1}/explain"))
     assert answer.status_code == 200, answer.text
-    others = ("/pending-grants", "/issuers/probe", "/policy/adopt", "/explain")
+    others = ("/pending-grants", "/issuers/probe", "/explain")
     assert {(method, path) for method, path in operations() if body_of(method, path)} == {
         *(("POST", f"{V1}/{name}") for name in order),
         *(("PATCH", f"{V1}/{name}/{{id}}") for name in amended),

@@ -43,8 +43,8 @@ SETTINGS: Final = """
 negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 428, 429, "5XX"]
 """
 """412, too: a condition (If-Match) is looked at before the body is."""
-LOCKED_OUT: Final = "/admin-keys/.+/(revoke|delete)$|/operators/.+/suspend$|/policy/adopt$"
-"""What would take the key away that it comes with; and what an epoch is adopted by has tests of its own."""
+LOCKED_OUT: Final = "/admin-keys/.+/(revoke|delete)$|/operators/.+/suspend$"
+"""What would take the key away that it comes with."""
 
 
 @pytest.fixture(params=["sqlite", *([pytest.param("postgres", marks=pytest.mark.postgres)] if EXAMPLES else [])])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from tenantgate.registry import adoption, audit, instances
+from tenantgate.registry import adoption, audit, instances, sessions
 from tenantgate.registry.engine import reading, writing
-from tenantgate.registry.errors import ConflictError, InvalidError
+from tenantgate.registry.errors import ConflictError, CredentialError, InvalidError
 from tenantgate.registry.instances import InstanceSpec
 from tenantgate.registry.snapshot import read_changes, read_state
 from tests.registry.builders import EPOCH, NOW, Registry, a_partner
@@ -36,8 +38,28 @@ def test_a_new_epoch_takes_the_place_of_all_it_was_refused_for(registry: Registr
         entry = audit.list_(session, newest_first=True, limit=1).items[0]
         assert (entry.action, entry.kind, entry.operator) == ("policy.adopted", "policy", "adm")
         assert entry.before == {"epoch": EPOCH, "revision": 1, "supersedes": []}
-        assert entry.after == {"epoch": state.epoch, "revision": 42, "supersedes": state.supersedes}
+        supersedes = {"supersedes": state.supersedes, "sessions_ended": 0}
+        assert entry.after == {"epoch": state.epoch, "revision": 42, **supersedes}
         assert audit.verify_chain(session).sound
+
+
+def test_nobody_stays_signed_in(registry: Registry):
+    """A session of a backup may have been ended since, and a link used."""
+    with registry.work() as work:
+        link = sessions.create_link(work, "adm", random_bytes=os.urandom)
+        used = sessions.create_link(work, "adm", random_bytes=os.urandom)
+        opened = sessions.redeem(work, used.code, random_bytes=os.urandom)
+
+    with registry.work() as work:
+        adoption.adopt(work, epoch=EPOCH)
+
+    with reading(registry.engine) as session:
+        assert audit.list_(session, newest_first=True, limit=1).items[0].after["sessions_ended"] == 1
+        with pytest.raises(CredentialError) as caught:
+            sessions.authenticate(session, opened.token, now=NOW)
+        assert caught.value.code == "session_revoked"
+    with pytest.raises(CredentialError), registry.work() as work:
+        sessions.redeem(work, link.code, random_bytes=os.urandom)
 
 
 def test_what_was_given_up_once_stays_given_up(registry: Registry):

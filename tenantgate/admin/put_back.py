@@ -1,0 +1,35 @@
+"""The administration of a database that this server's own gate refuses to follow: 503 until it is adopted.
+
+Keys, sessions and operators of a backup are those of its day: one that was revoked since because it leaked would let
+its finder in, to prepare what is in force once the backup is adopted. So nobody administers by credentials until
+somebody who may open the database itself says that it counts (`tenantgate policy adopt`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+
+from tenantgate.admin.problems import PROBLEMS, problem_response
+from tenantgate.admin.waiting import App, Receive, Scope, Send
+from tenantgate.feed.source import GuardedSource
+
+_RETRY_AFTER: Final = "5"
+
+
+class ClosedWhile:
+    """An ASGI application that is `inner` but while `source` refuses its database."""
+
+    def __init__(self, inner: App, source: GuardedSource) -> None:
+        self._inner = inner
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Asks the database nothing."""
+        if self._source.refusal is None:
+            await self._inner(scope, receive, send)
+            return
+        problem = PROBLEMS["database_put_back"]
+        answer = problem_response(Request(scope), problem, headers={"Retry-After": _RETRY_AFTER})
+        await answer(scope, receive, send)
