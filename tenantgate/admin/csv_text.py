@@ -9,10 +9,9 @@ from typing import Any, Final
 
 MEDIA_TYPE: Final = "text/csv"
 
-_SIGNS: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20"
-_BEGINS: Final = re.compile(f"[{_SIGNS}\t\r\n]")
+_BEGINS: Final = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 """What a formula begins with, in full width too: some spreadsheets read that alike."""
-_WITHIN: Final = re.compile(f'([;\t\r\n]"*)(?=[{_SIGNS}])')
+_WITHIN: Final = re.compile('([;\t\r\n]"*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])')
 """Where a cell begins to a spreadsheet that separates by semicolons or tabs; a quote amid its cell is a character."""
 _QUOTED: Final = re.compile('[,;"\t\r\n]')
 
