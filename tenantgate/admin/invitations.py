@@ -20,11 +20,12 @@ from tenantgate.admin.shapes_invitations import (
     ApprovedInvitationOut,
     InvitationIn,
     InvitationOut,
+    InvitationShown,
     InvitationState,
     NewInvitationOut,
 )
 from tenantgate.admin.wire import Listing
-from tenantgate.registry import invitations
+from tenantgate.registry import invitations, invited
 from tenantgate.registry.errors import ConflictError, NotFoundError, TransitionError
 
 routes: Final = Routes("Invitations")
@@ -75,10 +76,11 @@ def list_invitations(
 
 
 @routes.get("/invitations/{id}", NotFoundError)
-def get_invitation(call: Calling, id_: PathId) -> InvitationOut:
-    """Show an invitation, and what was entered; never its code."""
+def get_invitation(call: Calling, id_: PathId) -> InvitationShown:
+    """Show an invitation, what was entered, and what an approval gives; never its code."""
     with call.reading() as session:
-        return InvitationOut.model_validate(invitations.get(session, id_))
+        row = invitations.get(session, id_)
+        return InvitationShown.of(row, invited.read(session, row, now=call.now))
 
 
 @routes.change("/invitations/{id}/approve", NotFoundError, ConflictError, TransitionError)

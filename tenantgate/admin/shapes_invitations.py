@@ -11,8 +11,11 @@ from tenantgate.admin.wire import GivenInstant, In, Instant, Out, example
 from tenantgate.core.fields import LIST_LENGTH
 from tenantgate.registry.invitation_tables import Invitation
 from tenantgate.registry.invitations import InvitationSpec, NewInvitation
+from tenantgate.registry.invited import Gives
 from tenantgate.registry.onboarding import Onboarded
+from tenantgate.registry.tables import AppRole
 
+How = Literal["invitation", "tenant", "mapping"]
 InvitationState = Literal["open", "redeemed", "approved", "rejected", "revoked"]
 
 
@@ -73,6 +76,41 @@ class InvitationOut(Written):
     decided_by: str | None
     decided_at: Instant | None
     daemon: str | None = Field(description="What came of it.")
+
+
+class GivenRole(Out):
+    """A role that an approval gives the daemon."""
+
+    id: str
+    resource: str
+    value: str
+    sensitive: bool = Field(description="It waits for a second operator, where it is the invitation's own.")
+    how: How = Field(
+        description="By the invitation; as any listed daemon of the tenant has it; or if the daemon's tokens say so."
+    )
+
+    @classmethod
+    def of(cls, role: AppRole, how: How) -> GivenRole:
+        """Return what is shown of one."""
+        return cls(id=role.id, resource=role.resource, value=role.value, sensitive=role.sensitive, how=how)
+
+
+class InvitationShown(InvitationOut):
+    """One of them, and what to know before it is approved."""
+
+    gives: list[GivenRole] = Field(description="What an approval gives; nothing where it is decided.")
+    warnings: list[str] = Field(description="What else happens then, or keeps it from being approved.")
+
+    @classmethod
+    def of(cls, row: Invitation, gives: Gives) -> InvitationShown:
+        """Return what is shown of one."""
+        by_how: dict[How, tuple[AppRole, ...]] = {
+            "invitation": gives.roles,
+            "tenant": gives.wide,
+            "mapping": gives.mapped,
+        }
+        roles = [GivenRole.of(role, how) for how, found in by_how.items() for role in found]
+        return cls(**dict(InvitationOut.model_validate(row)), gives=roles, warnings=list(gives.warnings))
 
 
 class NewInvitationOut(InvitationOut):

@@ -9,6 +9,7 @@ import typer
 from tenantgate.admin.shapes_invitations import (
     ApprovedInvitationOut,
     InvitationOut,
+    InvitationShown,
     InvitationState,
     NewInvitationOut,
 )
@@ -16,7 +17,7 @@ from tenantgate.admin.wire import format_instant
 from tenantgate.cli.moments import DAY, EndsAfter, EndsBefore, moment
 from tenantgate.cli.office import Database, office, public_url
 from tenantgate.cli.output import Cursor, Json, Limit, Search, Sort, print_json, show, show_change, show_list
-from tenantgate.registry import invitations
+from tenantgate.registry import invitations, invited
 from tenantgate.registry.invitations import InvitationSpec
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -110,9 +111,10 @@ def list_(
 
 @app.command("show")
 def show_(id_: InvitationId, database: Database = None, as_json: Json = False) -> None:
-    """Show an invitation, and what was entered."""
+    """Show an invitation, what was entered, and what an approval gives."""
     with office(database) as desk, desk.reading() as session:
-        show(InvitationOut.model_validate(invitations.get(session, id_)), as_json=as_json)
+        row = invitations.get(session, id_)
+        show(InvitationShown.of(row, invited.read(session, row, now=desk.now)), as_json=as_json)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from tenantgate.registry import partners
 from tenantgate.registry.errors import CredentialError, InvalidError, TransitionError, from_policy_error
 from tenantgate.registry.ids import RandomBytes
 from tenantgate.registry.invitation_tables import Invitation
+from tenantgate.registry.invited import changed_roles
 from tenantgate.registry.onboarding import Onboarded, OnboardSpec, onboard
 from tenantgate.registry.operators import hash_of, new_secret
 from tenantgate.registry.ordering import bytewise, folded, moment, orders_of
@@ -150,7 +151,8 @@ def approve(work: Work, id_: str) -> tuple[Invitation, Onboarded]:
 
     Raises:
         NotFoundError: `invitation_not_found`.
-        TransitionError: `invitation_open`, `invitation_decided`; as `onboard`.
+        TransitionError: `invitation_open`, `invitation_decided`, `request_outdated`: a role is not what it was when the
+            invitation was made; as `onboard`.
         InvalidError, ConflictError: as `onboard`: somebody else's tenant, a client that is listed, a role that is gone.
     """
     row = _undecided(work, id_)
@@ -158,6 +160,9 @@ def approve(work: Work, id_: str) -> tuple[Invitation, Onboarded]:
         raise TransitionError("invitation_open", f"nobody has redeemed invitation {id_} yet")
     assert row.client_id is not None
     _check_roles(work.session, refer(work.session, Resource, row.resource, "resource"), tuple(row.app_roles))
+    if others := changed_roles(work.session, row):
+        message = f"role {others[0]} is not what it was when invitation {id_} was made: reject it and invite again"
+        raise TransitionError("request_outdated", message, holder=others[0])
     done = onboard(
         work,
         OnboardSpec(

@@ -36,7 +36,8 @@ def test_from_the_link_to_the_role(world: Api):
     assert answer.headers["Location"] == V1 + path
     assert "X-TG-Revision" not in answer.headers
     assert url.startswith("https://gate.publisher.example/invitation#code=")
-    assert (world.get(path), made["expires_at"]) == (made, "2027-01-22T08:00:00Z")
+    shown = world.get(path)
+    assert (made.items() <= shown.items(), made["expires_at"]) == (True, "2027-01-22T08:00:00Z")
     assert world.refused("POST", f"{path}/approve")["code"] == "invitation_open"
     redeem(world, url)
     assert world.get("/invitations?state=redeemed")["items"][0]["client_id"] == CLIENT
@@ -50,6 +51,25 @@ def test_from_the_link_to_the_role(world: Api):
         text = world.ask("GET", place).text
         assert url.partition("#code=")[2] not in text
         assert "code_hash" not in text
+
+
+def test_what_an_approval_gives_is_shown(world: Api):
+    """By value and API; with what the partner's state becomes, until it is decided. A role made anew is not given."""
+    world.make("/app-roles", id="orders-write", resource="orders", value="Orders.Write")
+    made = world.make("/invitations", **BODY | {"app_roles": ["orders-write"]})
+    redeem(world, made["url"])
+    path = f"/invitations/{made['id']}"
+    role = {"id": "orders-write", "resource": "orders", "value": "Orders.Write", "sensitive": False}
+    shown = world.get(path)
+    assert [each for each in shown["gives"] if each["how"] == "invitation"] == [role | {"how": "invitation"}]
+    assert shown["warnings"] == ["Partner fabrikam becomes active."]
+    world.change("/app-roles/orders-write/delete")
+    world.make("/app-roles", id="orders-write", resource="orders", value="Orders.Everything")
+    assert "orders-write is not what it was" in world.get(path)["warnings"][0]
+    assert world.refused("POST", f"{path}/approve")["code"] == "request_outdated"
+    world.change(f"{path}/reject")
+    decided = world.get(path)
+    assert (decided["gives"], decided["warnings"]) == ([], [])
 
 
 @pytest.mark.parametrize(("verb", "state"), [("reject", "rejected"), ("revoke", "revoked")])

@@ -8,18 +8,34 @@ from typing import Any
 
 import pytest
 
-from tenantgate.registry import app_roles, assignments, audit, daemons, invitations, issuers, partners, pending_grants
-from tenantgate.registry.engine import reading
+from tenantgate.registry import (
+    app_roles,
+    assignments,
+    audit,
+    daemons,
+    invitations,
+    invited,
+    issuers,
+    partners,
+    pending_grants,
+)
+from tenantgate.registry.engine import reading, writing
 from tenantgate.registry.errors import CredentialError, RegistryError
+from tenantgate.registry.invitation_tables import Invitation
 from tenantgate.registry.invitations import LIFETIME, InvitationSpec, NewInvitation
+from tenantgate.registry.invited import Gives
 from tenantgate.registry.snapshot import read_snapshot, read_state
 from tenantgate.registry.unit_of_work import Actor, Work
 from tests.registry.builders import (
     NOW,
     TID,
     Registry,
+    a_daemon,
+    a_grant,
+    a_mapping,
     a_partner,
     a_resource,
+    a_tenant,
     an_app_role,
     an_oidc_issuer,
     counting_bytes,
@@ -51,7 +67,7 @@ def spec(**changed: Any) -> InvitationSpec:
     return InvitationSpec(**(members | changed))
 
 
-def invited(world: Registry, *, start: int = 70, **changed: Any) -> NewInvitation:
+def invited_to(world: Registry, *, start: int = 70, **changed: Any) -> NewInvitation:
     """Invite them."""
     with world.work() as work:
         return invitations.create(work, spec(**changed), random_bytes=counting_bytes(start))
@@ -85,7 +101,7 @@ def redeeming(code: str, tid: str | None = FABRIKAM_TID, client_id: str = CLIENT
 
 def test_from_the_link_to_the_daemon(world: Registry):
     """Redeemed nothing is listed; approved tenant, daemon, roles and the partner's state are one revision."""
-    made = invited(world)
+    made = invited_to(world)
     with reading(world.engine) as session:
         before, state = read_snapshot(session), read_state(session)
     id_ = redeemed(world, made.code, tid=FABRIKAM_TID.upper(), client_id=CLIENT.upper())
@@ -113,9 +129,89 @@ def test_from_the_link_to_the_daemon(world: Registry):
     ]
 
 
+def given(world: Registry, id_: str) -> Gives:
+    """What an approval of it would give."""
+    with reading(world.engine) as session:
+        return invited.read(session, invitations.get(session, id_), now=NOW)
+
+
+def test_who_approves_sees_all_that_it_gives(world: Registry):
+    """The invitation's roles, those of the tenant and of the issuer's claims, and whom the partner's state shuts."""
+    with world.work() as work:
+        a_resource(work, id="bills", audiences=("api://bills",), tenant_wide_roles=True)
+        for id_ in ("bills-list", "bills-pay", "bills-old"):
+            an_app_role(work, id=id_, resource="bills", value=id_)
+        a_tenant(work, id="fabrikam-entra", partner="fabrikam", tid=FABRIKAM_TID)
+        a_daemon(work, id="older", tenant="fabrikam-entra", client_id=TID)
+        a_grant(work, id="wide", app_role="bills-list", daemon=None, tenant="fabrikam-entra")
+        a_grant(work, id="ended", app_role="bills-old", daemon=None, tenant="fabrikam-entra", expires_at=NOW + 1)
+        a_grant(work, id="others", app_role="bills-pay", daemon=None, tenant="contoso-entra")
+        a_mapping(work, app_role="bills-pay")
+    id_ = redeemed(world, invited_to(world).code)
+    with reading(world.engine) as session:
+        found = invited.read(session, invitations.get(session, id_), now=NOW + 1)
+    assert [[role.id for role in roles] for roles in (found.roles, found.wide, found.mapped)] == [
+        ["orders-read"],
+        ["bills-list"],
+        ["bills-pay"],
+    ]
+    assert found.warnings == ("Partner fabrikam becomes active, with the daemons that it has already (1 active).",)
+    with world.work() as work:
+        invitations.approve(work, id_)
+    assert given(world, id_) == Gives()
+
+
+def remade(world: Registry, value: str | None) -> None:
+    """The role that the invitation names is deleted, and another made under its id."""
+    with world.work() as work:
+        app_roles.delete(work, "orders-third")
+    if value is not None:
+        with world.work() as work:
+            an_app_role(work, id="orders-third", value=value)
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (("Everything.Write",), "request_outdated"),
+        (("Everything.Write", "Orders.Third"), None),
+        (("Orders.Third", "Everything.Write"), "request_outdated"),
+        ((None,), "reference_unknown"),
+    ],
+    ids=["another", "as it was", "another at last", "gone"],
+)
+@pytest.mark.threat(46)
+def test_a_role_made_anew_is_not_what_they_were_invited_to(
+    world: Registry, values: tuple[str | None, ...], code: str | None
+):
+    """The same id with another value was approved by who saw the id alone. As it was, it is what was meant."""
+    with world.work() as work:
+        an_app_role(work, id="orders-third", value="Orders.Third")
+    remade(world, "Orders.Third")
+    id_ = redeemed(world, invited_to(world, app_roles=("orders-third",)).code)
+    for value in values:
+        remade(world, value)
+    said = [each for each in given(world, id_).warnings if "orders-third is not what it was" in each]
+    assert len(said) == (code is not None)
+    if code is not None:
+        assert refused(world, lambda work: invitations.approve(work, id_)).code == code
+        return
+    with world.work() as work:
+        assert invitations.approve(work, id_)[0].state == "approved"
+
+
+def test_an_invitation_that_the_audit_does_not_know_is_not_approved(world: Registry):
+    """Nobody knows to what they were invited: a row that was put there past the audit."""
+    id_ = redeemed(world, invited_to(world).code)
+    with writing(world.engine) as session:
+        row = invitations.get(session, id_)
+        session.add(Invitation(**row.model_dump() | {"id": "inv-copied", "code_hash": "0" * 64}))
+    assert refused(world, lambda work: invitations.approve(work, "inv-copied")).code == "request_outdated"
+
+
 def test_code_is_shown_once_and_kept_as_a_hash(world: Registry):
     """256 bits; neither the code nor its hash is in the audit, nor the code in a repr."""
-    made = invited(world)
+    made = invited_to(world)
     with reading(world.engine) as session:
         (entry,) = audit.list_(session, kind="invitation").items
     assert len(made.code) == 43
@@ -129,14 +225,14 @@ def test_code_is_shown_once_and_kept_as_a_hash(world: Registry):
 @pytest.mark.file
 def test_code_is_nowhere_in_the_database(registry: Registry):
     """Who reads the database cannot redeem."""
-    made = invited(registry, partner="contoso")
+    made = invited_to(registry, partner="contoso")
     registry.engine.dispose()
     assert not any(made.code.encode() in path.read_bytes() for path in registry.path.parent.iterdir())
 
 
 def test_who_redeemed_is_written_down_as_nobody_we_know(world: Registry):
     """The audit names the invitation and the address; no operator can have such a name."""
-    id_ = redeemed(world, invited(world).code)
+    id_ = redeemed(world, invited_to(world).code)
     with reading(world.engine) as session:
         row = invitations.get(session, id_)
         (entry,) = audit.list_(session, kind="invitation", row_id=id_, newest_first=True, limit=1).items
@@ -146,7 +242,7 @@ def test_who_redeemed_is_written_down_as_nobody_we_know(world: Registry):
 
 def test_it_is_opened_as_often_as_one_likes_and_redeemed_once(world: Registry):
     """Looking uses nothing up; what was entered cannot be entered anew."""
-    made = invited(world)
+    made = invited_to(world)
     with reading(world.engine) as session:
         for _ in range(3):
             assert invitations.find(session, made.code, now=NOW).state == "open"
@@ -161,7 +257,7 @@ def test_it_is_opened_as_often_as_one_likes_and_redeemed_once(world: Registry):
 @pytest.mark.threat(47)
 def test_of_many_at_once_one_is_taken(world: Registry):
     """Twenty with the same code: one daemon is written down, one entry says so."""
-    made = invited(world)
+    made = invited_to(world)
 
     def enter(place: int) -> str:
         try:
@@ -183,7 +279,7 @@ def test_of_many_at_once_one_is_taken(world: Registry):
 @pytest.mark.threat(47)
 def test_of_many_approvals_one_wins(world: Registry):
     """Twenty operators press at once, some of them reject: one decision, and what is listed is that."""
-    id_ = redeemed(world, invited(world).code)
+    id_ = redeemed(world, invited_to(world).code)
 
     def decide(place: int) -> str:
         try:
@@ -207,7 +303,7 @@ def test_of_many_approvals_one_wins(world: Registry):
 
 def test_unknown_codes_open_nothing(world: Registry):
     """Nor does another invitation's, changed by a letter."""
-    made = invited(world)
+    made = invited_to(world)
     other = "A" if made.code[0] != "A" else "B"
     for code in ("", "x", other + made.code[1:], made.code + "A", "\x00\ud800"):
         assert refused(world, redeeming(code)).code == "invitation_unknown"
@@ -215,8 +311,8 @@ def test_unknown_codes_open_nothing(world: Registry):
 
 def test_an_invitation_ends(world: Registry):
     """Open up to its end and not at it; redeemed in time, it may be approved later."""
-    made = invited(world, expires_at=NOW + 60)
-    late = invited(world, start=71, expires_at=NOW + 60)
+    made = invited_to(world, expires_at=NOW + 60)
+    late = invited_to(world, start=71, expires_at=NOW + 60)
     redeemed(world, made.code, now=NOW + 59)
     assert refused(world, redeeming(late.code), now=NOW + 60).code == "invitation_expired"
     with world.work(now=NOW + DAY) as work:
@@ -225,7 +321,7 @@ def test_an_invitation_ends(world: Registry):
 
 def test_revoked_and_rejected_lead_nowhere(world: Registry):
     """Either is the end; an open one is revoked, a redeemed one revoked or rejected."""
-    first, second, third = (invited(world, start=start) for start in (70, 71, 72))
+    first, second, third = (invited_to(world, start=start) for start in (70, 71, 72))
     redeemed(world, second.code)
     redeemed(world, third.code, client_id="cccccccc-cccc-4ddd-8eee-ffffffffffff")
     assert refused(world, lambda work: invitations.reject(work, first.row.id)).code == "invitation_open"
@@ -245,7 +341,7 @@ def test_revoked_and_rejected_lead_nowhere(world: Registry):
 @pytest.mark.parametrize("state", ["suspended", "archived"])
 def test_a_partner_who_gets_nothing_new_redeems_nothing(world: Registry, state: str):
     """The link is closed while they are suspended; archived it is for good, and nobody is invited."""
-    made = invited(world)
+    made = invited_to(world)
     with world.work() as work:
         (partners.suspend if state == "suspended" else partners.archive)(work, "fabrikam")
     assert refused(world, redeeming(made.code)).code == "invitation_closed"
@@ -263,7 +359,7 @@ def test_an_issuer_stays_while_an_invitation_may_list_a_daemon_of_it(world: Regi
     with world.work() as work:
         an_oidc_issuer(work)
     gone = lambda work: issuers.delete(work, "keycloak")  # noqa: E731
-    first, second = (invited(world, start=start, issuer="keycloak") for start in (71, 72))
+    first, second = (invited_to(world, start=start, issuer="keycloak") for start in (71, 72))
     error = refused(world, gone)
     assert (error.code, error.holder) == ("issuer_in_use", min(first.row.id, second.row.id))
     redeemed(world, first.code, tid=None, client_id="svc")
@@ -274,7 +370,7 @@ def test_an_issuer_stays_while_an_invitation_may_list_a_daemon_of_it(world: Regi
         assert (error.code, error.holder) == ("issuer_in_use", first.row.id)
     with world.work() as work:
         invitations.reject(work, first.row.id)
-    third = invited(world, start=73, issuer="keycloak")
+    third = invited_to(world, start=73, issuer="keycloak")
     error = refused(world, gone, now=NOW + LIFETIME - 1)
     assert (error.code, error.holder) == ("issuer_in_use", third.row.id)
     with world.work(now=NOW + LIFETIME) as work:
@@ -283,7 +379,7 @@ def test_an_issuer_stays_while_an_invitation_may_list_a_daemon_of_it(world: Regi
 
 def test_a_partner_archived_after_redeeming_is_not_listed(world: Registry):
     """The approval asks again."""
-    id_ = redeemed(world, invited(world).code)
+    id_ = redeemed(world, invited_to(world).code)
     with world.work() as work:
         partners.archive(work, "fabrikam")
     assert refused(world, lambda work: invitations.approve(work, id_)).code == "partner_archived"
@@ -291,7 +387,7 @@ def test_a_partner_archived_after_redeeming_is_not_listed(world: Registry):
 
 def test_a_suspended_partner_stays_suspended(world: Registry):
     """Approved while suspended: listed, and let in when the partner is activated by somebody who means that."""
-    id_ = redeemed(world, invited(world).code)
+    id_ = redeemed(world, invited_to(world).code)
     with world.work() as work:
         partners.suspend(work, "fabrikam")
     with world.work() as work:
@@ -314,7 +410,7 @@ def test_a_suspended_partner_stays_suspended(world: Registry):
 )
 def test_what_could_not_be_listed_is_not_taken(world: Registry, tid: str | None, client_id: str, field: str, code: str):
     """The rules for tenants and daemons, at once; the invitation stays open."""
-    made = invited(world)
+    made = invited_to(world)
     error = refused(world, redeeming(made.code, tid, client_id), actor=OUTSIDE)
     assert (error.field, error.code) == (field, code)
     redeemed(world, made.code)
@@ -323,7 +419,7 @@ def test_what_could_not_be_listed_is_not_taken(world: Registry, tid: str | None,
 @pytest.mark.threat(46)
 def test_what_others_have_is_not_told_to_who_redeems(world: Registry):
     """Another partner's tenant is taken down like any other; the operator finds out, and rejects."""
-    id_ = redeemed(world, invited(world).code, tid=TID)
+    id_ = redeemed(world, invited_to(world).code, tid=TID)
     error = refused(world, lambda work: invitations.approve(work, id_))
     assert (error.code, error.holder) == ("tenant_duplicate", "contoso-entra")
     with world.work() as work:
@@ -334,7 +430,7 @@ def test_a_sensitive_role_waits_for_a_second_operator(world: Registry):
     """The approval lists the daemon; the role is a pending grant."""
     with world.work() as work:
         app_roles.mark_sensitive(work, "orders-read")
-    id_ = redeemed(world, invited(world).code)
+    id_ = redeemed(world, invited_to(world).code)
     with world.work() as work:
         _, done = invitations.approve(work, id_)
     assert (done.assignments, len(done.pending)) == ((), 1)
@@ -347,7 +443,7 @@ def test_an_oidc_issuer_asks_for_no_tenant(world: Registry):
     """The issuer itself is the tenant; one entered nevertheless is refused."""
     with world.work() as work:
         an_oidc_issuer(work)
-    made = invited(world, issuer="keycloak")
+    made = invited_to(world, issuer="keycloak")
     assert refused(world, redeeming(made.code, FABRIKAM_TID, "nightly")).field == "tid"
     id_ = redeemed(world, made.code, tid=None, client_id="nightly")
     with world.work() as work:
@@ -394,7 +490,7 @@ def test_an_issuer_that_wants_a_pin_takes_no_invitation(world: Registry):
 
 def test_invitations_are_listed(world: Registry):
     """By partner, resource and state, in pages."""
-    ids = sorted(invited(world, start=start).row.id for start in (70, 71))
+    ids = sorted(invited_to(world, start=start).row.id for start in (70, 71))
     with world.work() as work:
         invitations.revoke(work, ids[0])
     with reading(world.engine) as session:
