@@ -9,12 +9,15 @@ from typing import Final
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from tenantgate.registry import attention
+from tenantgate.registry import assignments, attention, invited
 from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.attention import Item
 from tenantgate.registry.credential_tables import ClientCertificate, SubscriptionKey
 from tenantgate.registry.invitation_tables import Invitation
+from tenantgate.registry.invited import Gives
 from tenantgate.registry.tables import Daemon, RoleAssignment, Tenant
+from tenantgate.web import asked
+from tenantgate.web.asked import Asked
 from tenantgate.web.links import partner_address
 from tenantgate.web.texts import texts
 
@@ -32,7 +35,8 @@ _OWN_PAGE: Final = {
 class Entry:
     """One thing. `address` is where it is dealt with, empty where that is no page (`attention.by_…` says where then).
 
-    `grant` and `invitation` are what is decided right here; `own` is whether the visitor asked for it themselves.
+    `grant` and `invitation` are what is decided right here, with what was `asked` for or what an approval `gives`, and
+    what to know before (`warnings`); `own` is whether the visitor asked for it themselves.
     """
 
     item: Item
@@ -41,6 +45,9 @@ class Entry:
     invitation: Invitation | None = None
     own: bool = False
     withdrawable: bool = False
+    asked: Asked | None = None
+    gives: Gives | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +72,35 @@ def read(session: Session, operator: str, *, now: int) -> tuple[Group, ...]:
         if items:
             shown = items[:SHOWN]
             owners = _owners(session, kind, [item.id for item in shown])
-            entries = tuple(_entry(session, item, owners, operator) for item in shown)
+            entries = tuple(_entry(session, item, owners, operator, now) for item in shown)
             found.append(Group(kind, entries, len(items)))
     return tuple(found)
 
 
-def _entry(session: Session, item: Item, owners: Mapping[str, str], operator: str) -> Entry:
+def _entry(session: Session, item: Item, owners: Mapping[str, str], operator: str, now: int) -> Entry:
     if item.kind == "pending_grant":
-        grant = session.get_one(PendingGrant, item.id)
-        own = grant.created_by.removeprefix("cli:") == operator
-        return Entry(item, "", grant=grant, own=own, withdrawable=grant.created_by == operator)
+        return _grant(session, item, operator)
     if item.kind == "invitation_redeemed":
         row = session.get_one(Invitation, item.id)
-        return Entry(item, partner_address(row.partner), invitation=row)
+        gives = invited.read(session, row, now=now)
+        return Entry(item, partner_address(row.partner), invitation=row, gives=gives, warnings=gives.warnings)
     if item.kind in _OWN_PAGE:
         return Entry(item, _OWN_PAGE[item.kind].format(item.id))
     return Entry(item, partner_address(owners[item.id]) if item.id in owners else "")
+
+
+def _grant(session: Session, item: Item, operator: str) -> Entry:
+    row = session.get_one(PendingGrant, item.id)
+    found = asked.read(row)
+    return Entry(
+        item,
+        partner_address(found.partner) if found.partner else "",
+        grant=row,
+        own=row.created_by.removeprefix("cli:") == operator,
+        withdrawable=row.created_by == operator,
+        asked=found,
+        warnings=tuple(assignments.warnings_of(session, row.tenant)),
+    )
 
 
 def _owners(session: Session, kind: str, ids: Iterable[str]) -> dict[str, str]:

@@ -7,15 +7,31 @@ from datetime import UTC, datetime
 import pytest
 
 from tenantgate.registry import assignments, certificates, invitations, operators, pending_grants, subscription_keys
+from tenantgate.registry.approval_tables import PendingGrant
 from tenantgate.registry.assignments import AssignmentSpec
 from tenantgate.registry.attention import KINDS, SOON
 from tenantgate.registry.certificates import CertificateSpec
+from tenantgate.registry.engine import writing
 from tenantgate.registry.invitations import InvitationSpec
 from tenantgate.registry.pending_grants import grant_or_request
 from tenantgate.registry.subscription_keys import SubscriptionKeySpec
 from tenantgate.registry.unit_of_work import Actor, Work
 from tests.client_certificates import a_certificate
-from tests.registry.builders import NOW, a_daemon, a_grant, a_partner, an_app_role, counting_bytes, work_on
+from tests.registry.builders import (
+    CLIENT_ID,
+    NOW,
+    TID,
+    a_daemon,
+    a_grant,
+    a_mapping,
+    a_partner,
+    a_resource,
+    a_tenant,
+    an_app_role,
+    an_oidc_issuer,
+    counting_bytes,
+    work_on,
+)
 from tests.web.test_access_requests import HOSTILE, asked
 from tests.web.test_naughty import require_harmless
 from tests.web.world import FABRIKAM_CLIENT, FABRIKAM_TID, Page, World, fabrikam
@@ -93,8 +109,9 @@ def test_a_sensitive_role_is_approved_by_another(either: World):
     id_ = a_request(either)
     browser = either.signed_in()
     words = Page(browser.get("/attention")).words
-    assert "orders-write sensitive for daemon nightly asked by administration" in words
-    assert "ends 2027-04-15T08:00:00Z contract 4711" in words
+    assert "Orders.Write on orders sensitive for daemon nightly of contoso asked by administration, as role" in words
+    assert "role orders-write · ends 2027-04-15T08:00:00Z audience api://orders · tenant" in words
+    assert f"tenant {TID} · issuer https://login.microsoftonline.com · client {CLIENT_ID} contract 4711" in words
     answer = browser.submit(f"/pending-grants/{id_}/approve")
     assert (answer.status_code, answer.headers["location"]) == (303, "/attention")
     row = either.ask(pending_grants.get, id_)
@@ -102,6 +119,86 @@ def test_a_sensitive_role_is_approved_by_another(either: World):
     assert either.ask(assignments.get, row.assignment).approved_by == "onboarding"
     answer = browser.submit(f"/pending-grants/{id_}/reject")
     assert (answer.status_code, "was approved by onboarding" in answer.text) == (409, True)
+
+
+def test_what_was_asked_for_is_shown_not_what_it_is_called(either: World):
+    """Names are the first operator's choice: the second sees whose the daemon is, where, and how it has to prove it."""
+
+    def make(work: Work) -> None:
+        an_oidc_issuer(work)
+        a_partner(work, id="evil", name="Evil", ends_at=NOW + 200 * DAY)
+        a_tenant(work, id="contoso-realm", issuer="keycloak", partner="evil", tid=None)
+        members = {"subject": "anybody", "min_credential": "certificate"}
+        a_daemon(work, id="contoso-nightly", tenant="contoso-realm", client_id="builder", **members)
+        an_app_role(work, id="orders-look", value="Orders.Everything", sensitive=True)
+
+    either.change(make)
+    with work_on(either.engine, actor=Actor("administration", "session", "192.0.2.7"), now=either.now) as work:
+        grant_or_request(work, AssignmentSpec(app_role="orders-look", daemon="contoso-nightly"))
+    page = Page(either.signed_in().get("/attention"))
+    assert "Orders.Everything on orders sensitive for daemon contoso-nightly of evil" in page.words
+    assert page.one("a", href="/partners/evil").text == "evil"
+    assert "no end · the partner ends 2027-08-03T08:00:00Z" in page.words
+    assert "issuer https://id.fabrikam.example/realms/main · client builder · subject anybody" in page.words
+    assert "subject anybody · credential certificate" in page.words
+
+
+def test_a_whole_tenants_role_says_whom_it_reaches(contoso: World):
+    """And that it reaches each that is listed later."""
+
+    def make(work: Work) -> None:
+        a_resource(work, id="bills", audiences=("api://bills",), tenant_wide_roles=True)
+        an_app_role(work, id="bills-pay", resource="bills", value="Bills.Pay", sensitive=True)
+
+    contoso.change(make)
+    with work_on(contoso.engine, actor=Actor("administration", "session", "192.0.2.7"), now=contoso.now) as work:
+        grant_or_request(work, AssignmentSpec(app_role="bills-pay", tenant="contoso-entra"))
+    page = Page(contoso.signed_in().get("/attention"))
+    assert "for every listed daemon of tenant contoso-entra of contoso" in page.words
+    assert f"tenant {TID}" in page.words
+    assert "1 now (1 active), and each that is listed later" in page.words
+
+
+def test_another_window_is_shown_beside_the_one_there_is(contoso: World):
+    """Who approves sees from when to when it was."""
+    first = a_request(contoso)
+    contoso.change(lambda work: pending_grants.approve(work, first))
+    held = contoso.ask(pending_grants.get, first).assignment
+    with work_on(contoso.engine, actor=Actor("administration", "session", "192.0.2.7"), now=contoso.now) as work:
+        pending_grants.request_window(work, held, not_before=None, expires_at=None)
+    words = Page(contoso.signed_in().get("/attention")).words
+    assert "with another window asked by administration, as role orders-write · no end · now ends 2027-04-15" in words
+
+
+def test_a_request_of_a_version_before_is_shown(contoso: World):
+    """It says less: what it says is shown, and it may be rejected."""
+    id_ = a_request(contoso)
+    with writing(contoso.engine) as session:
+        session.get_one(PendingGrant, id_).asked = {"role": None}
+    page = Page(contoso.signed_in().get("/attention"))
+    assert "orders-write sensitive for daemon nightly asked by" in page.words
+    assert contoso.signed_in().submit(f"/pending-grants/{id_}/reject").status_code == 303
+
+
+def test_all_that_an_invitation_gives_is_shown(contoso: World):
+    """By value and API, with the tenant's own and the claims'; and that the partner becomes active."""
+
+    def make(work: Work) -> None:
+        a_mapping(work)
+        a_resource(work, id="bills", audiences=("api://bills",), tenant_wide_roles=True)
+        an_app_role(work, id="bills-list", resource="bills", value="Bills.List")
+
+    def wide(work: Work) -> None:
+        a_tenant(work, id="fabrikam-entra", partner="fabrikam", tid=FABRIKAM_TID)
+        a_grant(work, id="wide", app_role="bills-list", daemon=None, tenant="fabrikam-entra")
+
+    contoso.change(make)
+    an_answer(contoso)
+    contoso.change(wide)
+    words = Page(contoso.signed_in().get("/attention")).words
+    assert "gives Orders.Read on orders has besides, as any listed daemon of the tenant: Bills.List on bills" in words
+    assert "may have besides, if its tokens say so: Orders.Read on orders" in words
+    assert "Partner fabrikam becomes active." in words
 
 
 def test_who_asked_is_told_why_not(either: World):
@@ -160,7 +257,7 @@ def test_an_answered_invitation_is_decided(either: World, change: str, state: st
     id_ = an_answer(either)
     browser = either.signed_in()
     words = Page(browser.get("/attention")).words
-    assert f"tenant {FABRIKAM_TID} · client {FABRIKAM_CLIENT} at entra · roles orders-read" in words
+    assert f"tenant {FABRIKAM_TID} · client {FABRIKAM_CLIENT} at entra gives Orders.Read on orders" in words
     assert browser.submit(f"/invitations/{id_}/{change}").status_code == 303
     row = either.ask(invitations.get, id_)
     assert (row.state, row.decided_by, row.daemon is None) == (state, "onboarding", change == "reject")
