@@ -50,7 +50,9 @@ class DecisionExplained(DecisionOut):
     """One decision and what it means: the same words as in docs/denials.md."""
 
     code: str | None = Field(description="What the caller was told (`X-TG-Reason`); null where it was let in.")
-    status: int
+    status: int = Field(
+        description="Of its code. Where the resource has a `failure_status` the caller got that, but for a 400 or 503."
+    )
     meaning: str
     partner_advice: str = Field(description="What whoever runs the daemon can do. May be sent to them.")
     publisher_advice: str = Field(description="What you can do. Not for partners.")
