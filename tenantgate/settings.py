@@ -6,12 +6,13 @@ Anything unknown, missing or unsafe ends the start with one clear line (`docs/co
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -123,12 +124,14 @@ class Settings(BaseSettings):
             or not parts.hostname
             or parts.query
             or parts.fragment
-            or parts.username
+            or "@" in parts.netloc
         ):
             raise ValueError("must be an https address without user, query or fragment")
+        if parts.path.strip("/"):
+            raise ValueError("must be an https address without a path: everything is at its root")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("must be https; plain http is for loopback only")
-        return value.rstrip("/")
+        return _origin_of(parts)
 
     @field_validator("admin_issuers")
     @classmethod
@@ -265,6 +268,13 @@ def _shown_address(address: str) -> str:
     return head + mark + "&".join(f"{name}=***" if equals else "***" for name, equals, _ in names) if mark else head
 
 
+def _origin_of(parts: SplitResult) -> str:
+    """Return the origin of a checked address as browsers write it (RFC 6454 §6.2), with which it is compared."""
+    host = parts.hostname or ""
+    port = "" if parts.port in (None, {"https": 443, "http": 80}[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Return host (without the brackets of IPv6) and port of a checked HOST:PORT."""
     host, _, port = address.rpartition(":")
@@ -287,6 +297,7 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
     if Path(FILE).exists() and not Path(FILE).is_file():  # it would be passed over in silence
         raise SettingsError(f"{FILE} is not a file")
     try:
+        _check_file()
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(each) for each in error.errors(include_input=False))) from None
@@ -296,6 +307,22 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
         raise SettingsError(f"{PREFIX}ADMIN_ISSUERS: must be a list of objects in JSON") from None
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{FILE} cannot be read: {type(error).__name__}") from None
+
+
+def _check_file() -> None:
+    """Refuse a file with a master key in it that others may read, as the key's own file is refused.
+
+    Raises:
+        SettingsError, OSError, ValueError (TOML): it cannot be read.
+    """
+    path = Path(FILE)
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        has_key = "master_key" in tomllib.load(file)
+    if has_key and (found.st_uid != os.geteuid() or found.st_mode & 0o077):
+        raise SettingsError(f"{FILE} holds master_key: it must be a file of this user's own, of mode 0600")
 
 
 def check_settings(settings: Settings) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tenantgate.core.limits import BOUNDS, LIMITS
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.errors import DatabaseError
+from tenantgate.registry.master_key import new_master_key
 from tenantgate.settings import Settings, SettingsError, check_settings, read_settings
 from tests.real_parts import ROOT
 
@@ -54,6 +55,8 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("TENANTGATE_BIND", "127.0.0.1:99999", "TENANTGATE_BIND: must be HOST:PORT"),
         ("TENANTGATE_PUBLIC_URL", "http://partners.example", "TENANTGATE_PUBLIC_URL: must be https"),
         ("TENANTGATE_PUBLIC_URL", "https://user@partners.example", "TENANTGATE_PUBLIC_URL: must be an https address"),
+        ("TENANTGATE_PUBLIC_URL", "https://:pw@partners.example", "TENANTGATE_PUBLIC_URL: must be an https address"),
+        ("TENANTGATE_PUBLIC_URL", "https://partners.example/gate", "TENANTGATE_PUBLIC_URL: must be an https address w"),
         ("TENANTGATE_PUBLIC_URL", "https://partners.example:port", "TENANTGATE_PUBLIC_URL: "),
         ("TENANTGATE_PUBLIC_URL", "https://partners.example:0", "TENANTGATE_PUBLIC_URL: must be an https address"),
         ("TENANTGATE_PUBLIC_URL", "https://partn\u00e9rs.example", "TENANTGATE_PUBLIC_URL: must be an https address"),
@@ -107,6 +110,40 @@ def test_a_limit_in_the_file_is_a_whole_number(empty_folder: Path, value: str):
     (empty_folder / "tenantgate.toml").write_text(f"max_kid_bytes = {value}\n")
     with pytest.raises(SettingsError, match="TENANTGATE_MAX_KID_BYTES: must be a whole number between 1 and 4096"):
         read_settings({})
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://Partners.Example:443/", "https://partners.example"),
+        ("HTTPS://partners.example:8443", "https://partners.example:8443"),
+        ("http://LocalHost:80", "http://localhost"),
+        ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+    ],
+)
+def test_the_public_address_has_one_spelling(given: str, meant: str):
+    """That of a browser's `Origin`, with which it is compared."""
+    assert read_settings({}, public_url=given).public_url == meant
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_file_with_a_master_key_is_its_owners_alone(empty_folder: Path, mode: int):
+    """As the file of a master key is; without one others may read it."""
+    file = empty_folder / "tenantgate.toml"
+    file.write_text('resource = "orders"\n')
+    file.chmod(mode)
+    assert read_settings({}).resource == "orders"
+    file.write_text(f'master_key = "{new_master_key(bytes_of_all_kinds)}"\n')
+    with pytest.raises(SettingsError, match=r"tenantgate\.toml holds master_key: .* of mode 0600"):
+        read_settings({})
+    file.chmod(0o600)
+    assert read_settings({}).given_master_key is not None
+
+
+def bytes_of_all_kinds(size: int) -> bytes:
+    """Bytes that look random enough."""
+    return bytes(range(size))
 
 
 def test_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pytest.MonkeyPatch):
