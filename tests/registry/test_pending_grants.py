@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -812,7 +813,10 @@ def test_of_fifty_approvals_exactly_one_wins(world: Registry, round_: int):
         for place in range(8):
             an_operator(work, id=f"op-{place}", role="Operator")
 
+    together = Barrier(50)
+
     def decide(place: int) -> str:
+        together.wait()
         actor = Actor(f"op-{place % 8}", "admin_key", "192.0.2.3", f"req-{place}")
         call = pending_grants.reject if place % 5 == round_ else pending_grants.approve
         try:
@@ -821,7 +825,7 @@ def test_of_fifty_approvals_exactly_one_wins(world: Registry, round_: int):
         except RegistryError as error:
             return error.code
 
-    with ThreadPoolExecutor(10) as pool:
+    with ThreadPoolExecutor(50) as pool:
         said = sorted(pool.map(decide, range(50)))
 
     (won,) = [each for each in said if each in ("approved", "rejected")]
