@@ -165,6 +165,7 @@ def _policy_in(database_url: str) -> PolicySnapshot:
 _MIGRATE: Final = "`tenantgate migrate` makes a database, or brings it to this version's schema."
 _DATABASE: Final = {
     "database_missing": "`tenantgate migrate` makes an SQLite file; PostgreSQL's administrator makes a database there.",
+    "database_server_old": "Bring the server to PostgreSQL 15 or later; until then nothing is read from it or written.",
     "database_driver_missing": "Install tenantgate[postgres].",
     "database_folder_missing": "Make the folder, or name another path.",
     "database_not_sqlite": "This is another file; look at the path.",

@@ -243,6 +243,7 @@ DATABASE_CODES: Final[dict[str, str]] = {
     "database_folder_missing": "The folder of the database file is not there.",
     "database_missing": "The database is not there.",
     "database_driver_missing": "What speaks to this database is not installed.",
+    "database_server_old": "The database server is older than PostgreSQL 15.",
     "database_not_a_file": "The path of the database is not a file.",
     "database_unwritable": "The database file or its folder may not be written.",
     "database_not_sqlite": "The file is something else than an SQLite database.",

@@ -97,6 +97,36 @@ def test_without_the_driver_it_is_said_what_to_install(monkeypatch: pytest.Monke
     assert code_of("postgresql://localhost/tenantgate") == "database_driver_missing"
 
 
+@pytest.mark.parametrize("version", [90_624, 140_023])
+def test_a_server_older_than_fifteen_is_refused(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, version: int):
+    """By a code and its version, whoever opens the database; 15 itself is let go on."""
+    import psycopg
+
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", property(lambda _: version))
+    with pytest.raises(DatabaseError) as caught:
+        open_engine(postgres.url)
+    assert caught.value.code == "database_server_old"
+    assert f"PostgreSQL {version // 10_000};" in str(caught.value)
+    with pytest.raises(DatabaseError) as caught:
+        migrate(postgres.url, epoch=EPOCH)
+    assert caught.value.code == "database_server_old"
+
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", property(lambda _: 150_000))
+    open_engine(postgres.url).dispose()
+
+
+def test_an_older_server_that_takes_over_is_refused_too(own: Registry, monkeypatch: pytest.MonkeyPatch):
+    """An address may name several hosts: every new connection is looked at."""
+    import psycopg
+
+    assert _reads(own.engine)
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", property(lambda _: 140_023))
+    own.engine.dispose()
+    with pytest.raises(DatabaseError) as caught, reading(own.engine):
+        pytest.fail("an older server was read from")
+    assert caught.value.code == "database_server_old"
+
+
 def test_a_reader_cannot_write_and_sees_one_moment(own: Registry):
     """Whatever others commit meanwhile."""
     with reading(own.engine) as session:

@@ -32,6 +32,9 @@ DEADLINE: Final = 2.0
 READER: Final[dict[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """Options of a connection that sees one moment and cannot write."""
 
+OLDEST: Final = 15
+"""The oldest major version that is spoken to: what is older nobody has tried this with."""
+
 _CONNECTING: Final = 3
 _CLOSING: Final = 0.1
 """Seconds: for a connection to come about, and after which a waiting follower looks whether it is to end."""
@@ -87,7 +90,9 @@ def open_postgres(url: str, *, busy_timeout: float, deadline: float | None = DEA
 
     def connect(dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         del dialect, record
-        return connection_class.connect(*arguments, **options)
+        connection = connection_class.connect(*arguments, **options)
+        _require_version(connection)
+        return connection
 
     event.listen(engine, "do_connect", connect)
     try:
@@ -105,6 +110,14 @@ def checked_address(url: URL) -> None:
         raise DatabaseError("database_url_unsupported", "the address names no database: postgresql://HOST/NAME")
     if url.drivername not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise DatabaseError("database_url_unsupported", "PostgreSQL is spoken by psycopg: postgresql://HOST/NAME")
+
+
+def _require_version(connection: psycopg.Connection[Any]) -> None:
+    """Refuse a server that is older than `OLDEST`, whichever of several hosts it is. It said so when it was reached."""
+    major = connection.info.server_version // 10_000
+    if major < OLDEST:
+        connection.close()
+        raise DatabaseError("database_server_old", f"the server is PostgreSQL {major}; needed is {OLDEST} or later")
 
 
 def code_of(error: psycopg.Error) -> str:
