@@ -23,6 +23,12 @@ def test_every_setting_has_its_heading():
     assert headings == {name.upper() for name in Settings.model_fields}
 
 
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_no_table_is_cut_off_by_an_empty_line(page: str):
+    """What comes after it would be shown as text."""
+    assert re.findall(r"(?m)^\|.*\|\n\n\|(?!.*\n\|-).*$", (ROOT / "docs" / page).read_text()) == []
+
+
 def test_example_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The page's example of a tenantgate.toml is one."""
     example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
