@@ -51,10 +51,10 @@ class Prepared:
     url: str
     admin_key: str
 
-    def token(self, partner: str) -> str:
-        """Return a token of a partner's daemon, good for a day."""
+    def token(self, partner: str, client_id: str = "sync") -> str:
+        """Return a token of a partner's daemon, good for two hours; of any other than `sync` nobody has heard."""
         now = int(time.time())
-        claims = {"iss": f"https://id.{partner}.example", "aud": AUDIENCE, "sub": "sync", "client_id": "sync"}
+        claims = {"iss": f"https://id.{partner}.example", "aud": AUDIENCE, "sub": client_id, "client_id": client_id}
         return signer("ES256", partner).sign({**claims, "iat": now, "exp": now + 7_200})
 
 

@@ -6,6 +6,7 @@ Thirty files of each kind are damaged; `TENANTGATE_FAULT_SCALE=1 uv run pytest t
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -22,13 +23,13 @@ from tenantgate.feed.source import FeedError
 from tenantgate.gate.request import RequestView
 from tenantgate.registry import audit, partners
 from tenantgate.registry.engine import open_engine, reading
-from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.errors import CODES, RegistryError
 from tenantgate.registry.migrations import require_known_schema
 from tenantgate.registry.partners import PartnerSpec
-from tests.faults.load import log, opened
+from tests.faults.load import code_of, log, opened
 from tests.faults.process import SCALE
 from tests.registry.builders import work_on
-from tests.servers import Prepared, prepare
+from tests.servers import Prepared, environment_of, prepare, running_servers
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 FILES: Final = max(30, int(600 * SCALE))
@@ -164,3 +165,42 @@ def test_a_damaged_log_takes_nobody_back(sound: tuple[Path, Prepared], tmp_path:
         found[f"administration: {administration(copy)}"] += 1
     log.info("log: %s", dict(found))
     assert found["gate: judged"] > 0
+
+
+def flip(path: Path, chance: random.Random) -> None:
+    """Flip eight bits in every page in which partners are named, in a file that somebody has open; not in the key's."""
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        for page in pages_of(path, "table") + pages_of(path, "index"):
+            for place in [page * PAGE + chance.randrange(PAGE) for _ in range(8)]:
+                if re.search(rb"p-\d-\d", content[page * PAGE : (page + 1) * PAGE]):
+                    file.seek(place)
+                    file.write(bytes((content[place] ^ 1 << chance.randrange(8),)))
+
+
+def test_bits_flipped_under_a_server_change_no_answer_of_its_gate(sound: tuple[Path, Prepared], tmp_path: Path):
+    """Over HTTP: the administration answers or says by a code why it cannot, and nothing falls over."""
+    path, prepared = sound
+    (tmp_path / "database").mkdir()
+    copy = copied(path, tmp_path / "database", folded=True)
+    settings = environment_of(f"sqlite:///{copy}", TENANTGATE_ADMIN_RATE="600000")
+    found: Counter[str] = Counter()
+    with running_servers(1, settings, tmp_path) as (server,):
+        flip(copy, random.Random("over HTTP"))
+        with closing(sqlite3.connect(copy)) as other:  # a change by anybody has all pages read anew
+            other.execute("PRAGMA user_version = 1")
+        for turn in range(20):
+            for method, route, body in (
+                ("GET", "/partners?limit=200", None),
+                ("GET", "/audit", None),
+                ("POST", "/partners", {"id": f"late-{turn}", "name": "Late"}),
+            ):
+                answer = server.rest(prepared.admin_key, method, route, body)
+                code = "" if answer.is_success else code_of(answer)
+                assert answer.is_success or (answer.status_code == 503 and code in CODES), answer.text
+                found[f"{method} {route}: {answer.status_code} {code}"] += 1
+            assert server.allows(prepared.token("contoso")) is True
+            assert server.allows(prepared.token("fabrikam")) is False
+        log.info("bits under a server: %s", dict(found))
+        assert any("503" in each for each in found), found
+        assert "Traceback" not in server.log.read_text()

@@ -90,15 +90,17 @@ def read_only(world: World) -> Iterator[None]:
     """File and folder may not be written any more. What is open already stays writable: that is the system's rule."""
     world.path.chmod(0o400)
     world.path.parent.chmod(0o500)
-    for server in world.servers:  # connections of before are gone with their process
-        server.kill()
-    told = tenantgate_obeying(world, "serve")
-    assert told.startswith("database_unwritable: "), told
-    yield
-    world.path.parent.chmod(0o700)
-    world.path.chmod(0o600)
-    for server in world.servers:
-        server.start()
+    try:
+        for server in world.servers:  # connections of before are gone with their process
+            server.kill()
+        told = tenantgate_obeying(world, "serve")
+        assert told.startswith("database_unwritable: "), told
+        for server in world.servers:  # by the policy in their state folder
+            server.start()
+        yield
+    finally:
+        world.path.parent.chmod(0o700)
+        world.path.chmod(0o600)
 
 
 def tenantgate_obeying(world: World, *words: str) -> str:
@@ -173,14 +175,31 @@ def test_servers_that_are_all_killed_at_once_lose_nothing_acknowledged(world: Wo
         assert load.wrong_yes == 0
 
 
-def test_a_file_that_may_not_be_written_is_refused_at_the_start(world: World):
-    """With its code; made writable again all is as before."""
+def test_a_file_that_may_not_be_written_closes_the_administration_alone(world: World):
+    """Who has kept no policy does not start; who has judges by it, and opens by itself once the file may be written."""
+    good, suspended = world.prepared.token("contoso"), world.prepared.token("fabrikam")
+    unlisted = world.prepared.token("contoso", client_id="someone-else")
     with Load(world.servers, world.prepared) as load:
-        load.stop()
         with read_only(world):
-            pass
+            running = [server.process.pid for server in world.servers]
+            before, refused = load.granted, load.refused.total()
+            time.sleep(HOLD)
+            for server in world.servers:
+                answer = server.rest(world.prepared.admin_key, "POST", "/partners", {"name": "Late"})
+                assert (answer.status_code, code_of(answer)) == (503, "database_unwritable")
+                assert answer.headers["Retry-After"]
+                assert server.allows(good)
+                for token in (suspended, unlisted):
+                    answer = server.check(token)
+                    assert (answer.status_code, answer.headers["X-TG-Reason"]) == (403, "caller_not_allowed")
+            wait_for(lambda: load.granted > before and load.refused.total() > refused)
         seconds = load.healed()
+        load.stop()
         load.told("read-only", seconds)
+    assert [server.process.pid for server in world.servers] == running
+    assert load.lost > 0
+    assert_refusals_say_why(load, {"database_unwritable", "database_busy", "database_unavailable"})
+    assert_nobody_noticed(load)
     assert_nothing_was_lost(load, world.prepared.url)
 
 
