@@ -64,6 +64,7 @@ log: Final = logging.getLogger("tenantgate.server")
 
 NO_POLICY: Final = ("", 0)
 """The revision of a gate before its first policy."""
+_new_id: Final = random_ids(secrets.token_bytes)
 
 
 class Service:
@@ -133,7 +134,7 @@ def build_service(settings: Settings, address: str) -> Service:
     def build() -> FastAPI:
         return _application(open_administration())
 
-    waiting = WaitingAdministration(build, trouble, time.monotonic)
+    waiting = WaitingAdministration(build, trouble, time.monotonic, _new_id)
     return Service(inner, gate, _closed_while_refused(waiting, sources))
 
 
@@ -142,7 +143,7 @@ def _closed_while_refused(administration: App, sources: Sequence[GuardedSource])
 
     A backup knows nothing of keys and sessions that were revoked since: with one of these the backup could be adopted.
     """
-    return ClosedWhile(administration, sources[0]) if sources else administration
+    return ClosedWhile(administration, sources[0], _new_id) if sources else administration
 
 
 def _application(
@@ -152,7 +153,7 @@ def _application(
     inner = FastAPI(
         title="TenantGate", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
-    install_problems(inner)
+    install_problems(inner, _new_id)
     if context is not None:
         inner.include_router(build_admin(context))
         inner.include_router(build_web(context))
@@ -209,7 +210,7 @@ def _open_administration(
     return AdminContext(
         engine,
         _now,
-        random_ids(secrets.token_bytes),
+        _new_id,
         secrets.token_bytes,
         public_url,
         Probing(probe_issuer, time.monotonic),

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,9 +27,13 @@ from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from tenantgate.admin.request_ids import request_id_of
 from tenantgate.registry import errors
 from tenantgate.registry.errors import RegistryError
 from tenantgate.registry.identities import Identity
+from tenantgate.registry.ids import NewId
+
+_Answer = Callable[[Request, Exception], Awaitable[Response]]
 
 log: Final = logging.getLogger("tenantgate.admin")
 
@@ -225,13 +229,21 @@ def _described(status: int) -> dict[str, Any]:
     return described
 
 
-def install_problems(app: FastAPI) -> None:
-    """Answer every failure of `app` as a problem; an unexpected one without saying what it was."""
-    app.add_exception_handler(RegistryError, _registry_error)
-    app.add_exception_handler(AdminError, _admin_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+def install_problems(app: FastAPI, new_id: NewId) -> None:
+    """Answer every failure of `app` as a problem; an unexpected one without saying what it was.
+
+    Each has its request's name, also where no route was found; `new_id` makes one where the caller gave none.
+    """
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, _named(answer, new_id))
+
+
+def _named(answer: _Answer, new_id: NewId) -> _Answer:
+    async def handle(request: Request, error: Exception) -> Response:
+        request_id_of(request, new_id)
+        return await answer(request, error)
+
+    return handle
 
 
 def problem_response(
@@ -352,3 +364,12 @@ def _methods_at(request: Request) -> list[str]:
         if regex is not None and regex.match(path):
             found |= route.methods or set()
     return sorted(found)
+
+
+_ANSWERS: Final[dict[type[Exception], _Answer]] = {
+    RegistryError: _registry_error,
+    AdminError: _admin_error,
+    RequestValidationError: _validation_error,
+    HTTPException: _http_error,
+    Exception: _unexpected,
+}

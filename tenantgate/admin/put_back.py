@@ -12,24 +12,28 @@ from typing import Final
 from starlette.requests import Request
 
 from tenantgate.admin.problems import PROBLEMS, problem_response
+from tenantgate.admin.request_ids import request_id_of
 from tenantgate.admin.waiting import App, Receive, Scope, Send
 from tenantgate.feed.source import GuardedSource
+from tenantgate.registry.ids import NewId
 
 _RETRY_AFTER: Final = "5"
 
 
 class ClosedWhile:
-    """An ASGI application that is `inner` but while `source` refuses its database."""
+    """An ASGI application that is `inner` but while `source` refuses its database. `new_id` names requests."""
 
-    def __init__(self, inner: App, source: GuardedSource) -> None:
+    def __init__(self, inner: App, source: GuardedSource, new_id: NewId) -> None:
         self._inner = inner
         self._source = source
+        self._new_id = new_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Asks the database nothing."""
         if self._source.refusal is None:
             await self._inner(scope, receive, send)
             return
-        problem = PROBLEMS["database_put_back"]
-        answer = problem_response(Request(scope), problem, headers={"Retry-After": _RETRY_AFTER})
+        request = Request(scope)
+        request_id_of(request, self._new_id)
+        answer = problem_response(request, PROBLEMS["database_put_back"], headers={"Retry-After": _RETRY_AFTER})
         await answer(scope, receive, send)

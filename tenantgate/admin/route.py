@@ -5,7 +5,6 @@ Order matters: nobody without a key learns anything of the rest, and no body is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -35,6 +34,7 @@ from tenantgate.admin.problems import (
     problems,
     problems_at,
 )
+from tenantgate.admin.request_ids import request_id_of
 from tenantgate.admin.who_may import WHO_MAY
 from tenantgate.admin.wire import Out
 from tenantgate.registry import operators
@@ -49,7 +49,6 @@ PREFIX: Final = "/api/v1"
 REVISION_HEADER: Final = "X-TG-Revision"
 NOTE_INTERVAL: Final = 60
 """Seconds. That a key is in use is written down at most this often."""
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -244,7 +243,7 @@ class AdminRoute(APIRoute):
         table, tagged = table_at(self.path.removeprefix(PREFIX)), is_versioned(self.response_model)
 
         async def handle(request: Request) -> Response:
-            request.state.request_id = _request_id(request, context)
+            request_id = request_id_of(request, context.new_id)
             request.state.call = await _admitted_call(request, context, need)
             _check_query(request, parameters)
             if method != "GET":
@@ -262,7 +261,7 @@ class AdminRoute(APIRoute):
                 response = with_tag(request, response)
             if request.state.call.is_use_news and response.background is None:
                 response.background = BackgroundTask(request.state.call.note_use)
-            response.headers.update({**COMMON_HEADERS, "X-Request-Id": request.state.request_id})
+            response.headers.update({**COMMON_HEADERS, "X-Request-Id": request_id})
             return response
 
         return handle
@@ -291,12 +290,6 @@ async def _admitted_call(request: Request, context: AdminContext, need: Need) ->
 def bound_to(context: AdminContext) -> type[AdminRoute]:
     """Return the class of routes that work on `context`."""
     return type("BoundAdminRoute", (AdminRoute,), {"context": context})
-
-
-def _request_id(request: Request, context: AdminContext) -> str:
-    """Return the caller's own name for the request, if it is a harmless one, or a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.match(given) else context.new_id("req")
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:

@@ -13,7 +13,9 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from tenantgate.admin.problems import PROBLEMS, problem_response
+from tenantgate.admin.request_ids import request_id_of
 from tenantgate.registry.errors import RegistryError
+from tenantgate.registry.ids import NewId
 
 RETRY_INTERVAL: Final = 1.0
 """Seconds between two attempts to open the database."""
@@ -29,14 +31,17 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 class WaitingAdministration:
     """An ASGI application that is `build`'s as soon as that succeeds; each request may cause an attempt.
 
-    `build` blocks and raises RegistryError; `trouble` is what it raised at the start. `clock` gives monotonic seconds.
-    One event loop calls this.
+    `build` blocks and raises RegistryError; `trouble` is what it raised at the start. `clock` gives monotonic seconds,
+    `new_id` names requests. One event loop calls this.
     """
 
-    def __init__(self, build: Callable[[], App], trouble: RegistryError, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, build: Callable[[], App], trouble: RegistryError, clock: Callable[[], float], new_id: NewId
+    ) -> None:
         self._build = build
         self._trouble = trouble
         self._clock = clock
+        self._new_id = new_id
         self._app: App | None = None
         self._trying = False
         self._next_at = clock() + RETRY_INTERVAL
@@ -48,7 +53,9 @@ class WaitingAdministration:
         if self._app is not None:
             await self._app(scope, receive, send)
             return
-        answer = problem_response(Request(scope), PROBLEMS[self._trouble.code], headers={"Retry-After": "1"})
+        request = Request(scope)
+        request_id_of(request, self._new_id)
+        answer = problem_response(request, PROBLEMS[self._trouble.code], headers={"Retry-After": "1"})
         await answer(scope, receive, send)
 
     async def _try(self) -> None:

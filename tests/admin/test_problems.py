@@ -13,11 +13,12 @@ from starlette.testclient import TestClient
 
 from tenantgate.admin import problems
 from tenantgate.admin.problems import MEDIA_TYPE, PROBLEMS, AdminError, install_problems
+from tenantgate.admin.waiting import WaitingAdministration
 from tenantgate.registry import errors, partners
 from tenantgate.registry.engine import open_engine
 from tenantgate.registry.errors import CODES, RegistryError
 from tests.admin.world import V1, Api, Served
-from tests.registry.builders import url_of
+from tests.registry.builders import counting_ids, url_of
 
 STATUS = {
     errors.InvalidError: 422,
@@ -46,7 +47,7 @@ EVERY = [(kind, code) for kind, codes in CODES_OF.items() for code in codes]
 
 def _raising(error: Exception) -> TestClient:
     app = FastAPI()
-    install_problems(app)
+    install_problems(app, counting_ids(1))
 
     @app.get("/")
     def fail() -> None:
@@ -185,6 +186,40 @@ def test_a_request_is_named_by_its_caller_or_by_us(api: Api):
     for odd in ("", "a b", "a\tb", "x" * 65, "<script>", "-"):
         made = api.ask("GET", "/me", headers={"X-Request-Id": odd}).headers["X-Request-Id"]
         assert made.startswith("req-")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("PUT", "/partners", 405), ("GET", "/me", 401), ("GET", "/partners?x=1", 422)],
+)
+def test_what_has_no_route_is_named_too(api: Api, method: str, path: str, status: int):
+    """Every answer has its id, in the header and in the problem: by the same rule, also where no route was found."""
+    role = None if status == 401 else "Admin"
+    for sent, found in (("deploy-7.2", "deploy-7.2"), ("a b", "req-"), (None, "req-")):
+        headers = {} if sent is None else {"X-Request-Id": sent}
+        answer = api.ask(method, path, role=role, headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["X-Request-Id"].startswith(found)
+        assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_a_server_that_waits_for_its_database_names_its_answers():
+    """503, whatever was asked: with the id that the caller gave, or one of ours."""
+
+    def build() -> FastAPI:
+        raise errors.DatabaseError("database_unavailable", "no route to db.example")
+
+    trouble = errors.DatabaseError("database_missing", "there is none")
+    client = TestClient(WaitingAdministration(build, trouble, lambda: 0.0, counting_ids(1)))
+    for sent, found in (
+        ({"X-Request-Id": "deploy-7.2"}, "deploy-7.2"),
+        ({"X-Request-Id": "<b>"}, "req-"),
+        ({}, "req-"),
+    ):
+        answer = client.get(f"{V1}/me", headers=sent)
+        assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, trouble.code, "1")
+        assert answer.headers["X-Request-Id"].startswith(found)
+        assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
 
 
 def test_the_rooms_own_errors_have_a_row():

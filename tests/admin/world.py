@@ -171,11 +171,13 @@ class Api:
 
     def _look_at(self, method: str, path: str, answer: Any) -> None:
         assert answer.headers["Cache-Control"] == "no-store"
+        named = answer.headers["X-Request-Id"]
         if answer.status_code >= 400:
             problem = answer.json()
             assert answer.headers["Content-Type"] == MEDIA_TYPE
             assert problem["status"] == answer.status_code
             assert problem["type"] == TYPE_PREFIX + problem["code"]
+            assert problem["request_id"] == named
         for template in description()["paths"]:
             pattern = re.escape(template).replace(r"\{id\}", "[^/]+")
             if re.fullmatch(pattern, V1 + path) and method.lower() in description()["paths"][template]:
@@ -199,7 +201,7 @@ class Served:
             reserved_audiences=tokens.audiences,
         )
         app = FastAPI(redirect_slashes=False, openapi_url=None)
-        install_problems(app)
+        install_problems(app, self._context.new_id)
         app.include_router(build_admin(cast("AdminContext", self._context)))
         self._client = TestClient(app, raise_server_exceptions=False)
 

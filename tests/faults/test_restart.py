@@ -114,6 +114,7 @@ def test_a_restart_without_the_database(away: Away):
     refused = second.rest(away.prepared.admin_key, "GET", "/me")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert refused.json()["code"] in {"database_missing", "database_unavailable"}
+    assert refused.json()["request_id"] == refused.headers["X-Request-Id"]
     assert second.client.get("/").status_code == 503
     assert "is in force" in second.log.read_text()
 

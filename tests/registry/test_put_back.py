@@ -15,7 +15,7 @@ from tenantgate.feed.source import FeedError
 from tenantgate.registry import adoption
 from tenantgate.registry.follower import DatabaseSource
 from tenantgate.registry.instances import InstanceSpec
-from tests.registry.builders import EPOCH, Registry
+from tests.registry.builders import EPOCH, Registry, counting_ids
 
 
 async def inner(scope: Any, receive: Any, send: Any) -> None:
@@ -29,7 +29,7 @@ def answer(source: DatabaseSource) -> httpx.Response:
     """Ask for anything."""
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(ClosedWhile(inner, source))
+        transport = httpx.ASGITransport(ClosedWhile(inner, source, counting_ids(1)))
         async with httpx.AsyncClient(transport=transport, base_url="http://tenantgate.example") as client:
             return await client.get("/api/v1/me")
 
@@ -56,6 +56,7 @@ def test_it_is_closed_from_the_refusal_to_the_adoption(registry: Registry):
     assert caught.value.code == "policy_went_back"
     closed = answer(source)
     assert (closed.status_code, closed.json()["code"], closed.headers["Retry-After"]) == (503, "database_put_back", "5")
+    assert closed.json()["request_id"] == closed.headers["X-Request-Id"]
     with registry.work() as work:
         adoption.adopt(work, epoch=EPOCH)
     assert answer(source).status_code == 503  # until it is followed

@@ -23,7 +23,7 @@ from tenantgate.web.assets import static_files
 from tenantgate.web.guard import INSECURE_COOKIE
 from tenantgate.web.pages import build_web, install_error_pages, mount_static
 from tenantgate.web.texts import texts
-from tests.registry.builders import counting_bytes, work_on
+from tests.registry.builders import counting_bytes, counting_ids, work_on
 from tests.registry.builders import product_keys as keys_in
 from tests.web.world import Browser, Page, World, fabrikam, make_world
 
@@ -188,7 +188,7 @@ def test_every_code_has_its_sentence():
 def test_programs_get_what_they_got_before(world: World):
     """Error pages are for people: under /api the problems of the REST API stay as they are."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    install_problems(app)
+    install_problems(app, counting_ids(1))
 
     @app.get("/api/broken")
     def broken() -> None:
@@ -202,6 +202,7 @@ def test_programs_get_what_they_got_before(world: World):
     for path, status in {"/api/v1/partners": 401, "/api/v1/nothing": 404, "/api": 404, "/api/broken": 500}.items():
         answer = client.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert client.get("/apis").headers["content-type"].startswith("text/html")
 
 

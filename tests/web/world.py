@@ -76,7 +76,7 @@ class World:
             Explaining(lambda index, resource: StaticKeys(())),
         )
         self.app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-        install_problems(self.app)
+        install_problems(self.app, counting_ids(8_000))
         self.app.include_router(build_web(self.context, lambda: self.ticks))
         mount_static(self.app)
         install_error_pages(self.app, self.context)
