@@ -30,6 +30,8 @@ BURST_SECONDS: Final = 10
 """An operator's bucket holds what comes back in so many seconds."""
 PORTIONS: Final = 20
 """A server draws a twentieth of a full bucket from the database at a time."""
+POLL_RATE: Final = 5.0
+"""Requests a second that one operator's open pages may make by themselves: ten of them make so many."""
 FAILURES: Final = 30
 """Wrong credentials at once: of one address, of one address with one key's id, of one identity. Half a one comes back
 in a second."""
@@ -77,6 +79,7 @@ class OperatorRates:
         rate = a_minute / 60
         self._own = Buckets(rate, max(1.0, rate * BURST_SECONDS), clock)
         self._portion = max(1, int(rate * BURST_SECONDS / PORTIONS))
+        self._polls = Buckets(POLL_RATE, POLL_RATE * BURST_SECONDS, clock)
         self._shared = shared
         self._lock = threading.Lock()
         self._drawn: TTLCache[str, int] = TTLCache(_MOST, BURST_SECONDS, timer=clock)
@@ -91,7 +94,17 @@ class OperatorRates:
         wait = self._own.take(operator)
         if wait == 0 and (self._shared is None or self._has_drawn(operator) or self._draw(operator)):
             return
-        raise RateLimited("rate_limited", "you ask more often than an operator may", retry_after=math.ceil(wait) or 1)
+        raise _too_often(_OF_OPERATOR, wait or 1.0)
+
+    def poll(self, operator: str) -> None:
+        """Take one of what an operator's open pages ask by themselves: it is none of what the operator may ask.
+
+        Raises:
+            RateLimited: there is none left.
+        """
+        wait = self._polls.take(operator)
+        if wait > 0:
+            raise _too_often(_OF_OPERATOR, wait or 1.0)
 
     def _has_drawn(self, operator: str) -> bool:
         with self._lock:
@@ -191,6 +204,7 @@ class Failures:
             self._known.pop(_digest(presented.value), None)
 
 
+_OF_OPERATOR: Final = "you ask more often than an operator may"
 _OF_ADDRESS: Final = "too many wrong credentials came from your address"
 
 

@@ -19,6 +19,7 @@ from tenantgate.registry.errors import DatabaseError
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 from tenantgate.web.forms import Form
 from tenantgate.web.guard import Visitor, identify, require_writer, token_of
+from tenantgate.web.limits import spend
 from tenantgate.web.rendering import render
 from tenantgate.web.tally import Tally
 
@@ -69,6 +70,14 @@ class Call:
         if not asked_by_itself and sessions.needs_touch(found.session, now=self.now):
             self._touch(found)
         return found
+
+    def spend(self, visitor: Visitor, *, asked_by_itself: bool = False) -> None:
+        """Take one of the visitor's requests: the same ones, whichever credential they come with.
+
+        Raises:
+            TooOften: there is none left.
+        """
+        spend(self.context.rates, visitor.operator.id, asked_by_itself=asked_by_itself)
 
     @contextmanager
     def work(self, visitor: Visitor) -> Iterator[Work]:

@@ -6,7 +6,7 @@
     ├── PageUnknown      there is no page at this address
     ├── PostRefused      a post that may come from another site, or from a page of another session
     ├── RoleRefused      the operator's role does not allow it
-    ├── TooOften         the same address asked too often for now
+    ├── TooOften         the same address or operator asked too often for now
     └── SignInNeeded     nobody is signed in; `why` says whether a session ended
 
 `code` is stable; the page shows it beside the sentence for it in `admin_ui/texts.toml`.
@@ -58,9 +58,13 @@ class RoleRefused(WebError):
 
 
 class TooOften(WebError):
-    """The same address asked too often for now."""
+    """The same address or operator asked too often for now. `retry_after`: seconds until it is worth asking again."""
 
     status = 429
+
+    def __init__(self, code: str, message: str, *, retry_after: int) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
 
 
 class SignInNeeded(WebError):

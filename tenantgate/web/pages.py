@@ -1,7 +1,7 @@
 """The page: which addresses there are and who may ask for them, and how it is put into an application.
 
 ```text
-request ─► read_form (posts) ─► in a thread: who is it? ─► is the post ours? ─► may they? ─► view ─► headers
+request ─► read_form (posts) ─► in a thread: who is it, how often? ─► is the post ours? ─► may they? ─► view ─► headers
 ```
 Views are synchronous, as the registry is.
 """
@@ -60,7 +60,7 @@ class Signed(NamedTuple):
 
 ROUTES: Final[tuple[Open | Signed, ...]] = (
     Open("GET", "/sign-in", sign_in.show),
-    Open("POST", "/sign-in", sign_in.submit),
+    Open("POST", "/sign-in", sign_in.submit, limited=True),
     Open("GET", "/invitation", invitation.show),
     Open("POST", "/invitation", invitation.submit, limited=True),
     Signed("POST", "/sign-out", sign_in.leave),
@@ -95,8 +95,10 @@ def build_web(context: AdminContext, clock: Callable[[], float] = time.monotonic
         AssetsMissing: templates and static files were not installed with the package.
     """
     router = APIRouter(include_in_schema=False)
-    turnstile, tally = Turnstile(clock), Tally()
+    tally = Tally()
     for route in ROUTES:
+        # One for each: who posts to an invitation's page without end keeps nobody from signing in.
+        turnstile = Turnstile(clock)
         methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
         router.add_api_route(
             route.path,
@@ -149,7 +151,9 @@ def _answer(call: Call, route: Open | Signed) -> Response:
             require_own_site(call.request, call.context)
         if isinstance(route, Open):
             return route.view(call)
-        visitor = call.visitor(asked_by_itself=route.polled and call.htmx)
+        asked_by_itself = route.polled and call.htmx
+        visitor = call.visitor(asked_by_itself=asked_by_itself)
+        call.spend(visitor, asked_by_itself=asked_by_itself)
         if call.request.method == "POST":
             require_token(visitor, call.form.text("csrf"))
         if route.writes:

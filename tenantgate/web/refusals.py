@@ -21,9 +21,8 @@ from tenantgate.registry.errors import (
     SchemaError,
     TransitionError,
 )
-from tenantgate.web.errors import SignInNeeded, WebError
+from tenantgate.web.errors import SignInNeeded, TooOften, WebError
 from tenantgate.web.guard import Visitor, delete_cookie, has_ended_cookie
-from tenantgate.web.limits import WINDOW
 from tenantgate.web.links import safe_next
 from tenantgate.web.rendering import render, see_other
 from tenantgate.web.texts import sentence, texts
@@ -31,7 +30,6 @@ from tenantgate.web.texts import sentence, texts
 RETRY_AFTER: Final = 5
 """Seconds."""
 
-_WAITS: Final = {429: WINDOW, 503: RETRY_AFTER}
 _STATUS: Final[dict[type[RegistryError], int]] = {
     InvalidError: 422,
     NotFoundError: 404,
@@ -57,7 +55,10 @@ def refuse(
     if isinstance(error, SignInNeeded):
         return _to_sign_in(request, context, error)
     text = told(error) if isinstance(error, RegistryError) and visitor else sentence_for(error.code)
-    return problem_page(request, status_of(error), error.code, text, visitor)
+    response = problem_page(request, status_of(error), error.code, text, visitor)
+    if isinstance(error, TooOften):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def told(error: RegistryError) -> str:
@@ -89,8 +90,8 @@ def problem_page(request: Request, status: int, code: str, text: str, visitor: V
     else:
         response = render("_notice.html", values, status=status)
         response.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML", "HX-Reselect": ".alert"})
-    if status in _WAITS:
-        response.headers["Retry-After"] = str(_WAITS[status])
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 

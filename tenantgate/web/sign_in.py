@@ -60,9 +60,11 @@ def leave(call: Call, visitor: Visitor) -> Response:
 
 def _form(call: Call, wanted: str, *, why: str = "", refused: bool = False) -> Response:
     try:
-        visitor = call.visitor()
+        visitor: Visitor | None = call.visitor()
     except SignInNeeded:
         visitor = None
+    if visitor is not None:
+        call.spend(visitor)
     return call.page(
         "sign_in.html",
         visitor,

@@ -19,6 +19,7 @@ from tenantgate.admin.context import AdminContext
 from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import install_problems
+from tenantgate.admin.rates import OperatorRates
 from tenantgate.core.keys import StaticKeys
 from tenantgate.registry import operators, sessions
 from tenantgate.registry.engine import reading
@@ -62,6 +63,7 @@ class World:
     public_url: str = LOOPBACK
     now: int = NOW
     ticks: float = 0.0
+    rates: OperatorRates | None = None
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +76,7 @@ class World:
             Probing(lambda row: [], lambda: 0.0),
             product_keys(self.engine),
             Explaining(lambda index, resource: StaticKeys(())),
+            rates=self.rates,
         )
         self.app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         install_problems(self.app, counting_ids(8_000))
