@@ -12,7 +12,7 @@ from tenantgate.registry.errors import DatabaseError, InvalidError, SchemaError
 from tenantgate.registry.tables import AuditEntry, Revision
 from tests.registry.builders import ACTOR, NOW, Registry, a_partner
 
-NAUGHTY = "Ünï – 日本 😀 \u200d \\ \" ' <script> %00 {}"
+NAUGHTY = "Ünï – 日本 😀\u200d \\ \" ' <script> %00 {}"
 
 
 @pytest.fixture
