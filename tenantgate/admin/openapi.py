@@ -1,7 +1,7 @@
 """The REST API's description: `python -m tenantgate.admin.openapi > docs/openapi.json`.
 
 The file is committed; a test compares. What the framework cannot say (the media type of problems, the
-credential) is added here.
+credential, examples of answers) is added here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from tenantgate.admin.context import AdminContext
+from tenantgate.admin.examples import FILES, example_of
 from tenantgate.admin.explaining import Explaining
 from tenantgate.admin.probing import Probing
 from tenantgate.admin.problems import Problem
@@ -50,6 +51,7 @@ def document() -> dict[str, Any]:
     }
     found["security"] = [{"admin_key": []}, {"bearer": []}]
     components["responses"] = _gathered(found["paths"])
+    components["examples"] = _exemplified(found["paths"])
     return found
 
 
@@ -68,6 +70,26 @@ def _gathered(paths: dict[str, Any]) -> dict[str, Any]:
                     gathered[f"Problem{status}"] = response
                     operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
     return gathered
+
+
+def _exemplified(paths: dict[str, Any]) -> dict[str, Any]:
+    """Give everything that is sent or answered its example: files as they are, the rest by reference to what returns.
+
+    The bodies' own stand in their schemas.
+    """
+    shown: dict[str, Any] = {}
+    for path, operations in paths.items():
+        for operation in operations.values():
+            answers = [answer.get("content", {}) for answer in operation["responses"].values()]
+            for contents in (operation.get("requestBody", {}).get("content", {}), *answers):
+                for media_type, content in contents.items():
+                    if (path, media_type) in FILES:
+                        content["example"] = FILES[path, media_type]
+                    elif contents in answers:
+                        name, value = example_of(content["schema"]["$ref"].rpartition("/")[2], path)
+                        shown[name] = {"value": value}
+                        content["examples"] = {"one": {"$ref": f"#/components/examples/{name}"}}
+    return shown
 
 
 def _nowhere() -> AdminContext:

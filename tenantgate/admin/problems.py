@@ -19,7 +19,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -172,13 +172,6 @@ _BY_PYDANTIC: Final = {
 _WAITS: Final = {429: "60", 503: "1"}
 """Seconds after which asking again makes sense."""
 _BY_STATUS: Final = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
-_STATUS_OF_REFUSAL: Final[dict[type[RegistryError], int]] = {
-    errors.InvalidError: 422,
-    errors.NotFoundError: 404,
-    errors.ConflictError: 409,
-    errors.TransitionError: 409,
-    errors.PreconditionError: 412,
-}
 
 
 class MemberError(BaseModel):
@@ -202,33 +195,6 @@ class Problem(BaseModel):
     request_id: str | None = Field(None, description="As in the audit and in X-Request-Id.")
 
 
-def problems(*refusals: type[RegistryError]) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI `responses` of a route: what its service refuses, and what can happen to any route."""
-    statuses = {400, 401, 403, 413, 422, 429, 503} | {_STATUS_OF_REFUSAL[refusal] for refusal in refusals}
-    return {status: _described(status) for status in sorted(statuses)}
-
-
-def problems_at(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI `responses` of other refusals than a service's."""
-    return {status: _described(status) for status in statuses}
-
-
-def body_problems() -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI `responses` that only a route that takes a body has."""
-    return {415: _described(415)}
-
-
-def _described(status: int) -> dict[str, Any]:
-    codes = sorted({kind.code for kind in PROBLEMS.values() if kind.status == status})
-    described = {
-        "description": "Problem: " + " · ".join(codes),
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    if status == 401:
-        described["headers"] = {"WWW-Authenticate": {"schema": {"type": "string", "examples": [CHALLENGE]}}}
-    return described
-
-
 def install_problems(app: FastAPI, new_id: NewId) -> None:
     """Answer every failure of `app` as a problem; an unexpected one without saying what it was.
 
@@ -246,6 +212,28 @@ def _named(answer: _Answer, new_id: NewId) -> _Answer:
     return handle
 
 
+def problem_of(
+    kind: ProblemKind,
+    detail: str = "",
+    *,
+    status: int | None = None,
+    members: Iterable[MemberError] = (),
+    holder: str = "",
+    request_id: str = "",
+) -> Problem:
+    """Return a problem. `detail` is told where its kind may be."""
+    return Problem(
+        type=TYPE_PREFIX + kind.code,
+        title=kind.title,
+        status=status or kind.status,
+        code=kind.code,
+        detail=(kind.told and detail) or kind.title,
+        errors=list(members),
+        holder=holder or None,
+        request_id=request_id or None,
+    )
+
+
 def problem_response(
     request: Request,
     kind: ProblemKind,
@@ -258,16 +246,7 @@ def problem_response(
 ) -> Response:
     """Return a problem as an answer."""
     request_id = getattr(request.state, "request_id", "")
-    found = Problem(
-        type=TYPE_PREFIX + kind.code,
-        title=kind.title,
-        status=status or kind.status,
-        code=kind.code,
-        detail=(kind.told and detail) or kind.title,
-        errors=list(members),
-        holder=holder or None,
-        request_id=request_id or None,
-    )
+    found = problem_of(kind, detail, status=status, members=members, holder=holder, request_id=request_id)
     more = {"X-Request-Id": request_id} if request_id else {}
     # ASCII: what a member is called may hold anything.
     content = json.dumps(found.model_dump(exclude_defaults=True), ensure_ascii=True)

@@ -28,12 +28,10 @@ from tenantgate.admin.problems import (
     PROBLEMS,
     IdentityRefused,
     KeyRefused,
-    body_problems,
     log,
     problem_response,
-    problems,
-    problems_at,
 )
+from tenantgate.admin.refusals import body_problems, problems, problems_at
 from tenantgate.admin.request_ids import request_id_of
 from tenantgate.admin.who_may import WHO_MAY
 from tenantgate.admin.wire import Out

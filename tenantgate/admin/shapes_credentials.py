@@ -21,7 +21,7 @@ from tenantgate.registry.subscription_keys import (
 
 CertificateState = Literal["active", "suspended", "revoked"]
 
-_EXAMPLE: Final = """\
+EXAMPLE_CERTIFICATE: Final = """\
 -----BEGIN CERTIFICATE-----
 MIIBMTCB2KADAgECAgJHETAKBggqhkjOPQQDAjAiMSAwHgYDVQQDDBduaWdodGx5
 LmNvbnRvc28uZXhhbXBsZTAeFw0yNTAxMDEwMDAwMDBaFw00NTAxMDEwMDAwMDBa
@@ -38,7 +38,7 @@ Ain3U7zMHTLf/YqZp2jWNWnOl5Dq
 class ClientCertificateIn(In):
     """A certificate of a daemon's: the public part, alone, in PEM."""
 
-    model_config = example(daemon="contoso-nightly", certificate=_EXAMPLE, name="nightly, from May 2030")
+    model_config = example(daemon="contoso-nightly", certificate=EXAMPLE_CERTIFICATE, name="nightly, from May 2030")
     id: NewId = None
     daemon: DaemonId
     certificate: Annotated[str, words(CERTIFICATE_LENGTH)] = Field(

@@ -12,10 +12,23 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tenantgate.admin.examples import FILES, SHAPES
 from tenantgate.admin.problems import MEMBER_CODES, PROBLEMS
 from tenantgate.registry import operators
 from tenantgate.registry.operators import KeySpec, OperatorSpec
-from tests.admin.world import V1, Api, body_of, description, operation, operations, rendered, schema_of
+from tests.admin.world import (
+    V1,
+    Api,
+    answered,
+    body_of,
+    description,
+    example_of,
+    operation,
+    operations,
+    rendered,
+    schema_of,
+)
+from tests.real_parts import missing
 from tests.registry.builders import NOW, Registry, counting_bytes, work_on
 from tests.registry.test_access_requests import asked
 
@@ -53,7 +66,7 @@ def test_every_operation_is_described(method: str, path: str):
     assert found["description"].endswith(".")
     assert found["tags"]
     assert found["x-least-role"] in ("Admin", "Operator", "Viewer")
-    assert {"400", "401", "403", "413", "422", "503"} <= set(found["responses"])
+    assert {"400", "401", "403", "413", "422", "429", "500", "503"} <= set(found["responses"])
     assert ("404" in found["responses"]) == ("{id}" in path)
     assert ("415" in found["responses"]) == ("requestBody" in found)
 
@@ -62,6 +75,98 @@ def test_names_of_operations_are_unique():
     """A client made from the description has one function for each."""
     names = [operation(method, path)["operationId"] for method, path in operations()]
     assert len(names) == len(set(names))
+
+
+def _contents() -> Iterator[tuple[str, str, Any]]:
+    """What every operation takes and answers: where, its media type, and what is said of it."""
+    for method, path in operations():
+        found = operation(method, path)
+        answers = [(status, answered(method, path, int(status))) for status in found["responses"]]
+        for place, each in [("body", found.get("requestBody", {})), *answers]:
+            for media_type, content in each.get("content", {}).items():
+                yield f"{method} {path} {place}", media_type, content
+
+
+def test_everything_that_is_sent_or_answered_has_an_example():
+    """Bodies, files, answers and problems; each with all the members there are, of a page with something on it."""
+    found = list(_contents())
+    assert len(found) > 1_000
+    for place, media_type, content in found:
+        example = example_of(content)
+        assert example, (place, media_type)
+        if place.rpartition(" ")[2] in ("200", "201", "202") and media_type == "application/json":
+            shape = schema_of(content["schema"])["properties"]
+            assert example.keys() == shape.keys(), place
+            if example.keys() == {"items", "next"}:
+                assert example["items"][0].keys() == schema_of(shape["items"]["items"])["properties"].keys(), place
+
+
+def test_no_example_is_left_over():
+    """What no answer is like any more goes: the values are all used."""
+    used = {each["$ref"].rpartition("/")[2] for each in _references(description()) if "/examples/" in each["$ref"]}
+    assert used == set(description()["components"]["examples"])
+    assert {name for name in SHAPES if not any(name in each for each in used)} == set()
+    assert {path for path, _ in FILES} <= set(description()["paths"])
+
+
+def test_every_example_fits_its_schema():
+    """As a validator of JSON Schema that knows nothing of the shapes sees it, formats too."""
+    try:
+        import jsonschema_rs
+    except ImportError:
+        missing("package jsonschema-rs (uv sync --group real)")
+    components = {"components": description()["components"]}
+    seen = set()
+    for place, _, content in _contents():
+        key = json.dumps([content["schema"], example_of(content)], sort_keys=True)
+        if key not in seen:
+            seen.add(key)
+            validator = jsonschema_rs.Draft202012Validator(content["schema"] | components, validate_formats=True)
+            assert [str(error) for error in validator.iter_errors(example_of(content))] == [], place
+    assert len(seen) > 80
+
+
+def test_every_example_of_a_problem_is_one(api: Api):
+    """Its code is of its status and has its title; the example of a 404 is what a 404 looks like."""
+    for name, answer in description()["components"]["responses"].items():
+        example = example_of(answer["content"]["application/problem+json"])
+        kind = PROBLEMS[example["code"]]
+        assert (kind.status, kind.title) == (example["status"], example["title"]), name
+        assert name == f"Problem{example['status']}"
+        assert example["code"] in answer["description"]
+    problem = api.refused("GET", "/partners/nobody")
+    example = example_of(answered("GET", f"{V1}/partners/{{id}}", 404)["content"]["application/problem+json"])
+    assert problem | {"detail": "", "request_id": ""} == example | {"detail": "", "request_id": ""}
+
+
+def test_a_cursor_of_an_example_is_one_of_its_list(api: Api):
+    """The `next` of each list's example is taken for a cursor there."""
+    lists = [path for method, path in operations() if "cursor" in _parameters(method, path) and "{id}" not in path]
+    assert len(lists) > 15
+    for path in lists:
+        example = example_of(answered("GET", path, 200)["content"]["application/json"])
+        api.get(path.removeprefix(V1), params={"cursor": example["next"]})
+
+
+def _parameters(method: str, path: str) -> list[str]:
+    return [each["name"] for each in operation(method, path).get("parameters", [])]
+
+
+def test_what_stands_for_a_secret_is_none():
+    """Keys and links in examples are no keys and no links: they say so."""
+    for shape, member in (("NewAdminKeyOut", "value"), ("NewSubscriptionKeyOut", "value"), ("NewInvitationOut", "url")):
+        value = description()["components"]["examples"][shape]["value"][member]
+        assert value.endswith("SHOWN-ONCE")
+        assert re.search("[A-Za-z0-9_-]{43}", value) is None
+
+
+def test_the_example_of_a_file_is_the_pages_and_is_taken(api: Api):
+    """docs/imports.md shows the same; sent, its one line says what would come of it."""
+    content = operation("POST", f"{V1}/imports")["requestBody"]["content"]["text/csv"]
+    example = example_of(content)
+    assert example in (DOCS / "imports.md").read_text(encoding="utf-8")
+    answer = api.ask("POST", "/imports?dry_run=true", content=example, headers={"Content-Type": "text/csv"})
+    assert (answer.status_code, answer.json()["lines"]) == (202, 1)
 
 
 def test_every_example_of_a_body_is_accepted(api: Api):

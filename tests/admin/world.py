@@ -77,6 +77,41 @@ def body_of(method: str, path: str) -> dict[str, Any] | None:
     return example
 
 
+def example_of(content: dict[str, Any]) -> Any:
+    """The example of what is sent or answered, wherever the document keeps it; None where it has none."""
+    if "example" in content:
+        return content["example"]
+    for each in content.get("examples", {}).values():
+        return schema_of(each)["value"] if "$ref" in each else each["value"]
+    schema = content["schema"]
+    return next(iter((schema_of(schema) if "$ref" in schema else schema).get("examples", ())), None)
+
+
+@cache
+def _templates() -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(re.escape(path).replace(r"\{id\}", "[^/]+")), path) for path in description()["paths"]]
+
+
+def template_of(method: str, path: str) -> str | None:
+    """The documented path that a request is for."""
+    known = description()["paths"]
+    if method.lower() in known.get(path, ()):
+        return path
+    return next((each for way, each in _templates() if way.fullmatch(path) and method.lower() in known[each]), None)
+
+
+def answered(method: str, path: str, status: int) -> dict[str, Any]:
+    """What the document says of an answer."""
+    found: dict[str, Any] = operation(method, path)["responses"][str(status)]
+    return schema_of(found) if "$ref" in found else found
+
+
+def members_of(value: Any) -> Any:
+    """The members of an answer; where it is a page, with those of what is on it."""
+    page = value.keys() == {"items", "next"} and value["items"]
+    return (set(value), set(value["items"][0])) if page else set(value)
+
+
 def schema_of(reference: dict[str, Any]) -> dict[str, Any]:
     """What a reference in the document stands for."""
     found: Any = description()
@@ -178,11 +213,18 @@ class Api:
             assert problem["status"] == answer.status_code
             assert problem["type"] == TYPE_PREFIX + problem["code"]
             assert problem["request_id"] == named
-        for template in description()["paths"]:
-            pattern = re.escape(template).replace(r"\{id\}", "[^/]+")
-            if re.fullmatch(pattern, V1 + path) and method.lower() in description()["paths"][template]:
-                documented = operation(method, template)["responses"]
-                assert str(answer.status_code) in documented, f"{method} {path} answers {answer.status_code}"
+        template = template_of(method, V1 + path)
+        if template is None:
+            return
+        assert answer.status_code != 500, answer.text  # documented, and a failure all the same
+        documented = operation(method, template)["responses"]
+        assert str(answer.status_code) in documented, f"{method} {path} answers {answer.status_code}"
+        kept = "Idempotent-Replayed" in answer.headers  # one of before, and looked at then
+        if answer.is_success and answer.headers["Content-Type"] == "application/json" and not kept:
+            example = example_of(answered(method, template, answer.status_code)["content"]["application/json"])
+            found = answer.json()
+            if found.get("items") != []:
+                assert members_of(found) == members_of(example), f"{method} {path}"
 
 
 class Served:
