@@ -205,7 +205,13 @@ def distrust_key(work: Work, id_: str, key: str) -> Issuer:
     row = get_row(work.session, Issuer, id_, for_change=True)
     if key in row.distrusted_keys:
         return row
-    return _amend_keys(work, row, [*row.distrusted_keys, key], "issuer.key_distrusted")
+    try:
+        return _amend_keys(work, row, [*row.distrusted_keys, key], "issuer.key_distrusted")
+    except InvalidError as error:
+        if error.field != f"distrusted_keys[{len(row.distrusted_keys)}]":
+            raise
+        # Whoever asks sent no list.
+        raise InvalidError(error.code, error.message, field="key") from None
 
 
 def trust_key(work: Work, id_: str, key: str) -> Issuer:

@@ -80,12 +80,13 @@ def test_a_state_is_reached_by_its_route_alone(api: Api):
     assert [path for path in CREATE if "state" in _own(path)] == [f"{V1}/partners"]
 
 
-def _naughty() -> list[str]:
+def naughty_strings() -> list[str]:
+    """The published ones."""
     strings: list[str] = json.loads((vectors_dir("naughty-strings") / "blns.json").read_text(encoding="utf-8"))
     return strings
 
 
-def _may_be_kept(text: str) -> bool:
+def may_be_kept(text: str) -> bool:
     """What the registry's rule for names says, said once more in other words."""
     joined = re.sub("(?<=[^\x00-\u02ff\u200c\u200d])[\u200c\u200d]", "", text)  # between what is not Latin, as in emoji
     hidden = any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for each in joined)
@@ -98,15 +99,15 @@ def _may_be_kept(text: str) -> bool:
 @pytest.mark.threat(53)
 def test_naughty_strings_come_back_as_they_were_or_are_refused(api: Api):
     """As a name or contact every string is kept to the letter or refused with a code; nothing is mended in silence."""
-    kept = [text for text in _naughty() if _may_be_kept(text)]
+    kept = [text for text in naughty_strings() if may_be_kept(text)]
     assert len(kept) > 250
     for start in range(0, len(kept), 64):
         some = kept[start : start + 64]
         made = api.make("/partners", name=some[0], contacts=some)
         again = api.get(f"/partners/{made['id']}")
         assert (again["name"], again["contacts"]) == (some[0], some)
-    for text in _naughty():
-        if not _may_be_kept(text):
+    for text in naughty_strings():
+        if not may_be_kept(text):
             for body in ({"name": text}, {"name": "A", "contacts": [text]}):
                 problem = api.refused("POST", "/partners", json=body)
                 assert (problem["status"], len(problem["errors"])) == (422, 1), repr(text)
@@ -116,7 +117,7 @@ def test_naughty_strings_come_back_as_they_were_or_are_refused(api: Api):
 @pytest.mark.threat(53)
 def test_naughty_strings_in_searches_and_addresses_find_nothing_and_break_nothing(api: Api):
     """Filters, cursors and ids take any text; none is a pattern or a statement."""
-    for text in _naughty()[::10]:
+    for text in naughty_strings()[::10]:
         short = text[:256]
         assert api.ask("GET", "/partners", params={"search": short}).status_code == 200, repr(text)
         assert api.ask("GET", "/partners", params={"cursor": short}).status_code in (200, 422), repr(text)
