@@ -20,6 +20,7 @@ from tenantgate.registry.engines.postgres import DEADLINE
 from tests.faults.load import (
     HOLD,
     LONGEST,
+    OPENS,
     Load,
     assert_nobody_noticed,
     assert_nothing_was_lost,
@@ -243,7 +244,7 @@ def test_servers_that_restart_without_their_database_judge_on(world: World):
             assert answer.status_code == 503
             assert answer.json()["code"] in AWAY
             assert answer.headers["Retry-After"]
-    load.told("restarted without the database", load.healed())
+    load.told("restarted without the database", load.healed(), OPENS)
     assert_nothing_was_lost(load, world.prepared.url)
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from tests.faults.load import (
     HOLD,
+    OPENS,
     Load,
     assert_nobody_noticed,
     assert_nothing_was_lost,
@@ -195,7 +196,7 @@ def test_a_file_that_may_not_be_written_closes_the_administration_alone(world: W
             wait_for(lambda: load.granted > before and load.refused.total() > refused)
         seconds = load.healed()
         load.stop()
-        load.told("read-only", seconds)
+        load.told("read-only", seconds, OPENS)
     assert [server.process.pid for server in world.servers] == running
     assert load.lost > 0
     assert_refusals_say_why(load, {"database_unwritable", "database_busy", "database_unavailable"})
