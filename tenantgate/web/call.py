@@ -19,7 +19,7 @@ from tenantgate.registry.errors import DatabaseError
 from tenantgate.registry.unit_of_work import Actor, Work, unit_of_work
 from tenantgate.web.forms import Form
 from tenantgate.web.guard import Visitor, identify, require_writer, token_of
-from tenantgate.web.limits import spend
+from tenantgate.web.limits import Turnstile, spend
 from tenantgate.web.rendering import render
 from tenantgate.web.tally import Tally
 
@@ -28,7 +28,10 @@ log: Final = logging.getLogger("tenantgate.web")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, its form (empty unless posted), and when it came (epoch seconds)."""
+    """A request, its form (empty unless posted), and when it came (epoch seconds).
+
+    `turnstile` counts by address what this page is asked for too often.
+    """
 
     context: AdminContext
     request: Request
@@ -36,6 +39,7 @@ class Call:
     now: int
     id: str
     tally: Tally
+    turnstile: Turnstile
 
     @property
     def address(self) -> str:

@@ -60,7 +60,7 @@ class Signed(NamedTuple):
 
 ROUTES: Final[tuple[Open | Signed, ...]] = (
     Open("GET", "/sign-in", sign_in.show),
-    Open("POST", "/sign-in", sign_in.submit, limited=True),
+    Open("POST", "/sign-in", sign_in.submit),
     Open("GET", "/invitation", invitation.show),
     Open("POST", "/invitation", invitation.submit, limited=True),
     Signed("POST", "/sign-out", sign_in.leave),
@@ -136,7 +136,7 @@ def _endpoint(
         except WebError as error:
             response = refuse(request, context, error, None)
         else:
-            call = Call(context, request, form, context.now(), context.new_id("req"), tally)
+            call = Call(context, request, form, context.now(), context.new_id("req"), tally, turnstile)
             response = await run_in_threadpool(_answer, call, route)
         response.headers.update(page_headers(secure=context.secure))
         return response

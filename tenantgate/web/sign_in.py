@@ -32,10 +32,17 @@ def show(call: Call) -> Response:
 
 
 def submit(call: Call) -> Response:
-    """Take a sign-in code or an admin key. Every failure looks the same; the log says which it was."""
+    """Take a sign-in code or an admin key. Every failure looks the same; the log says which it was.
+
+    Only failures are counted against an address: a stranger behind the same proxy must not shut the operators out.
+
+    Raises:
+        TooOften: `too_often`, where one more fails; nothing is logged then.
+    """
     try:
         new = _open(call)
     except CredentialError as error:
+        call.turnstile.enter(call.address)
         log.warning("a sign-in was refused", extra={"code": error.code, "address": call.address})
         return _form(call, call.form.text("next"), refused=True)
     response = see_other(safe_next(call.form.text("next")))
