@@ -19,7 +19,8 @@ from sqlmodel import Session, col, select
 
 from tenantgate.core.policy import CredentialStrength
 from tenantgate.registry.errors import TransitionError
-from tenantgate.registry.tables import AppRole, Daemon, RoleAssignment, Tenant
+from tenantgate.registry.owned import assignments_of
+from tenantgate.registry.tables import AppRole, RoleAssignment
 
 _SUBJECT: Final = ("app_role", "daemon", "tenant")
 _PINS: Final = ("oid", "subject")
@@ -113,11 +114,7 @@ def _refuse_loosened(session: Session, daemon: str, name: str, now: int) -> None
 
 
 def _refuse_prolonged(session: Session, partner: str, ended: int) -> None:
-    tenants = sa.select(col(Tenant.id)).where(col(Tenant.partner) == partner)
-    theirs = sa.or_(col(Daemon.partner) == partner, col(Daemon.tenant).in_(tenants))
-    daemons = sa.select(col(Daemon.id)).where(theirs)
-    of_partner = sa.or_(col(RoleAssignment.tenant).in_(tenants), col(RoleAssignment.daemon).in_(daemons))
-    if (row := _first_held(session, ended, of_partner)) is not None:
+    if (row := _first_held(session, ended, col(RoleAssignment.id).in_(assignments_of(partner)))) is not None:
         message = (
             f"assignment {row.id} of the sensitive role {row.app_role} would go on with partner {partner}: let it end "
             f"no later than the partner does now, or revoke it, change `ends_at`, and ask for the longer window"

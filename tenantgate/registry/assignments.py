@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import sqlalchemy as sa
 from msgspec.structs import replace
 from sqlmodel import Session, col, select
 
@@ -15,9 +14,10 @@ from tenantgate.core.policy import RoleAssignmentRow
 from tenantgate.core.references import check_tenant_wide
 from tenantgate.registry import partners
 from tenantgate.registry.approved import gives_more
-from tenantgate.registry.daemons import ids_of_partner, partner_of
+from tenantgate.registry.daemons import partner_of
 from tenantgate.registry.errors import ConflictError, TransitionError
 from tenantgate.registry.ordering import bytewise, end_of, orders_of
+from tenantgate.registry.owned import assignments_of
 from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row, facts_of
 from tenantgate.registry.searching import Catalogue, ends_between, own, sort_by_end
@@ -209,12 +209,7 @@ def list_(
     if partner is not None:
         if "\0" in partner:
             return Page((), None)
-        tenants = sa.select(col(Tenant.id)).where(col(Tenant.partner) == partner)
-        of_partner = sa.union_all(
-            sa.select(col(RoleAssignment.id)).where(col(RoleAssignment.daemon).in_(ids_of_partner(partner))),
-            sa.select(col(RoleAssignment.id)).where(col(RoleAssignment.tenant).in_(tenants)),
-        )
-        where.append(col(RoleAssignment.id).in_(of_partner))
+        where.append(col(RoleAssignment.id).in_(assignments_of(partner)))
     return ASSIGNMENTS.page(
         session,
         after=after,

@@ -15,6 +15,7 @@ from tenantgate.core.references import check_daemon, check_profile
 from tenantgate.registry import partners, pins
 from tenantgate.registry.errors import ConflictError, InvalidError
 from tenantgate.registry.ordering import Condition, bytewise, folded, orders_of
+from tenantgate.registry.owned import daemons_of
 from tenantgate.registry.pages import Page
 from tenantgate.registry.rows import columns_of, data_of_row
 from tenantgate.registry.searching import Catalogue, own
@@ -212,16 +213,7 @@ def of_partner(daemon: Any, partner: str | None) -> list[Condition]:
     """Return the conditions that a column of daemons' ids names one of a partner's; none where `partner` is None."""
     if partner is None:
         return []
-    return [sa.false()] if "\0" in partner else [daemon.in_(ids_of_partner(partner))]
-
-
-def ids_of_partner(partner: str) -> sa.CompoundSelect[Any]:
-    """Return the query of a partner's daemons: those of its tenants, and its own in hosted ones."""
-    own_tenants = sa.select(col(Daemon.id)).join(Tenant, col(Tenant.id) == col(Daemon.tenant))
-    return sa.union_all(
-        own_tenants.where(col(Tenant.partner) == partner),
-        sa.select(col(Daemon.id)).where(col(Daemon.partner) == partner),
-    )
+    return [sa.false()] if "\0" in partner else [daemon.in_(daemons_of(partner))]
 
 
 def suspend(work: Work, id_: str, *, reason: str = "") -> Daemon:

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from tenantgate.registry.daemons import ids_of_partner
 from tenantgate.registry.invitation_tables import Invitation
+from tenantgate.registry.owned import daemons_of
 from tenantgate.registry.service import get_row
 from tenantgate.registry.tables import AppRole, AuditEntry, Daemon, Partner, RoleAssignment, RoleMapping, Tenant
 
@@ -93,7 +93,7 @@ def _activation(session: Session, row: Invitation) -> list[str]:
     if get_row(session, Partner, row.partner).state != "invited":
         return []
     theirs = sa.select(sa.func.count()).where(
-        col(Daemon.id).in_(ids_of_partner(row.partner)), col(Daemon.state) == "active"
+        col(Daemon.id).in_(daemons_of(row.partner)), col(Daemon.state) == "active"
     )
     more = f", with the daemons that it has already ({count} active)" if (count := session.scalar(theirs)) else ""
     return [f"Partner {row.partner} becomes active{more}."]
