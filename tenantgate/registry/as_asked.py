@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlmodel import Session
@@ -27,6 +28,12 @@ ADMIN_KEY: Final = "admin_key"
 """The id of the key that who asked came with, on the page too; not there where they came without one."""
 _END: Final = "ends_at"
 """When a partner ends, and with it all that its daemons may."""
+_TIGHTENED: Final[dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], dict[str, Any]], object]]]] = {
+    "daemon": (ASSURED, loosened),
+    "resource": ((STRENGTH,), is_weaker),
+    "partner": ((_END,), lambda before, after: ends_later(before, after, _END)),
+}
+"""What may have become tighter since: its members, and what tells that it did not."""
 
 
 def asked_of(session: Session, row: PendingGrant) -> dict[str, Any]:
@@ -70,13 +77,8 @@ def is_as_asked(now: dict[str, Any], asked: dict[str, Any]) -> bool:
     A daemon may have been pinned since, or have to show more; a partner may end earlier.
     """
     asked = {name: value for name, value in asked.items() if name != ADMIN_KEY}
-    daemon, before = now.get("daemon"), asked.get("daemon")
-    if daemon and before and not loosened(before, daemon):
-        now = now | {"daemon": daemon | {name: before[name] for name in ASSURED if name in before}}
-    resource, before = now.get("resource"), asked.get("resource")
-    if resource and before and not is_weaker(before, resource):
-        now = now | {"resource": resource | {STRENGTH: before[STRENGTH]}}
-    partner, before = now.get("partner"), asked.get("partner")
-    if partner and before and not ends_later(before, partner, _END):
-        now = now | {"partner": partner | {_END: before[_END]}}
+    for kind, (members, lets_in_more) in _TIGHTENED.items():
+        there, before = now.get(kind), asked.get(kind)
+        if there and before and not lets_in_more(before, there):
+            now = now | {kind: there | {name: before[name] for name in members if name in before}}
     return now == asked
