@@ -118,8 +118,7 @@ def build_service(settings: Settings, address: str) -> Service:
     context, trouble = _administration_or_trouble(settings, open_administration)
     if context is not None:
         _refuse_shared_audience(settings, context.engine)
-    sources: list[GuardedSource] = []
-    gate = _open_gate(settings, administrators, sources)
+    gate, source = _open_gate(settings, administrators)
     gates += [] if gate is None else [gate]
     if trouble is not None and (gate is None or gate.revision == NO_POLICY):
         if gate is not None:
@@ -128,22 +127,22 @@ def build_service(settings: Settings, address: str) -> Service:
     measuring = _measuring(settings, gate, context, administrators, engines)
     inner = _application(context, _closing(gate, measuring, administrators, engines))
     if trouble is None:
-        return Service(inner, gate, _closed_while_refused(inner, sources))
+        return Service(inner, gate, _closed_while_refused(inner, source))
     log.critical("administration is closed until the database is there: %s", trouble, extra={"code": trouble.code})
 
     def build() -> FastAPI:
         return _application(open_administration())
 
     waiting = WaitingAdministration(build, trouble, time.monotonic, _new_id)
-    return Service(inner, gate, _closed_while_refused(waiting, sources))
+    return Service(inner, gate, _closed_while_refused(waiting, source))
 
 
-def _closed_while_refused(administration: App, sources: Sequence[GuardedSource]) -> App:
+def _closed_while_refused(administration: App, source: GuardedSource | None) -> App:
     """Close REST API and page while this server's own gate does not follow the database.
 
     A backup knows nothing of keys and sessions that were revoked since: with one of these the backup could be adopted.
     """
-    return ClosedWhile(administration, sources[0], _new_id) if sources else administration
+    return administration if source is None else ClosedWhile(administration, source, _new_id)
 
 
 def _application(
@@ -270,13 +269,14 @@ def _key_reports(gate: Gate, administrators: Administrators) -> list[dict[str, A
     return [*gate.key_reports(), *administrators.key_reports()]
 
 
-def _open_gate(settings: Settings, administrators: Administrators | None, sources: list[GuardedSource]) -> Gate | None:
-    """Return the gate behind /auth/check, following what the administration writes; none without a resource.
+def _open_gate(settings: Settings, administrators: Administrators | None) -> tuple[Gate | None, GuardedSource | None]:
+    """Return the gate behind /auth/check, and by what it follows what the administration writes.
 
-    Where it follows a database, `sources` gets what it does so by.
+    No gate without a resource; and one that has its policy from a file follows no database.
     """
+    source: GuardedSource | None = None
     if settings.resource is None:
-        return None
+        return None, None
     gate = new_gate(settings.resource, limits=settings.limits, state_dir=settings.state_folder)
     try:
         if settings.policy is not None:
@@ -289,7 +289,6 @@ def _open_gate(settings: Settings, administrators: Administrators | None, source
             source = database_source(
                 settings.database_url, kind="server", state_dir=settings.state_folder, max_age=max_age
             )
-            sources.append(source)
             follow(gate, source, max_age)
             if administrators is not None:
                 source.report(functools.partial(_key_reports, gate, administrators))
@@ -297,7 +296,7 @@ def _open_gate(settings: Settings, administrators: Administrators | None, source
     except BaseException:
         gate.close()
         raise
-    return gate
+    return gate, source
 
 
 def _measuring(

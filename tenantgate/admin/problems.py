@@ -130,6 +130,13 @@ PROBLEMS: Final[dict[str, ProblemKind]] = {
     ),
     **_kinds({"identity_not_linked": "No operator has your identity."}, 403),
     **_kinds({"keys_unavailable": "The keys to judge your token with cannot be had now."}, 503),
+    **_kinds(
+        {
+            "database_put_back": "The database lacks what this server has seen: was a backup put back? It counts once "
+            "whoever may open it says so (`tenantgate policy adopt`)."
+        },
+        503,
+    ),
     **_kinds({"rate_limited": "Too many of these for now."}, 429),
     **_kinds(
         {"precondition_malformed": "If-Match or If-None-Match cannot be read, or nothing here has a version."}, 400

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.requests import Request
-
-from tenantgate.admin.problems import PROBLEMS, problem_response
-from tenantgate.admin.request_ids import request_id_of
-from tenantgate.admin.waiting import App, Receive, Scope, Send
+from tenantgate.admin.waiting import App, Receive, Scope, Send, closed
 from tenantgate.feed.source import GuardedSource
 from tenantgate.registry.ids import NewId
 
-_RETRY_AFTER: Final = "5"
+_RETRY_AFTER: Final = 5
+"""Seconds."""
 
 
 class ClosedWhile:
@@ -33,7 +30,4 @@ class ClosedWhile:
         if self._source.refusal is None:
             await self._inner(scope, receive, send)
             return
-        request = Request(scope)
-        request_id_of(request, self._new_id)
-        answer = problem_response(request, PROBLEMS["database_put_back"], headers={"Retry-After": _RETRY_AFTER})
-        await answer(scope, receive, send)
+        await closed(scope, self._new_id, "database_put_back", retry_after=_RETRY_AFTER)(scope, receive, send)

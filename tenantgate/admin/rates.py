@@ -104,7 +104,7 @@ class OperatorRates:
         """
         wait = self._polls.take(operator)
         if wait > 0:
-            raise _too_often(_OF_OPERATOR, wait or 1.0)
+            raise _too_often(_OF_OPERATOR, wait)
 
     def _has_drawn(self, operator: str) -> bool:
         with self._lock:

@@ -239,6 +239,7 @@ class AdminRoute(APIRoute):
         upload = UPLOADS.get((method, self.path.removeprefix(PREFIX)))
         context = self.context
         table, tagged = table_at(self.path.removeprefix(PREFIX)), is_versioned(self.response_model)
+        takes_no_key = method == "POST" and not is_repeatable(self.endpoint)
 
         async def handle(request: Request) -> Response:
             request_id = request_id_of(request, context.new_id)
@@ -246,7 +247,7 @@ class AdminRoute(APIRoute):
             _check_query(request, parameters)
             if method != "GET":
                 request.state.call.expected = expected_of(request, table)
-            if method == "POST" and not is_repeatable(self.endpoint):
+            if takes_no_key:
                 refuse_key(request)
             if upload is not None:
                 read = await read_upload(request, *upload)

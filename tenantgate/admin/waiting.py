@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from anyio.to_thread import run_sync
 from starlette.requests import Request
+from starlette.responses import Response
 
 from tenantgate.admin.problems import PROBLEMS, problem_response
 from tenantgate.admin.request_ids import request_id_of
@@ -26,6 +27,13 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def closed(scope: Scope, new_id: NewId, code: str, *, retry_after: int) -> Response:
+    """Return the answer of an administration that is closed. `new_id` names the request, `retry_after` is seconds."""
+    request = Request(scope)
+    request_id_of(request, new_id)
+    return problem_response(request, PROBLEMS[code], headers={"Retry-After": str(retry_after)})
 
 
 class WaitingAdministration:
@@ -53,10 +61,7 @@ class WaitingAdministration:
         if self._app is not None:
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        request_id_of(request, self._new_id)
-        answer = problem_response(request, PROBLEMS[self._trouble.code], headers={"Retry-After": "1"})
-        await answer(scope, receive, send)
+        await closed(scope, self._new_id, self._trouble.code, retry_after=1)(scope, receive, send)
 
     async def _try(self) -> None:
         self._trying = True

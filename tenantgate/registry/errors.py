@@ -248,8 +248,6 @@ DATABASE_CODES: Final[dict[str, str]] = {
     "database_unwritable": "The database file or its folder may not be written.",
     "database_not_sqlite": "The file is something else than an SQLite database.",
     "database_replaced": "The database file was replaced while it was in use: stop everything, then start again.",
-    "database_put_back": "The database lacks what this server has seen: was a backup put back? It counts once whoever "
-    "may open it says so (`tenantgate policy adopt`).",
     "database_corrupt": "The database file is damaged.",
     "database_busy": "The database is busy; try again.",
     "database_full": "There is no room left on the disk.",
