@@ -157,8 +157,9 @@ def _first_version(session: Session, kind: str, id_: str) -> int:
     last = session.exec(entries.order_by(col(tables.AuditEntry.sequence).desc()).limit(1)).first()
     if last is None:
         return 1
+    versions = [each["version"] for each in (last.before, last.after) if each and "version" in each]
     # No row has more versions than the audit has entries, for one whose entry does not say which it was in.
-    return int((last.before or last.after or {}).get("version", last.sequence)) + 1
+    return int(max(versions, default=last.sequence)) + 1
 
 
 def set_state(work: Work, row: W, state: str, action: str, *, policy: bool = True, reason: str = "") -> W:
